@@ -1,0 +1,16 @@
+"""How lengths of time are written for people."""
+
+from __future__ import annotations
+
+
+def in_words(seconds: float) -> str:
+    """Write a length of time as people read it: `0.25 s`, `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"

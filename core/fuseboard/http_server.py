@@ -1,0 +1,60 @@
+"""Serving an ASGI application on the running loop, on a socket that is bound already."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from fuseboard.listening import url_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_POLL = 0.005  # seconds between looks at whether uvicorn has started; it has no event for it
+
+
+class HttpServer:
+    """One application on one socket. Belongs to the loop that started it."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self.url = url_of(listener)
+        self._listener = listener
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=0,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start serving; returns when connections are answered."""
+        # uvicorn logs to its own loggers, at levels that are meant for its own command line.
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        while not self._server.started:
+            if self._serving.done():
+                await self._serving
+            await asyncio.sleep(_POLL)
+
+    async def stop(self) -> None:
+        """Stop serving, within a fraction of a second, and drop what is still under way."""
+        if self._serving is None:
+            self._listener.close()
+            return
+        self._server.should_exit = True
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await self._serving
+        self._serving = None

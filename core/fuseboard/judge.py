@@ -1,0 +1,104 @@
+"""What judges an HTTP exchange: the status, then the bytes, then how it ended.
+
+A judge does no I/O. The transport makes one for each request and asks it for
+a ruling when the answer is over, however it ended.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from fuseboard.state import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A verdict with its reason: short, stable words, and never a prompt."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+class Judge(Protocol):
+    """Judges one exchange."""
+
+    def begin(self, status: int) -> None:
+        """See the answer's status."""
+        ...
+
+    def feed(self, data: bytes) -> None:
+        """See a piece of the answer's body."""
+        ...
+
+    def rule(self, *, ended: bool) -> Ruling | None:
+        """Rule on what was seen so far.
+
+        `ended` says that the body came to its regular end. Before that there
+        may be nothing to say yet: then the answer is `None`.
+        """
+        ...
+
+
+class DeadlineExceeded(httpx.ReadTimeout):
+    """A deadline of ours passed; the message says which, in words fit for a reason."""
+
+
+def rule_on_error(error: BaseException) -> Ruling:
+    """Rule on an exchange that raised instead of answering."""
+    match error:
+        case DeadlineExceeded():
+            return Ruling(Verdict.FAILURE, str(error))
+        case httpx.PoolTimeout():
+            return Ruling(Verdict.IGNORED, "no free connection in the pool")
+        case httpx.ConnectTimeout():
+            return Ruling(Verdict.FAILURE, "connect timed out")
+        case httpx.ConnectError():
+            return Ruling(Verdict.FAILURE, _why_not_connected(error))
+        case httpx.TimeoutException():
+            return Ruling(Verdict.FAILURE, "timed out")
+        case httpx.NetworkError():
+            return Ruling(Verdict.FAILURE, "connection reset")
+        case httpx.RemoteProtocolError():
+            return Ruling(Verdict.FAILURE, _why_not_understood(str(error)))
+        case Exception():
+            return Ruling(Verdict.FAILURE, type(error).__name__)
+        case _:
+            return Ruling(Verdict.IGNORED, "stopped by the caller")
+
+
+def _why_not_connected(error: BaseException) -> str:
+    for cause in _causes(error):
+        match cause:
+            case ConnectionRefusedError():
+                return "connect refused"
+            case socket.gaierror():
+                return "host name not found"
+    return "connect failed"
+
+
+def _why_not_understood(message: str) -> str:
+    # httpcore gives these no types of their own.
+    if "disconnected without sending" in message:
+        return "closed without an answer"
+    if "incomplete" in message:
+        return "answer broke off"
+    return "answer is not HTTP"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        if isinstance(cause, BaseExceptionGroup):
+            waiting.extend(cause.exceptions)
+        waiting.extend(known for known in (cause.__cause__, cause.__context__) if known)

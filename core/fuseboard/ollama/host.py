@@ -1,0 +1,69 @@
+"""Where Ollama is, read the way Ollama's own tools read it."""
+
+from __future__ import annotations
+
+import ipaddress
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def ollama_url(setting: str) -> str:
+    """Turn a setting of `OLLAMA_HOST` into a URL without a slash at the end.
+
+    As in Ollama's `envconfig.Host`: quotes and blanks around it are dropped; an
+    empty setting is `http://127.0.0.1:11434`; without a scheme the port
+    defaults to 11434, with one to the scheme's own; a path is kept. Unlike
+    there, an address that only a server can bind (`0.0.0.0`, `::`) becomes
+    this machine's own.
+
+    Raises:
+        ValueError: If it names no place to connect to; the message says why.
+    """
+    text = setting.strip().strip("\"'").strip()
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "http", text
+        default_port = 11434
+        if text == "ollama.com":
+            scheme, default_port = "https", 443
+    else:
+        scheme = scheme.lower()
+        if scheme not in _DEFAULT_PORTS:
+            raise ValueError(f"{setting!r}: {scheme!r} is neither http nor https")
+        default_port = _DEFAULT_PORTS[scheme]
+    host_and_port, _, path = rest.partition("/")
+    host, port = _split(host_and_port)
+    if any(character.isspace() or character in "@?#\\" for character in host):
+        raise ValueError(f"{setting!r}: {host!r} is not the name of a host")
+    number = _port_number(setting, port) if port else default_port
+    url = f"{scheme}://{_connectable(host)}:{number}"
+    path = path.rstrip("/")
+    return f"{url}/{path}" if path else url
+
+
+def _split(host_and_port: str) -> tuple[str, str]:
+    if host_and_port.startswith("["):
+        host, _, after = host_and_port[1:].partition("]")
+        return host, after.removeprefix(":")
+    if host_and_port.count(":") > 1:  # a bare IPv6 address
+        return host_and_port, ""
+    host, _, port = host_and_port.partition(":")
+    return host, port
+
+
+def _port_number(setting: str, port: str) -> int:
+    if port.isascii() and port.isdigit() and 0 < int(port) <= 65535:
+        return int(port)
+    raise ValueError(f"{setting!r}: {port!r} is not a port from 1 to 65535")
+
+
+def _connectable(host: str) -> str:
+    if not host:
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "[::1]"
+    return host if address.version == 4 else f"[{host}]"

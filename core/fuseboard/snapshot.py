@@ -1,0 +1,120 @@
+"""Immutable pictures of everything that a dashboard may draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from fuseboard.history import Transition
+from fuseboard.series import CallCounts, Durations
+from fuseboard.state import Mode, State, Verdict
+from fuseboard.trip_policy import Gauge
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSnapshot:
+    """One breaker at one moment; all its figures belong together."""
+
+    name: str
+    state: State
+    mode: Mode
+    why: str
+    """Why it is in this state, in words."""
+    changed_at: float
+    """When it came into this state, Unix seconds."""
+    seconds_in_state: float
+    retry_after: float | None
+    """Seconds until probes are admitted, while it is open and will recover by itself."""
+    recovery_timeout: float | None
+    """How long the present (or next) opening lasts, seconds; `None` if that is not known."""
+    calls: CallCounts
+    late: int
+    """Results that came after the state had moved on; they are in `calls` too."""
+    in_flight: int
+    consecutive_failures: int
+    gauges: tuple[Gauge, ...]
+    """How far the trip policy's measures have come."""
+    history: tuple[Transition, ...]
+    """The latest transitions, oldest first."""
+    transitions: Mapping[tuple[State, State], int]
+    """How many transitions there were, by (from, to)."""
+    state_seconds: Mapping[State, float]
+    """Seconds spent in each state, the present one included."""
+    durations: Mapping[Verdict, Durations]
+
+
+class Phase(Enum):
+    """How far an engine has come."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSnapshot:
+    """One fault of the catalogue, and whether it is on."""
+
+    key: str
+    """The key that switches it."""
+    name: str
+    label: str
+    """A few letters for where there is little room."""
+    words: str
+    """One line that says what it does to the wire."""
+    probability: float
+    """The share of requests it hits when it is on, 0–1."""
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficSnapshot:
+    """The calls that the engine makes by itself."""
+
+    running: bool
+    rate: float
+    """Calls a second it aims at."""
+    concurrency: int
+    """How many calls it lets be under way at once."""
+    in_flight: int
+    skipped: int
+    """Calls not started because that many were under way already."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSnapshot:
+    """The Ollama at the far end of the wire."""
+
+    url: str
+    model: str
+    simulated: bool
+    """Whether it is the built-in simulator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a dashboard may draw, at one moment."""
+
+    taken_at: float
+    """Unix seconds."""
+    phase: Phase
+    uptime: float
+    """Seconds since the engine was started."""
+    problem: str = ""
+    """Why it failed, in words, if it did."""
+    notices: tuple[str, ...] = ()
+    """What the user ought to know: a port that moved, a model that is not there."""
+    target: TargetSnapshot | None = None
+    metrics_url: str = ""
+    proxy_url: str = ""
+    traffic: TrafficSnapshot | None = None
+    faults: tuple[FaultSnapshot, ...] = ()
+    breakers: tuple[BreakerSnapshot, ...] = ()
+    rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Calls in each of the last seconds, rejected ones included, by breaker, oldest first."""
+
+    def breaker(self, name: str) -> BreakerSnapshot | None:
+        """Find a breaker's picture by name."""
+        return next((breaker for breaker in self.breakers if breaker.name == name), None)
