@@ -24,7 +24,6 @@ from math import inf
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from fuseboard.durations import in_words
 from fuseboard.errors import CircuitOpenError, RejectedBecause
 from fuseboard.history import Failure, Transition, tally
 from fuseboard.series import Series
@@ -393,10 +392,10 @@ class CircuitBreaker:
         while now >= self._due:
             due = self._due
             if self._state is State.OPEN:
-                waited = in_words(self._recovery_timeout)
-                self._transition_to(State.HALF_OPEN, f"recovery timeout of {waited} is over", due)
+                reason = f"recovery timeout of {self._recovery_timeout:g} s is over"
+                self._transition_to(State.HALF_OPEN, reason, due)
             else:
-                reason = f"no result within {in_words(self._probe_timeout)}"
+                reason = f"no result within {self._probe_timeout:g} s"
                 self._series.consecutive_failures += 1
                 overdue_at = self._wall_clock() - (now - due)
                 self._failures.append(Failure(overdue_at, reason, self._probe_timeout))

@@ -8,22 +8,27 @@ import socket
 _TRIES = 100
 
 
-class PortTakenError(Exception):
-    """A port that was asked for by number is in use, or may not be bound."""
+class ListenError(Exception):
+    """A port cannot be listened on; the message says why."""
+
+
+class PortTakenError(ListenError):
+    """Somebody else listens on the port."""
 
 
 def bind(host: str, port: int) -> socket.socket:
     """Bind a TCP socket to `host` and `port`; port 0 is any free one.
 
     Raises:
-        PortTakenError: If that cannot be; the message says why.
+        PortTakenError: If somebody else listens there.
+        ListenError: If it cannot be bound for another reason.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise PortTakenError(f"there is no address called {host!r}: {error.strerror}") from error
+        raise ListenError(f"there is no address called {host!r}: {error.strerror}") from error
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,7 +39,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(f"port {port} on {host} is taken") from error
-        raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     listener.setblocking(False)
     return listener
 
@@ -43,22 +48,18 @@ def bind_from(host: str, port: int) -> socket.socket:
     """Bind a TCP socket to `port`, or to the next one above it that is free.
 
     Raises:
-        PortTakenError: If none of the next hundred is free.
+        PortTakenError: If none of a hundred is free.
+        ListenError: If it cannot be bound for another reason.
     """
-    for candidate in range(port, port + _TRIES):
+    for candidate in range(port, port + _TRIES - 1):
         try:
             return bind(host, candidate)
-        except PortTakenError as error:
-            if not _is_in_use(error) or candidate == port + _TRIES - 1:
-                raise
-    raise AssertionError("unreachable")
+        except PortTakenError:
+            continue
+    return bind(host, port + _TRIES - 1)
 
 
 def url_of(listener: socket.socket) -> str:
     """Write where a bound socket is reached, without a slash at the end."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _is_in_use(error: PortTakenError) -> bool:
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE

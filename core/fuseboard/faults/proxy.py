@@ -12,7 +12,7 @@ from fuseboard.faults.board import FaultBoard
 from fuseboard.faults.downstream import ClientConnection, ConnectionOver
 from fuseboard.faults.exchange import Exchange
 from fuseboard.faults.upstream import Upstream, UpstreamConnection
-from fuseboard.listening import PortTakenError, bind, url_of
+from fuseboard.listening import ListenError, bind, url_of
 
 _PORT_SLICE = 0.05  # seconds for which a port that refuses now and then is open or closed
 
@@ -121,5 +121,5 @@ class FaultProxy:
     async def _reopen_port(self) -> None:
         try:
             await self._open_port(bind(self._host, self._port))
-        except PortTakenError as error:
+        except ListenError as error:
             _logger.warning("the fault proxy cannot have its port back yet: %s", error)

@@ -9,7 +9,6 @@ from typing import cast
 
 import httpx
 
-from fuseboard.durations import in_words
 from fuseboard.judge import DeadlineExceeded
 
 
@@ -99,12 +98,12 @@ class _TimedBody(httpx.AsyncByteStream):
 
 
 def _no_first_token(deadlines: Deadlines) -> DeadlineExceeded:
-    return DeadlineExceeded(f"no first token within {in_words(deadlines.first_token)}")
+    return DeadlineExceeded(f"no first token within {deadlines.first_token:g} s")
 
 
 def _gap(deadlines: Deadlines) -> DeadlineExceeded:
-    return DeadlineExceeded(f"no token for {in_words(deadlines.between_tokens)}")
+    return DeadlineExceeded(f"no token for {deadlines.between_tokens:g} s")
 
 
 def _not_finished(deadlines: Deadlines) -> DeadlineExceeded:
-    return DeadlineExceeded(f"not finished within {in_words(deadlines.total)}")
+    return DeadlineExceeded(f"not finished within {deadlines.total:g} s")

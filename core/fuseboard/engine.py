@@ -1,0 +1,346 @@
+"""Everything that runs: breakers, client, traffic, fault proxy, simulator, endpoint.
+
+It has a thread and an event loop of its own, so that a busy screen never
+delays a call or a scrape, and a stuck call never freezes the screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from fuseboard.breaker import CircuitBreaker
+from fuseboard.call_rates import CallRates
+from fuseboard.commands import (
+    ClearFaults,
+    Command,
+    ResetBreaker,
+    RunTraffic,
+    SetFault,
+    TripBreaker,
+)
+from fuseboard.endpoint import DEFAULT_PORT, endpoint_app
+from fuseboard.faults import FaultBoard, FaultProxy
+from fuseboard.http_server import HttpServer
+from fuseboard.listening import ListenError, bind, bind_from
+from fuseboard.ollama import Deadlines, OllamaClient, breaker_per_operation, ollama_url
+from fuseboard.ollama.discovery import DEFAULT_MODEL, FoundOllama, NoModelError, look_at
+from fuseboard.registry import REGISTRY, Registry
+from fuseboard.simulator import SimulatorSettings, simulator_app
+from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot
+from fuseboard.traffic import Traffic
+from fuseboard.trip_policy import ConsecutiveFailures
+
+_TICK = 0.1  # seconds; how late at most a listener hears of a transition that time alone made
+_SPARE_CONNECTIONS = 4
+_STOP_SECONDS = 5.0
+
+_SIMULATED_RATE, _SIMULATED_CONCURRENCY = 4.0, 8
+_REAL_RATE, _REAL_CONCURRENCY = 1.0, 1  # a developer's own machine has other things to do
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What an engine runs; `None` leaves the choice to it."""
+
+    ollama: str | None = None
+    """This server and no other, as `OLLAMA_HOST` is written."""
+    simulate: bool = False
+    """The simulator, whatever else is there."""
+    model: str | None = None
+    rate: float | None = None
+    """Calls a second."""
+    concurrency: int | None = None
+    failure_threshold: int = 5
+    recovery_timeout: float = 10.0
+    """Seconds."""
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    faults: tuple[tuple[str, float], ...] = ()
+    """Faults that are on from the start, each with its probability, 0-1."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    """0 is any free port; `None` is 9464 or the next free one."""
+    proxy_port: int = 0
+    """0 is any free port."""
+    seed: int | None = None
+    """For the dice of the faults."""
+    simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
+
+
+class Engine:
+    """Runs what `settings` say. Every public method may be called from any thread.
+
+    Args:
+        settings: What to run.
+        registry: Where the breakers are found, by `/metrics` and whoever else looks.
+        environment: Where `OLLAMA_HOST` is read.
+
+    Raises:
+        ValueError: If a setting makes no sense.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        registry: Registry = REGISTRY,
+        environment: Callable[[str, str], str] = os.environ.get,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._address = ""
+        if not settings.simulate:
+            self._address = ollama_url(settings.ollama or environment("OLLAMA_HOST", ""))
+        self._board = FaultBoard(random.Random(settings.seed))  # noqa: S311 (no secret)
+        for name, probability in settings.faults:
+            self._board.switch(name, active=True, probability=probability)
+        self._breakers = breaker_per_operation(self._make_breaker)
+        self._rates = CallRates()
+        self._notices: tuple[str, ...] = ()
+        self._phase = Phase.STARTING
+        self._problem = ""
+        self._target: TargetSnapshot | None = None
+        self._traffic: Traffic | None = None
+        self._metrics_url = ""
+        self._proxy_url = ""
+        self._started = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._has_loop = threading.Event()
+        self._settled = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def breakers(self) -> Sequence[CircuitBreaker]:
+        """The breakers that guard its client, one for each operation."""
+        return tuple(self._breakers.values())
+
+    def start(self) -> None:
+        """Bind the ports and start running; returns before everything runs.
+
+        Raises:
+            ListenError: If a port that was asked for cannot be had.
+        """
+        listeners = self._bind()
+        for breaker in self.breakers:
+            self._registry.add(breaker)
+        self._thread = threading.Thread(
+            target=self._run_loop, args=listeners, name="fuseboard-engine", daemon=True
+        )
+        self._thread.start()
+
+    def wait_until_ready(self, seconds: float = 30.0) -> Snapshot:
+        """Wait until it runs or has failed, and take a snapshot."""
+        self._settled.wait(seconds)
+        return self.snapshot()
+
+    def stop(self) -> None:
+        """Stop everything, dropping calls that are under way; safe to call twice."""
+        if self._thread is None:
+            return
+        self._post(self._stopping.set)
+        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            _logger.error("the engine did not stop within %s s", _STOP_SECONDS)
+        for breaker in self.breakers:
+            self._registry.remove(breaker.name)
+        self._thread = None
+
+    def snapshot(self) -> Snapshot:
+        """Take a picture of everything; never waits for the engine."""
+        traffic = self._traffic
+        return Snapshot(
+            taken_at=time.time(),
+            phase=self._phase,
+            uptime=time.monotonic() - self._started,
+            problem=self._problem,
+            notices=self._notices,
+            target=self._target,
+            metrics_url=self._metrics_url,
+            proxy_url=self._proxy_url,
+            traffic=traffic.snapshot() if traffic else None,
+            faults=self._board.snapshot(),
+            breakers=self._registry.snapshots(),
+            rates=self._rates.by_breaker(),
+        )
+
+    def send(self, command: Command) -> None:
+        """Have a command carried out, soon."""
+        self._post(lambda: self._obey(command))
+
+    def _make_breaker(self, name: str) -> CircuitBreaker:
+        return CircuitBreaker(
+            name,
+            trip=ConsecutiveFailures(self._settings.failure_threshold),
+            recovery_timeout=self._settings.recovery_timeout,
+            probe_timeout=2 * self._settings.deadlines.total,
+        )
+
+    def _bind(self) -> tuple[socket.socket, socket.socket]:
+        settings = self._settings
+        if settings.metrics_port is None:
+            metrics = bind_from(settings.metrics_host, DEFAULT_PORT)
+            port = metrics.getsockname()[1]
+            if port != DEFAULT_PORT:
+                self._notices += (f"port {DEFAULT_PORT} is taken: /metrics is on {port}",)
+        else:
+            metrics = bind(settings.metrics_host, settings.metrics_port)
+        try:
+            proxy = bind("127.0.0.1", settings.proxy_port)
+        except ListenError:
+            metrics.close()
+            raise
+        return metrics, proxy
+
+    # On the engine's own thread
+
+    def _run_loop(self, metrics: socket.socket, proxy: socket.socket) -> None:
+        try:
+            asyncio.run(self._run(metrics, proxy))
+        except (ListenError, NoModelError) as error:
+            self._fail(str(error))
+        except Exception as error:
+            _logger.exception("the engine broke")
+            self._fail(f"the engine broke: {type(error).__name__}: {error}")
+        else:
+            self._phase = Phase.STOPPED
+        finally:
+            self._settled.set()
+            metrics.close()
+            proxy.close()
+
+    def _fail(self, problem: str) -> None:
+        self._problem = problem
+        self._phase = Phase.FAILED
+
+    async def _run(self, metrics: socket.socket, proxy: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._has_loop.set()
+        async with AsyncExitStack() as stack:
+            endpoint = HttpServer(endpoint_app(self._registry), metrics)
+            stack.push_async_callback(endpoint.stop)
+            await endpoint.start()
+            self._metrics_url = f"{endpoint.url}/metrics"
+
+            self._target = await self._find_target(stack)
+            wire = FaultProxy(proxy, self._target.url, self._board)
+            stack.push_async_callback(wire.stop)
+            await wire.start()
+            self._proxy_url = wire.url
+
+            traffic = await self._make_traffic(stack, wire.url, self._target)
+            traffic.start()
+            self._traffic = traffic
+            self._phase = Phase.RUNNING
+            self._settled.set()
+            await self._until_stopped(traffic.run(), self._watch())
+
+    async def _until_stopped(self, *endless: Coroutine[Any, Any, None]) -> None:
+        """Run what never ends by itself until the engine is stopped; raise what it raises."""
+        tasks = [asyncio.create_task(work) for work in endless]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            stopping.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+
+    async def _find_target(self, stack: AsyncExitStack) -> TargetSnapshot:
+        settings = self._settings
+        if not settings.simulate:
+            found = await look_at(self._address, settings.model)
+            if not found.problem:
+                return TargetSnapshot(found.url, found.model, simulated=False)
+            if settings.ollama:
+                return self._keep_to(found)
+        return await self._start_simulator(stack)
+
+    def _keep_to(self, silent: FoundOllama) -> TargetSnapshot:
+        self._notices += (f"{silent.url} does not answer yet: {silent.problem}",)
+        return TargetSnapshot(silent.url, silent.model, simulated=False)
+
+    async def _start_simulator(self, stack: AsyncExitStack) -> TargetSnapshot:
+        settings = self._settings.simulator
+        model = self._settings.model or DEFAULT_MODEL
+        if settings.find(model) is None:
+            settings = settings.with_chat_model(model)
+        simulator = HttpServer(simulator_app(settings), bind("127.0.0.1", 0))
+        stack.push_async_callback(simulator.stop)
+        await simulator.start()
+        return TargetSnapshot(simulator.url, model, simulated=True)
+
+    async def _make_traffic(
+        self, stack: AsyncExitStack, url: str, target: TargetSnapshot
+    ) -> Traffic:
+        settings = self._settings
+        rate = settings.rate or (_SIMULATED_RATE if target.simulated else _REAL_RATE)
+        concurrency = settings.concurrency or (
+            _SIMULATED_CONCURRENCY if target.simulated else _REAL_CONCURRENCY
+        )
+        client = await stack.enter_async_context(
+            OllamaClient(
+                url,
+                self._breakers,
+                deadlines=settings.deadlines,
+                max_connections=concurrency + _SPARE_CONNECTIONS,
+            )
+        )
+        return Traffic(client, target.model, rate, concurrency)
+
+    async def _watch(self) -> None:
+        """Sample the rates, and read every breaker so often that its listeners hear in time."""
+        sampled = time.monotonic()
+        while True:
+            await asyncio.sleep(_TICK)
+            for breaker in self.breakers:
+                _ = breaker.state
+            now = time.monotonic()
+            if now - sampled >= 1:
+                self._rates.sample(self._registry.snapshots(), now - sampled)
+                sampled = now
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case SetFault(name, active, probability):
+                self._board.switch(name, active=active, probability=probability)
+            case ClearFaults():
+                self._board.clear()
+            case RunTraffic(running):
+                if self._traffic is not None:
+                    self._traffic.start() if running else self._traffic.stop()
+            case TripBreaker(name):
+                self._own_breaker(name).trip()
+            case ResetBreaker(name):
+                self._own_breaker(name).reset()
+
+    def _own_breaker(self, name: str) -> CircuitBreaker:
+        found = self._registry.get(name)
+        if not isinstance(found, CircuitBreaker):
+            raise TypeError(f"the breaker {name!r} is not decided here")
+        return found
+
+    def _post(self, action: Callable[[], object]) -> None:
+        """Run something on the engine's loop; once that is closed there is nothing to run."""
+        self._has_loop.wait(_STOP_SECONDS)
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(action)
+            except RuntimeError:
+                _logger.debug("the engine stopped before it was asked")

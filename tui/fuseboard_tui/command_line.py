@@ -1,0 +1,52 @@
+"""The command `fuseboard`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from fuseboard_tui import options as command_options
+
+if TYPE_CHECKING:
+    from fuseboard.engine import Engine
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 2 where the user can mend something."""
+    options = command_options.parse(arguments)
+
+    from fuseboard.engine import Engine
+    from fuseboard.listening import ListenError
+
+    try:
+        engine = Engine(command_options.engine_settings(options))
+        if options.command == "serve":
+            from fuseboard_tui.serve import serve
+
+            return serve(engine, options.duration)
+        return _show(engine)
+    except (ListenError, ValueError) as error:
+        print(f"fuseboard: {error}{_advice(error)}", file=sys.stderr)  # noqa: T201
+        return 2
+
+
+def _show(engine: Engine) -> int:
+    from fuseboard_tui.app import FuseboardApp
+
+    engine.start()
+    app = FuseboardApp(engine)
+    try:
+        problem = app.run()
+    finally:
+        engine.stop()
+    if problem:
+        print(f"fuseboard: {problem}", file=sys.stderr)  # noqa: T201
+    return app.return_code or 0
+
+
+def _advice(error: Exception) -> str:
+    from fuseboard.listening import PortTakenError
+
+    if isinstance(error, PortTakenError):
+        return "; choose another with --metrics-port or --proxy-port, 0 is any free one"
+    return ""

@@ -1,0 +1,207 @@
+"""The options of the command line, and what is wrong with them in words."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from fuseboard import __version__
+from fuseboard.engine import EngineSettings
+from fuseboard.faults import BY_NAME, CATALOGUE
+from fuseboard.ollama import Deadlines, ollama_url
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; exits with code 2 and a message if it makes no sense."""
+    return _parser().parse_args(arguments)
+
+
+def engine_settings(options: argparse.Namespace) -> EngineSettings:
+    """Turn parsed options into what an engine shall run."""
+    return EngineSettings(
+        ollama=options.ollama,
+        simulate=options.simulate,
+        model=options.model,
+        rate=options.rate,
+        concurrency=options.concurrency,
+        failure_threshold=options.failure_threshold,
+        recovery_timeout=options.recovery_timeout,
+        deadlines=Deadlines(
+            first_token=options.first_token_timeout,
+            total=max(Deadlines().total, 2 * options.first_token_timeout),
+        ),
+        faults=tuple(options.fault),
+        metrics_host=options.metrics_host,
+        metrics_port=options.metrics_port,
+        proxy_port=options.proxy_port,
+        seed=options.seed,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _common_options()
+    parser = argparse.ArgumentParser(
+        prog="fuseboard",
+        description="Watch circuit breakers guard an Ollama client, and break the wire under it.",
+        epilog="faults: " + "; ".join(f"{fault.name}: {fault.words}" for fault in CATALOGUE),
+        parents=[common],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"fuseboard {__version__}")
+    # The options may stand before `serve` or behind it; only given ones are taken from there.
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="run without a screen and print JSON lines: ready, transition, summary",
+        description="Run without a screen; JSON lines on stdout: ready, transition, summary.",
+        parents=[_without_defaults(_common_options())],
+        allow_abbrev=False,
+    )
+    serve.add_argument(
+        "--duration",
+        type=_positive_number,
+        metavar="SECONDS",
+        help="stop after so many seconds; without it, on Ctrl+C or SIGTERM",
+    )
+    return parser
+
+
+def _common_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    where = options.add_argument_group("what to call")
+    which = where.add_mutually_exclusive_group()
+    which.add_argument(
+        "--ollama",
+        type=_server,
+        metavar="URL",
+        help="this Ollama and never the simulator (default: OLLAMA_HOST, if it answers)",
+    )
+    which.add_argument(
+        "--simulate",
+        action="store_true",
+        help="the built-in simulator, whatever else is there",
+    )
+    where.add_argument("--model", metavar="NAME", help="the model to call")
+    traffic = options.add_argument_group("traffic")
+    traffic.add_argument(
+        "--rate",
+        type=_positive_number,
+        metavar="CALLS_PER_SECOND",
+        help="how many calls to start a second (default: 4, on a real Ollama 1)",
+    )
+    traffic.add_argument(
+        "--concurrency",
+        type=_count,
+        metavar="N",
+        help="how many may be under way at once (default: 8, on a real Ollama 1)",
+    )
+    traffic.add_argument(
+        "--first-token-timeout",
+        type=_positive_number,
+        default=Deadlines().first_token,
+        metavar="SECONDS",
+        help="how long the first token may take (default: %(default)g)",
+    )
+    breaking = options.add_argument_group("breaking and breakers")
+    breaking.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="NAME[:PROBABILITY]",
+        help=f"switch a fault on from the start; may be repeated: {', '.join(BY_NAME)}",
+    )
+    breaking.add_argument(
+        "--seed", type=int, metavar="N", help="make the dice of the faults fall the same each time"
+    )
+    breaking.add_argument(
+        "--failure-threshold",
+        type=_count,
+        default=EngineSettings().failure_threshold,
+        metavar="N",
+        help="how many consecutive failures trip a breaker (default: %(default)d)",
+    )
+    breaking.add_argument(
+        "--recovery-timeout",
+        type=_positive_number,
+        default=EngineSettings().recovery_timeout,
+        metavar="SECONDS",
+        help="how long a breaker stays open before a probe (default: %(default)g)",
+    )
+    ports = options.add_argument_group("ports")
+    ports.add_argument(
+        "--metrics-host",
+        default=EngineSettings().metrics_host,
+        metavar="HOST",
+        help="where /metrics and /health listen (default: %(default)s)",
+    )
+    ports.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="0 is any free port (default: 9464, or the next free one)",
+    )
+    ports.add_argument(
+        "--proxy-port",
+        type=_port,
+        default=EngineSettings().proxy_port,
+        metavar="PORT",
+        help="where the fault proxy listens, for other apps too (default: any free port)",
+    )
+    return options
+
+
+def _without_defaults(options: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    for action in options._actions:  # noqa: SLF001 (argparse offers no other way)
+        action.default = argparse.SUPPRESS
+    return options
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _positive_number(text: str) -> float:
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def _whole(text: str, least: int, most: float, what: str) -> int:
+    if text.isascii() and text.isdigit() and least <= int(text) <= most:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1, math.inf, "a whole number from 1 on")
+
+
+def _port(text: str) -> int:
+    return _whole(text, 0, 65535, "a port from 0 to 65535")
+
+
+def _server(text: str) -> str:
+    try:
+        ollama_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _fault(text: str) -> tuple[str, float]:
+    name, colon, share = text.partition(":")
+    if name not in BY_NAME:
+        raise argparse.ArgumentTypeError(
+            f"there is no fault {name!r}; there are {', '.join(BY_NAME)}"
+        )
+    probability = _number(share) if colon else 1.0
+    if not 0 < probability <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{share!r} is not a probability above 0 and at most 1, as in {name}:0.5"
+        )
+    return name, probability

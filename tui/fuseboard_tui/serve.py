@@ -1,0 +1,104 @@
+"""Running without a screen: JSON lines on stdout, and nothing else there."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from types import FrameType
+
+from fuseboard import CircuitBreaker, Transition
+from fuseboard.engine import Engine
+from fuseboard.snapshot import Phase, Snapshot
+
+
+def serve(engine: Engine, duration: float | None) -> int:
+    """Run until `duration` seconds are over or a signal comes; returns the exit code.
+
+    Raises `ListenError` if a port that was asked for cannot be had.
+    """
+    stopping = threading.Event()
+    output = _JsonLines(stopping)
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, ask_to_stop)
+    engine.start()
+    try:
+        ready = engine.wait_until_ready()
+        if ready.phase is Phase.FAILED:
+            print(f"fuseboard: {ready.problem}", file=sys.stderr)  # noqa: T201
+            return 2
+        for notice in ready.notices:
+            print(f"fuseboard: {notice}", file=sys.stderr)  # noqa: T201
+        output.write(_ready(ready))
+        for breaker in engine.breakers:
+            breaker.on_transition(output.write_transition)
+        stopping.wait(duration)
+    finally:
+        engine.stop()
+    last = engine.snapshot()
+    if last.phase is Phase.FAILED:
+        print(f"fuseboard: {last.problem}", file=sys.stderr)  # noqa: T201
+        return 1
+    output.write(_summary(engine))
+    return 0
+
+
+class _JsonLines:
+    """Writes whole lines from any thread; a reader that goes away ends the program."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._lock = threading.Lock()
+        self._stopping = stopping
+
+    def write(self, event: dict[str, object]) -> None:
+        line = json.dumps(event, ensure_ascii=False)
+        try:
+            with self._lock:
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+        except BrokenPipeError:
+            self._stopping.set()
+
+    def write_transition(self, breaker: CircuitBreaker, transition: Transition) -> None:
+        self.write(
+            {
+                "event": "transition",
+                "breaker": breaker.name,
+                "at": datetime.fromtimestamp(transition.at, UTC).isoformat(),
+                "from": transition.from_state.name,
+                "to": transition.to_state.name,
+                "reason": transition.reason,
+            }
+        )
+
+
+def _ready(snapshot: Snapshot) -> dict[str, object]:
+    target = snapshot.target
+    return {
+        "event": "ready",
+        "metrics_url": snapshot.metrics_url,
+        "ollama_url": target.url if target else "",
+        "proxy_url": snapshot.proxy_url,
+        "simulated": bool(target and target.simulated),
+        "model": target.model if target else "",
+    }
+
+
+def _summary(engine: Engine) -> dict[str, object]:
+    breakers = []
+    for breaker in engine.breakers:
+        seen = breaker.snapshot()
+        calls = {
+            "success": seen.calls.success,
+            "failure": seen.calls.failure,
+            "rejected": seen.calls.rejected,
+            "ignored": seen.calls.ignored,
+        }
+        breakers.append({"name": seen.name, "state": seen.state.name, "calls": calls})
+    return {"event": "summary", "breakers": breakers}
