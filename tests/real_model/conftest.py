@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .model_server import ModelServer
+from tests.real_model.model_server import ModelServer
 
 _VARIABLE = "FUSEBOARD_MODEL_PYTHON"
 

@@ -44,7 +44,8 @@ class ModelServer:
     model: Final = "smollm2:135m"
 
     def __init__(self, python: Path) -> None:
-        self._python = python
+        # The servers run in folders of their own; resolving the link would leave the venv.
+        self._python = python.absolute()
         self._cleanup = ExitStack()
         self._llama_cpp: _Server | None = None
         self._proxy: _Server | None = None

@@ -22,6 +22,11 @@ def main() -> None:
     params.n_ctx = 4096
     params.n_parallel = 2
     params.cpuparams.n_threads = 2
+    # For /api/embed; generating goes on as before.
+    params.embedding = True
+    params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # ollama-proxy drops a request's seed: this one makes every answer the same in every run.
+    params.sampling.seed = 7
     server = llama.Server(params)
     sys.stderr.write(f"LISTENING {server.listening_address}\n")
     sys.stdin.read()

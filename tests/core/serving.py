@@ -1,0 +1,69 @@
+"""Servers on real sockets for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from starlette.types import ASGIApp
+
+from fuseboard.faults import FaultBoard, FaultProxy
+from fuseboard.http_server import HttpServer
+from fuseboard.listening import bind, url_of
+from fuseboard.simulator import SimulatorSettings, simulator_app
+
+FAST = SimulatorSettings(tokens_per_second=1e9, prompt_seconds=0.0)
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application; gives its URL."""
+    server = HttpServer(app, bind("127.0.0.1", 0))
+    await server.start()
+    try:
+        yield server.url
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def simulated(settings: SimulatorSettings = FAST) -> AsyncIterator[str]:
+    """Serve the simulator; gives its URL."""
+    async with served(simulator_app(settings)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def proxied(upstream_url: str, board: FaultBoard) -> AsyncIterator[str]:
+    """Put the fault proxy in front of a server; gives its URL."""
+    proxy = FaultProxy(bind("127.0.0.1", 0), upstream_url, board)
+    await proxy.start()
+    try:
+        yield proxy.url
+    finally:
+        await proxy.stop()
+
+
+@asynccontextmanager
+async def raw_server(answer: Answer) -> AsyncIterator[str]:
+    """Accept connections, read one request's head and body, then let `answer` write what it likes."""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                await reader.readexactly(int(line.partition(b":")[2]))
+        try:
+            await answer(reader, writer)
+        finally:
+            writer.close()
+
+    listener = bind("127.0.0.1", 0)
+    server = await asyncio.start_server(take, sock=listener)
+    try:
+        yield url_of(listener)
+    finally:
+        server.close()

@@ -1,0 +1,41 @@
+"""The states of the last minutes, as a strip."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from textual.content import Content
+
+from fuseboard.snapshot import BreakerSnapshot, Snapshot
+from fuseboard.state import State
+from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, UNKNOWN
+from fuseboard_tui.strokes import strip
+from fuseboard_tui.widgets.picture import Picture
+
+_SECONDS = 300
+
+
+class StateStrip(Picture):
+    """Draws one breaker's last five minutes."""
+
+    def show(self, snapshot: Snapshot, breaker: BreakerSnapshot | None) -> None:
+        """Draw a breaker of a snapshot."""
+        width = self.size.width - 2
+        if breaker is None or width < 1:
+            self.draw(Content(""))
+            return
+        cells = strip(
+            breaker.history,
+            breaker.state,
+            now=snapshot.taken_at,
+            known_since=snapshot.taken_at - snapshot.uptime,
+            seconds=_SECONDS,
+            width=width,
+        )
+        runs = [self._run(state, len(list(run))) for state, run in groupby(cells)]
+        self.draw(Content.assemble(" ", *runs))
+
+    def _run(self, state: State | None, length: int) -> Content:
+        if state is None:
+            return self.styled(UNKNOWN * length, "quiet")
+        return self.styled(GLYPHS[state] * length, STATE_CLASSES[state])

@@ -1,0 +1,25 @@
+"""What is shown in a window that is too small for the board."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from fuseboard.snapshot import Snapshot
+from fuseboard_tui.literal import literal
+from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
+from fuseboard_tui.widgets.picture import Rows
+
+SMALLEST = (60, 18)
+
+
+class TooSmall(Rows):
+    """Draws the breakers' states, and how large the window should be."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw a snapshot."""
+        width, height = SMALLEST
+        rows = [Content(f"window too small: {width}×{height} is needed")]
+        for breaker in snapshot.breakers:
+            words = f"{GLYPHS[breaker.state]} {state_words(breaker)} {literal(breaker.name, 40)}"
+            rows.append(self.styled(words, STATE_CLASSES[breaker.state]))
+        self.draw_rows(rows)

@@ -1,0 +1,45 @@
+"""The transitions of one breaker, the newest first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from textual.content import Content
+
+from fuseboard.history import Transition
+from fuseboard.snapshot import BreakerSnapshot
+from fuseboard_tui.literal import literal
+from fuseboard_tui.marks import GLYPHS, STATE_CLASSES
+from fuseboard_tui.widgets.picture import Rows
+
+_NAME_WIDTH = 9
+
+
+class TransitionList(Rows):
+    """Draws a row for each transition: when, from, to, why."""
+
+    def __init__(self, *, id: str | None = None, title: str = "") -> None:  # noqa: A002
+        super().__init__(id=id, title=title)
+        self._drawn: tuple[str, tuple[Transition, ...], int] | None = None
+
+    def show(self, breaker: BreakerSnapshot | None) -> None:
+        """Draw a breaker's history."""
+        name, history = (breaker.name, breaker.history) if breaker else ("", ())
+        now_drawn = (name, history, self.size.height)
+        if now_drawn == self._drawn:
+            return
+        if self._drawn is not None and self._drawn[0] != name:
+            self.move(-self.top)
+        self._drawn = now_drawn
+        rows = [self._row(step) for step in reversed(history)]
+        self.draw_rows(rows or [self.styled(" none so far", "quiet")])
+
+    def _row(self, step: Transition) -> Content:
+        at = datetime.fromtimestamp(step.at).astimezone()
+        to = f"{GLYPHS[step.to_state]} {step.to_state.name.ljust(_NAME_WIDTH)}"
+        return Content.assemble(
+            f" {at:%H:%M:%S}  ",
+            self.styled(f"{step.from_state.name.rjust(_NAME_WIDTH)} → ", "quiet"),
+            self.styled(to, STATE_CLASSES[step.to_state]),
+            f"  {literal(step.reason)}",
+        )
