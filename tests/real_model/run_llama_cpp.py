@@ -25,7 +25,7 @@ def main() -> None:
     # For /api/embed; generating goes on as before.
     params.embedding = True
     params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
-    # ollama-proxy drops a request's seed: this one makes every answer the same in every run.
+    # ollama-proxy drops a request's seed; with this one, answers repeat from run to run.
     params.sampling.seed = 7
     server = llama.Server(params)
     sys.stderr.write(f"LISTENING {server.listening_address}\n")

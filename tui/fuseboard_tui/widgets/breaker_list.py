@@ -48,7 +48,7 @@ class BreakerList(Rows):
         state = f"{GLYPHS[breaker.state]} "
         looks = STATE_CLASSES[breaker.state]
         idle = breaker.state is State.CLOSED and breaker.calls.total == 0
-        row = Content.assemble(
+        return Content.assemble(
             self.styled("▌", "cursor") if is_chosen else " ",
             self.styled(state, "quiet" if idle else looks),
             self.styled(name, "strong" if is_chosen else "quiet" if idle else "plain"),
@@ -56,7 +56,6 @@ class BreakerList(Rows):
             self.styled(state_words(breaker).ljust(_STATE_WIDTH), "quiet" if idle else looks),
             self.styled(_time(breaker).rjust(_TIME_WIDTH), "quiet"),
         )
-        return row
 
 
 def _time(breaker: BreakerSnapshot) -> str:

@@ -27,12 +27,10 @@ class BreakerPanel(Picture):
     def show(self, snapshot: Snapshot, breaker: BreakerSnapshot | None) -> None:
         """Draw a breaker of a snapshot."""
         if breaker is None:
-            self.border_title = "Breaker"
+            self.entitle("Breaker")
             self.draw(self.styled(" nothing to show yet", "quiet"))
             return
-        title = Content(literal(breaker.name, 60)).markup
-        if self.border_title != title:
-            self.border_title = title
+        self.entitle(literal(breaker.name, 60))
         rates = snapshot.rates.get(breaker.name, ())
         blocks = [
             [self._state(breaker)],
@@ -69,11 +67,9 @@ class BreakerPanel(Picture):
             max_lines=_WHY_LINES,
             placeholder=" …",
         )
-        return [Content(line) for line in [*lines, ""][: max(len(lines), self._why_room())]]
-
-    def _why_room(self) -> int:
-        # Room for the longest reason at all times, so that what is below stays where it is.
-        return _WHY_LINES
+        # Always as many lines, so that what is below stays where it is.
+        lines += [""] * (_WHY_LINES - len(lines))
+        return [Content(line) for line in lines]
 
     def _gauge(self, gauge: Gauge) -> Content:
         share = gauge.value / gauge.limit

@@ -30,8 +30,14 @@ class Picture(Widget):
     def __init__(self, *, id: str | None = None, title: str = "") -> None:  # noqa: A002
         super().__init__(id=id)
         self._content = Content("")
-        if title:
-            self.border_title = Content(title).markup
+        self._title = ""
+        self.entitle(title)
+
+    def entitle(self, title: str) -> None:
+        """Write `title`, literally, on the border."""
+        if title != self._title:
+            self._title = title
+            self.border_title = Content(title)
 
     def draw(self, content: Content) -> None:
         """Show `content` from now on."""

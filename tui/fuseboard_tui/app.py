@@ -1,0 +1,56 @@
+"""The dashboard as a Textual application."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from fuseboard_tui.screens.overview import OverviewScreen
+from fuseboard_tui.source import Source
+
+
+class FuseboardApp(App[str]):
+    """Draws what a source shows and sends it what the keys ask for.
+
+    `run()` gives the reason why the source failed, if it did; the return code
+    is 2 then. It never starts or stops the source.
+    """
+
+    TITLE = "fuseboard"
+    CSS_PATH = "fuseboard.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+
+    def get_default_screen(self) -> Screen[None]:
+        """Give the board."""
+        return OverviewScreen(self._source)
+
+    def on_mount(self) -> None:
+        """Leave the terminal as it was when the process is told to end."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(ending, self._end, ending)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer everything that has a key in the palette too."""
+        yield from super().get_system_commands(screen)
+        if not isinstance(screen, OverviewScreen):
+            return
+        for action, title, words in screen.commands():
+            yield SystemCommand(title, words, action)
+
+    def _end(self, ending: signal.Signals) -> None:
+        self.exit(return_code=128 + ending)

@@ -1,0 +1,90 @@
+"""What the keys of a screen do, and what its signs mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from fuseboard.snapshot import FaultSnapshot
+from fuseboard.state import State
+from fuseboard_tui.literal import literal
+from fuseboard_tui.marks import GLYPHS, UNKNOWN
+
+_MEANINGS = {
+    State.CLOSED: "calls flow",
+    State.OPEN: "calls are rejected until the recovery timeout is over (▸ until then)",
+    State.HALF_OPEN: "a probe decides",
+}
+_KEY_WIDTH = 11
+
+
+class HelpScreen(ModalScreen[None]):
+    """Lists the bindings of the screen below, made from the bindings themselves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1,q,ctrl+c", "dismiss", "close", key_display="Esc"),
+    ]
+
+    def __init__(
+        self, bindings: Iterable[tuple[str, Binding]], faults: Sequence[FaultSnapshot]
+    ) -> None:
+        super().__init__()
+        self._below = [binding for _, binding in bindings]
+        self._faults = faults
+
+    def compose(self) -> ComposeResult:
+        """Lay the help out."""
+        with VerticalScroll(id="help") as box:
+            box.border_title = "Help"
+            box.border_subtitle = "Esc closes"
+            yield Static(Content("\n").join(self._lines()), markup=False)
+
+    def _lines(self) -> Iterator[Content]:
+        yield Content.styled("Keys", "bold")
+        for words, keys in _keys_by_words(self._below).items():
+            yield Content(f"  {', '.join(keys):<{_KEY_WIDTH}} {words}")
+        yield Content(f"  {'^p':<{_KEY_WIDTH}} all commands, and the themes")
+        yield Content("")
+        yield Content.styled("Faults on the wire", "bold")
+        for fault in self._faults:
+            yield Content(f"  {fault.key:<{_KEY_WIDTH}} {literal(fault.words)}")
+        yield Content("")
+        yield Content.styled("Signs", "bold")
+        for state, meaning in _MEANINGS.items():
+            yield Content(f"  {GLYPHS[state]} {state.name:<{_KEY_WIDTH - 2}} {meaning}")
+        yield Content(f"  {UNKNOWN:<{_KEY_WIDTH}} before fuseboard ran")
+        yield Content(f"  {'▲':<{_KEY_WIDTH}} the fault is on; ▌ the one that + and - change")
+
+
+def _keys_by_words(bindings: Iterable[Binding]) -> dict[str, list[str]]:
+    by_words: dict[str, list[str]] = {}
+    for binding in bindings:
+        if not binding.id:
+            continue  # Textual's own, such as those that move the focus
+        words = binding.tooltip or binding.description
+        key = _SHORT.get(binding.key, binding.key)
+        keys = by_words.setdefault(words, [])
+        if key not in keys:
+            keys.append(key)
+    return by_words
+
+
+_SHORT = {
+    "question_mark": "?",
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
+    "ctrl+c": "^c",
+    "ctrl+q": "^q",
+    "up": "↑",
+    "down": "↓",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+}

@@ -1,0 +1,273 @@
+"""The board: all breakers, the chosen one in full, the faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.events import Key
+from textual.reactive import var
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from fuseboard.commands import ClearFaults, ResetBreaker, RunTraffic, SetFault, TripBreaker
+from fuseboard.snapshot import BreakerSnapshot, FaultSnapshot, Phase, Snapshot
+from fuseboard.state import State
+from fuseboard_tui.literal import literal
+from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.source import Source
+from fuseboard_tui.widgets.breaker_list import BreakerList
+from fuseboard_tui.widgets.breaker_panel import BreakerPanel
+from fuseboard_tui.widgets.fault_list import FaultList
+from fuseboard_tui.widgets.header_line import HeaderLine
+from fuseboard_tui.widgets.notice_line import NoticeLine
+from fuseboard_tui.widgets.state_strip import StateStrip
+from fuseboard_tui.widgets.too_small import SMALLEST, TooSmall
+from fuseboard_tui.widgets.transition_list import TransitionList
+
+REDRAWS_PER_SECOND = 4
+_STEP = 0.1  # of a fault's probability
+
+
+class OverviewScreen(Screen[None]):
+    """Draws the newest snapshot four times a second and turns keys into commands."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c,ctrl+q", "leave", "quit", id="quit", key_display="q"),
+        Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
+        Binding("space", "traffic", "traffic", id="traffic", tooltip="start or stop the calls"),
+        Binding("t", "trip", "trip", id="trip", tooltip="open the chosen breaker by hand"),
+        Binding("r", "reset", "reset", id="reset", tooltip="close the chosen breaker by hand"),
+        Binding("0", "clear_faults", "clear faults", id="clear", tooltip="mend the wire"),
+        Binding(
+            "plus,equals_sign",
+            "probability(1)",
+            "more often",
+            id="more",
+            key_display="+",
+            tooltip="the selected fault hits more often",
+        ),
+        Binding(
+            "minus",
+            "probability(-1)",
+            "less often",
+            id="less",
+            key_display="-",
+            tooltip="the selected fault hits less often",
+        ),
+        Binding("p", "pause", "pause", id="pause", tooltip="hold the screen, not the engine"),
+        Binding("down,j", "choose(1)", "next breaker", id="next", key_display="↓", show=False),
+        Binding(
+            "up,k", "choose(-1)", "previous breaker", id="previous", key_display="↑", show=False
+        ),
+        Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
+        Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),
+    ]
+
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 (as Textual declares it)
+        (0, "-too-narrow"),
+        (SMALLEST[0], "-narrow"),
+        (100, "-normal"),
+        (160, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-too-short"),
+        (SMALLEST[1], "-short"),
+        (30, "-tall"),
+    ]
+
+    snapshot: var[Snapshot | None] = var[Snapshot | None](None, init=False)
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+        self._chosen = 0
+        self._selected_fault = ""
+        self._paused = False
+        self._openings: dict[str, float] = {}
+
+    def compose(self) -> ComposeResult:
+        """Lay the board out."""
+        yield HeaderLine(id="header")
+        yield NoticeLine(id="notice")
+        yield TooSmall(id="too-small")
+        with Container(id="board"):
+            with Vertical(id="left"):
+                yield BreakerList(id="breakers", title="Breakers")
+                yield FaultList(id="faults", title="Faults")
+            with Vertical(id="right"):
+                yield BreakerPanel(id="panel")
+                yield StateStrip(id="strip", title="State, last 5 min")
+                yield TransitionList(id="transitions", title="Transitions")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Begin to draw."""
+        self.take_snapshot()
+        self.set_interval(1 / REDRAWS_PER_SECOND, self.take_snapshot)
+
+    def on_screen_resume(self) -> None:
+        """Draw at once after another screen was in front."""
+        self.call_after_refresh(self._show)
+
+    def on_resize(self) -> None:
+        """Draw in the new size."""
+        self.call_after_refresh(self._show)
+
+    def take_snapshot(self) -> None:
+        """Draw the newest snapshot, or, while paused, how old the shown one is."""
+        newest = self._source.snapshot()
+        if newest.phase is Phase.FAILED:
+            self.app.exit(literal(newest.problem), return_code=2)
+        elif self._paused and self.snapshot is not None:
+            behind = newest.taken_at - self.snapshot.taken_at
+            self.query_one(HeaderLine).show(self.snapshot, behind)
+        else:
+            self.snapshot = newest
+
+    def watch_snapshot(self) -> None:
+        """Draw a new snapshot."""
+        self._announce_openings()
+        self._show()
+
+    def _show(self) -> None:
+        snapshot = self.snapshot
+        if snapshot is None or not self.is_mounted:
+            return
+        chosen = self._chosen_breaker()
+        with self.app.batch_update():
+            if not self._paused:
+                self.query_one(HeaderLine).show(snapshot, None)
+            self.query_one(NoticeLine).show(snapshot)
+            self.query_one(TooSmall).show(snapshot)
+            self.query_one(BreakerList).show(snapshot, self._chosen)
+            self.query_one(BreakerPanel).show(snapshot, chosen)
+            self.query_one(StateStrip).show(snapshot, chosen)
+            self.query_one(TransitionList).show(chosen)
+            self.query_one(FaultList).show(snapshot, self._selected_fault)
+
+    def _announce_openings(self) -> None:
+        """Say aloud that a closed breaker has opened.
+
+        One that was open at the start, or whose probe failed, is no news.
+        """
+        breakers = self.snapshot.breakers if self.snapshot else ()
+        for breaker in breakers:
+            seen = breaker.name in self._openings
+            opened = breaker.changed_at if breaker.state is State.OPEN else 0.0
+            probe_failed = bool(breaker.history) and (
+                breaker.history[-1].from_state is State.HALF_OPEN
+            )
+            if seen and opened > self._openings[breaker.name] and not probe_failed:
+                self.notify(
+                    literal(breaker.why, 100),
+                    title=f"{literal(breaker.name, 40)} is OPEN",
+                    severity="error",
+                    markup=False,
+                )
+            self._openings[breaker.name] = max(opened, self._openings.get(breaker.name, 0.0))
+
+    def _chosen_breaker(self) -> BreakerSnapshot | None:
+        breakers = self.snapshot.breakers if self.snapshot else ()
+        self._chosen = max(0, min(self._chosen, len(breakers) - 1))
+        return breakers[self._chosen] if breakers else None
+
+    def _fault(self, name: str) -> FaultSnapshot | None:
+        faults = self._source.snapshot().faults
+        return next((fault for fault in faults if fault.name == name), None)
+
+    def commands(self) -> Iterator[tuple[Callable[[], object], str, str]]:
+        """Give what the palette offers: what to run, its title, what it does."""
+        for fault in self.snapshot.faults if self.snapshot else ():
+            title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
+            yield partial(self._toggle, fault.name), title, fault.words
+        yield self.action_clear_faults, "Mend everything", "switch every fault off"
+        yield self.action_traffic, "Traffic", "start or stop the calls"
+        yield self.action_trip, "Trip", "open the chosen breaker by hand"
+        yield self.action_reset, "Reset", "close the chosen breaker by hand"
+        yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
+        yield self.action_help, "Help", "the keys of this screen"
+
+    # Keys
+
+    def on_key(self, event: Key) -> None:
+        """Switch the fault whose key was pressed."""
+        faults = self.snapshot.faults if self.snapshot else ()
+        for fault in faults:
+            if event.character == fault.key:
+                event.stop()
+                self._toggle(fault.name)
+
+    def on_fault_list_toggled(self, message: FaultList.Toggled) -> None:
+        """Switch the fault that was clicked."""
+        self._toggle(message.name)
+
+    def on_breaker_list_chosen(self, message: BreakerList.Chosen) -> None:
+        """Choose the breaker that was clicked."""
+        self._chosen = message.index
+        self._show()
+
+    def _toggle(self, name: str) -> None:
+        fault = self._fault(name)
+        if fault is not None:
+            self._selected_fault = name
+            self._source.send(SetFault(name, not fault.active, fault.probability))
+            self._show()
+
+    def action_clear_faults(self) -> None:
+        """Switch every fault off."""
+        self._source.send(ClearFaults())
+
+    def action_probability(self, direction: int) -> None:
+        """Let the selected fault hit more often, or less often."""
+        fault = self._fault(self._selected_fault)
+        if fault is None:
+            self.notify("switch a fault on first, with its key", markup=False)
+            return
+        probability = round(fault.probability + direction * _STEP, 2)
+        self._source.send(SetFault(fault.name, fault.active, min(max(probability, _STEP), 1.0)))
+
+    def action_traffic(self) -> None:
+        """Start the traffic, or stop it."""
+        traffic = self._source.snapshot().traffic
+        if traffic is not None:
+            self._source.send(RunTraffic(not traffic.running))
+
+    def action_trip(self) -> None:
+        """Open the chosen breaker by hand."""
+        chosen = self._chosen_breaker()
+        if chosen is not None:
+            self._source.send(TripBreaker(chosen.name))
+
+    def action_reset(self) -> None:
+        """Close the chosen breaker by hand."""
+        chosen = self._chosen_breaker()
+        if chosen is not None:
+            self._source.send(ResetBreaker(chosen.name))
+
+    def action_pause(self) -> None:
+        """Hold the screen as it is, or go on."""
+        self._paused = not self._paused
+        self.take_snapshot()
+
+    def action_choose(self, step: int) -> None:
+        """Choose the next breaker, or the one before."""
+        self._chosen += step
+        self._show()
+
+    def action_scroll(self, rows: int) -> None:
+        """Move through the transitions."""
+        self.query_one(TransitionList).move(rows)
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        faults = self.snapshot.faults if self.snapshot else ()
+        self.app.push_screen(HelpScreen(list(self._bindings), faults))
+
+    def action_leave(self) -> None:
+        """Leave the program."""
+        self.app.exit()
