@@ -94,7 +94,7 @@ class CircuitBreaker:
         self._series = Series(changed_at=wall_clock())
         self._state = State.CLOSED
         self._mode = Mode.AUTOMATIC
-        self._why = "new"
+        self._why = "no trouble so far"
         self._changed = clock()
         self._generation = 0
         self._due = inf  # when time alone will cause the next transition

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.message import Message
 
 from fuseboard.snapshot import FaultSnapshot, Snapshot
+from fuseboard_tui.literal import literal
 from fuseboard_tui.widgets.picture import Rows
 
 _CELL = 18  # columns of a fault where several share a row
@@ -55,9 +56,11 @@ class FaultList(Rows):
         share = f"{fault.probability:.0%}".rjust(5) if fault.active or is_selected else "     "
         mark = "▲" if fault.active else " "
         looks = "alarm" if fault.active else "strong" if is_selected else "plain"
+        words = f"  {literal(fault.words)}" if self._columns == 1 else ""
         return Content.assemble(
             self.styled("▌" if is_selected else " ", "cursor"),
             self.styled(fault.key, "key"),
             self.styled(f" {mark}{fault.label[:9]:<9}", looks),
             self.styled(share, looks),
+            self.styled(words, "quiet"),
         )
