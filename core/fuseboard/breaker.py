@@ -204,6 +204,7 @@ class CircuitBreaker:
                 calls=series.calls(),
                 late=series.late,
                 in_flight=series.in_flight,
+                probes=len(self._probes),
                 consecutive_failures=series.consecutive_failures,
                 gauges=self._meter.gauges(),
                 history=self._history_copy,

@@ -94,6 +94,7 @@ class ReportedBreaker:
                 calls=series.calls(),
                 late=series.late,
                 in_flight=series.in_flight,
+                probes=0,
                 consecutive_failures=series.consecutive_failures,
                 gauges=(),
                 history=tuple(self._history),

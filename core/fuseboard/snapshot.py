@@ -32,6 +32,8 @@ class BreakerSnapshot:
     late: int
     """Results that came after the state had moved on; they are in `calls` too."""
     in_flight: int
+    probes: int
+    """How many of those in flight are probes of the present half-open state."""
     consecutive_failures: int
     gauges: tuple[Gauge, ...]
     """How far the trip policy's measures have come."""

@@ -19,7 +19,7 @@ from fuseboard_tui.marks import GLYPHS, UNKNOWN
 
 _MEANINGS = {
     State.CLOSED: "calls flow",
-    State.OPEN: "calls are rejected until the recovery timeout is over (▸ until then)",
+    State.OPEN: "calls are rejected; ▸ the time until a probe",
     State.HALF_OPEN: "a probe decides",
 }
 _KEY_WIDTH = 11

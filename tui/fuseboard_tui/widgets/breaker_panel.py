@@ -52,7 +52,7 @@ class BreakerPanel(Picture):
             waited = 1 - breaker.retry_after / breaker.recovery_timeout
             progress = f"  ▕{bar(waited, _BAR_WIDTH)}▏"
         elif breaker.state is State.HALF_OPEN:
-            said += ", probe under way" if breaker.in_flight else ", waiting for a probe"
+            said += ", probe under way" if breaker.probes else ", waiting for a probe"
         elif breaker.mode is Mode.FORCED_OPEN:
             said += ", until it is reset"
         looks = STATE_CLASSES[breaker.state]
