@@ -42,13 +42,13 @@ class OverviewScreen(Screen[None]):
         Binding("space", "traffic", "traffic", id="traffic", tooltip="start or stop the calls"),
         Binding("t", "trip", "trip", id="trip", tooltip="open the chosen breaker by hand"),
         Binding("r", "reset", "reset", id="reset", tooltip="close the chosen breaker by hand"),
-        Binding("0", "clear_faults", "clear faults", id="clear", tooltip="mend the wire"),
+        Binding("0", "clear_faults", "clear", id="clear", tooltip="switch every fault off"),
         Binding(
             "plus,equals_sign",
             "probability(1)",
-            "more often",
+            "share",
             id="more",
-            key_display="+",
+            key_display="+/-",
             tooltip="the selected fault hits more often",
         ),
         Binding(
@@ -56,7 +56,7 @@ class OverviewScreen(Screen[None]):
             "probability(-1)",
             "less often",
             id="less",
-            key_display="-",
+            show=False,
             tooltip="the selected fault hits less often",
         ),
         Binding("p", "pause", "pause", id="pause", tooltip="hold the screen, not the engine"),
@@ -103,7 +103,7 @@ class OverviewScreen(Screen[None]):
                 yield BreakerPanel(id="panel")
                 yield StateStrip(id="strip", title="State, last 5 min")
                 yield TransitionList(id="transitions", title="Transitions")
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Begin to draw."""

@@ -14,29 +14,42 @@ class HeaderLine(Picture):
 
     def show(self, snapshot: Snapshot, seconds_behind: float | None) -> None:
         """Draw a snapshot; `seconds_behind` says how old it is while the screen is paused."""
-        parts: list[Content] = [self.styled("fuseboard", "strong")]
+        name = self.styled("fuseboard", "strong")
+        metrics = Content(f"/metrics :{_port(snapshot.metrics_url)}")
+        faults = self._faults(snapshot)
+        parts = [
+            name,
+            *self._condition(snapshot, seconds_behind),
+            *self._target(snapshot),
+            *_traffic(snapshot),
+            faults,
+            *([metrics] if snapshot.metrics_url else []),
+            Content(_clock(snapshot.uptime)),
+        ]
+        # What says least goes first where there is no room for all.
+        for least in (name, metrics, *(() if _has_faults(snapshot) else (faults,))):
+            if len(_line(parts)) <= self.size.width:
+                break
+            parts = [part for part in parts if part is not least]
+        self.draw(_line(parts))
+
+    def _condition(self, snapshot: Snapshot, seconds_behind: float | None) -> list[Content]:
+        said = []
         if seconds_behind is not None:
-            parts.append(self.styled(f" PAUSED, {seconds_behind:.0f} s behind ", "badge"))
+            said.append(self.styled(f" PAUSED, {seconds_behind:.0f} s behind ", "badge"))
         if snapshot.phase is Phase.STARTING:
-            parts.append(Content("starting…"))
+            said.append(Content("starting…"))
         elif snapshot.phase is Phase.STOPPED:
-            parts.append(self.styled(" STOPPED ", "badge"))
+            said.append(self.styled(" STOPPED ", "badge"))
+        return said
+
+    def _target(self, snapshot: Snapshot) -> list[Content]:
         target = snapshot.target
-        if target is not None:
-            if target.simulated:
-                parts.append(self.styled(" SIMULATED ", "badge"))
-                parts.append(Content(literal(target.model, 40)))
-            else:
-                parts.append(Content(literal(f"{target.url} {target.model}", 60)))
-        traffic = snapshot.traffic
-        if traffic is not None:
-            words = f"traffic {traffic.rate:g}/s" if traffic.running else "traffic off"
-            parts.append(Content(words))
-        parts.append(self._faults(snapshot))
-        if snapshot.metrics_url:
-            parts.append(Content(f"/metrics :{_port(snapshot.metrics_url)}"))
-        parts.append(Content(_clock(snapshot.uptime)))
-        self.draw(Content(" ").join([Content(""), Content(" · ").join(parts)]))
+        if target is None:
+            return []
+        if target.simulated:
+            return [self.styled(" SIMULATED ", "badge") + f" {literal(target.model, 40)}"]
+        return [Content(literal(f"{target.url} {target.model}", 60))]
 
     def _faults(self, snapshot: Snapshot) -> Content:
         on = [fault for fault in snapshot.faults if fault.active]
@@ -44,6 +57,21 @@ class HeaderLine(Picture):
             return Content("no faults")
         words = ", ".join(f"{fault.label} {fault.probability:.0%}" for fault in on)
         return self.styled(f"faults: {words}", "alarm")
+
+
+def _line(parts: list[Content]) -> Content:
+    return Content(" ") + Content(" · ").join(parts)
+
+
+def _traffic(snapshot: Snapshot) -> list[Content]:
+    traffic = snapshot.traffic
+    if traffic is None:
+        return []
+    return [Content(f"traffic {traffic.rate:g}/s" if traffic.running else "traffic off")]
+
+
+def _has_faults(snapshot: Snapshot) -> bool:
+    return any(fault.active for fault in snapshot.faults)
 
 
 def _port(url: str) -> str:
