@@ -17,6 +17,7 @@ class HeaderLine(Picture):
         name = self.styled("fuseboard", "strong")
         metrics = Content(f"/metrics :{_port(snapshot.metrics_url)}")
         faults = self._faults(snapshot)
+        uptime = Content(_clock(snapshot.uptime))
         parts = [
             name,
             *self._condition(snapshot, seconds_behind),
@@ -24,10 +25,10 @@ class HeaderLine(Picture):
             *_traffic(snapshot),
             faults,
             *([metrics] if snapshot.metrics_url else []),
-            Content(_clock(snapshot.uptime)),
+            uptime,
         ]
         # What says least goes first where there is no room for all.
-        for least in (name, metrics, *(() if _has_faults(snapshot) else (faults,))):
+        for least in (name, *(() if _has_faults(snapshot) else (faults,)), metrics, uptime):
             if len(_line(parts)) <= self.size.width:
                 break
             parts = [part for part in parts if part is not least]

@@ -1,0 +1,144 @@
+"""Snapshots made by hand, and a source that gives them out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fuseboard.commands import Command
+from fuseboard.faults import CATALOGUE
+from fuseboard.history import Failure, Transition
+from fuseboard.series import LEGAL_TRANSITIONS, CallCounts, DurationHistogram
+from fuseboard.snapshot import (
+    BreakerSnapshot,
+    FaultSnapshot,
+    Phase,
+    Snapshot,
+    TargetSnapshot,
+    TrafficSnapshot,
+)
+from fuseboard.state import Mode, State, Verdict
+from fuseboard.trip_policy import Gauge
+
+NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
+
+
+def step(ago: float, start: State, end: State, reason: str) -> Transition:
+    causes = (Failure(NOW - ago, "HTTP 500", 0.2),) if end is State.OPEN else ()
+    return Transition(NOW - ago, start, end, reason, causes)
+
+
+def breaker(name: str = "ollama_generate", **changes: Any) -> BreakerSnapshot:
+    """A closed breaker with some calls behind it."""
+    picture = BreakerSnapshot(
+        name=name,
+        state=State.CLOSED,
+        mode=Mode.AUTOMATIC,
+        why="no trouble so far",
+        changed_at=NOW - 200,
+        seconds_in_state=200.0,
+        retry_after=None,
+        recovery_timeout=30.0,
+        calls=CallCounts(success=1204, failure=37, rejected=0, ignored=2),
+        late=0,
+        in_flight=1,
+        probes=0,
+        consecutive_failures=1,
+        gauges=(Gauge("consecutive failures", 1, 5),),
+        history=(),
+        transitions=dict.fromkeys(LEGAL_TRANSITIONS, 0),
+        state_seconds=dict.fromkeys(State, 0.0),
+        durations={verdict: DurationHistogram().copy() for verdict in Verdict},
+    )
+    return replace(picture, **changes)
+
+
+TRIPPED = step(
+    3.2,
+    State.CLOSED,
+    State.OPEN,
+    "5 consecutive failures: 3× no first token within 5 s, 2× HTTP 500",
+)
+
+OPEN = breaker(
+    state=State.OPEN,
+    why=TRIPPED.reason,
+    changed_at=TRIPPED.at,
+    seconds_in_state=3.2,
+    retry_after=26.8,
+    calls=CallCounts(success=1204, failure=42, rejected=210, ignored=2),
+    late=1,
+    in_flight=0,
+    consecutive_failures=5,
+    gauges=(Gauge("consecutive failures", 5, 5),),
+    history=(
+        step(95, State.CLOSED, State.OPEN, "5 consecutive failures: 5× connect refused"),
+        step(65, State.OPEN, State.HALF_OPEN, "recovery timeout of 30 s is over"),
+        step(63, State.HALF_OPEN, State.CLOSED, "probe succeeded"),
+        TRIPPED,
+    ),
+)
+
+HALF_OPEN = replace(
+    OPEN,
+    state=State.HALF_OPEN,
+    why="recovery timeout of 30 s is over",
+    seconds_in_state=0.4,
+    retry_after=None,
+    in_flight=1,
+    probes=1,
+    history=(
+        *OPEN.history[:3],
+        step(30.4, State.CLOSED, State.OPEN, TRIPPED.reason),
+        step(0.4, State.OPEN, State.HALF_OPEN, "recovery timeout of 30 s is over"),
+    ),
+)
+
+STARTING = Snapshot(taken_at=NOW, phase=Phase.STARTING, uptime=0.1)
+
+
+def board(
+    *breakers: BreakerSnapshot, on: dict[str, float] | None = None, **changes: Any
+) -> Snapshot:
+    """A running engine with these breakers and these faults on."""
+    on = on or {}
+    idle = breaker(
+        "ollama_embed", calls=CallCounts(), in_flight=0, consecutive_failures=0, gauges=()
+    )
+    picture = Snapshot(
+        taken_at=NOW,
+        phase=Phase.RUNNING,
+        uptime=751.0,
+        target=TargetSnapshot("http://127.0.0.1:11434", "llama3.2", simulated=False),
+        metrics_url="http://127.0.0.1:9464/metrics",
+        proxy_url="http://127.0.0.1:40000",
+        traffic=TrafficSnapshot(True, 4.0, 8, 1, 0),
+        faults=tuple(
+            FaultSnapshot(
+                fault.key,
+                fault.name,
+                fault.label,
+                fault.words,
+                on.get(fault.name, 1.0),
+                fault.name in on,
+            )
+            for fault in CATALOGUE
+        ),
+        breakers=(*(breakers or (breaker(),)), idle),
+        rates={"ollama_generate": tuple(4 + 3 * ((n * 7) % 5 - 2) / 2 for n in range(60))},
+    )
+    return replace(picture, **changes)
+
+
+class FakeSource:
+    """Gives out the snapshot it was given, and remembers the commands."""
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self.picture = snapshot or board()
+        self.commands: list[Command] = []
+
+    def snapshot(self) -> Snapshot:
+        return self.picture
+
+    def send(self, command: Command) -> None:
+        self.commands.append(command)

@@ -1,0 +1,268 @@
+"""Every key and every click does what the help says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from textual.pilot import Pilot
+
+from fuseboard.commands import (
+    ClearFaults,
+    Command,
+    ResetBreaker,
+    RunTraffic,
+    SetFault,
+    TripBreaker,
+)
+from fuseboard.faults import CATALOGUE
+from fuseboard.snapshot import Phase, Snapshot
+from fuseboard_tui.app import FuseboardApp
+from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.screens.overview import OverviewScreen
+from fuseboard_tui.widgets.breaker_list import BreakerList
+from fuseboard_tui.widgets.breaker_panel import BreakerPanel
+from fuseboard_tui.widgets.fault_list import FaultList
+from fuseboard_tui.widgets.header_line import HeaderLine
+from fuseboard_tui.widgets.picture import Picture
+from fuseboard_tui.widgets.transition_list import TransitionList
+from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker, step
+
+Kind = type[Picture]
+
+
+class Shown:
+    """A running app and what it was fed with."""
+
+    def __init__(self, app: FuseboardApp, pilot: Pilot[str], source: FakeSource) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.source = source
+
+    def text(self, kind: Kind) -> str:
+        return str(self.app.screen_stack[0].query_one(kind).render())
+
+    async def show(self, snapshot: Snapshot) -> None:
+        self.source.picture = snapshot
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, OverviewScreen)
+        screen.take_snapshot()
+        await self.pilot.pause()
+
+
+@asynccontextmanager
+async def shown(
+    snapshot: Snapshot | None = None, size: tuple[int, int] = (120, 36)
+) -> AsyncIterator[Shown]:
+    source = FakeSource(snapshot)
+    app = FuseboardApp(source)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield Shown(app, pilot, source)
+
+
+@pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
+async def test_a_digit_switches_its_fault(fault: object) -> None:
+    key, name = fault.key, fault.name  # type: ignore[attr-defined]
+    async with shown() as it:
+        await it.pilot.press(key)
+        assert it.source.commands == [SetFault(name, True, 1.0)]
+        await it.show(board(on={name: 0.4}))
+        await it.pilot.press(key)
+        assert it.source.commands[1:] == [SetFault(name, False, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        ("0", ClearFaults()),
+        ("space", RunTraffic(False)),
+        ("t", TripBreaker("ollama_generate")),
+        ("r", ResetBreaker("ollama_generate")),
+    ],
+)
+async def test_a_key_sends_its_command(key: str, command: Command) -> None:
+    async with shown() as it:
+        await it.pilot.press(key)
+        assert it.source.commands == [command]
+
+
+async def test_space_starts_stopped_traffic() -> None:
+    picture = board()
+    assert picture.traffic is not None
+    async with shown(replace(picture, traffic=replace(picture.traffic, running=False))) as it:
+        assert "traffic off" in it.text(HeaderLine)
+        await it.pilot.press("space")
+        assert it.source.commands == [RunTraffic(True)]
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "after"),
+    [
+        ("plus", 0.5, 0.6),
+        ("equals_sign", 0.5, 0.6),
+        ("minus", 0.5, 0.4),
+        ("+", 1.0, 1.0),
+        ("-", 0.1, 0.1),
+    ],
+)
+async def test_plus_and_minus_change_the_selected_fault(
+    key: str, before: float, after: float
+) -> None:
+    async with shown(board(on={"cut": before})) as it:
+        await it.pilot.press("6", key)
+        assert it.source.commands[-1] == SetFault("cut", True, after)
+
+
+async def test_plus_without_a_selected_fault_says_what_to_do() -> None:
+    async with shown() as it:
+        await it.pilot.press("plus")
+        assert it.source.commands == []
+        assert [note.message for note in it.app._notifications] == [
+            "switch a fault on first, with its key"
+        ]
+
+
+@pytest.mark.parametrize(("down", "up"), [("down", "up"), ("j", "k")])
+async def test_choosing_a_breaker(down: str, up: str) -> None:
+    async with shown() as it:
+        await it.pilot.press(down, "t", down, "r", up, "t")
+        assert it.source.commands == [
+            TripBreaker("ollama_embed"),
+            ResetBreaker("ollama_embed"),
+            TripBreaker("ollama_generate"),
+        ]
+
+
+async def test_clicking_a_breaker_chooses_it() -> None:
+    async with shown() as it:
+        await it.pilot.click(BreakerList, offset=(8, 2))
+        await it.pilot.press("t")
+        assert it.source.commands == [TripBreaker("ollama_embed")]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_clicking_a_fault_switches_it(size: tuple[int, int]) -> None:
+    async with shown(size=size) as it:
+        await it.pilot.click(FaultList, offset=(5, 2))
+        second_row = "refuse" if size[0] == 0 else "error500" if size[0] == 120 else "latency"
+        assert it.source.commands == [SetFault(second_row, True, 1.0)]
+
+
+async def test_p_holds_the_screen_and_says_how_old_it_is() -> None:
+    async with shown() as it:
+        await it.pilot.press("p")
+        await it.show(replace(board(OPEN), taken_at=NOW + 7))
+        assert "PAUSED, 7 s behind" in it.text(HeaderLine)
+        assert "CLOSED" in it.text(BreakerPanel)
+        await it.pilot.press("p")
+        assert "PAUSED" not in it.text(HeaderLine)
+        assert "OPEN" in it.text(BreakerPanel)
+
+
+@pytest.mark.parametrize("closing", ["escape", "question_mark", "q"])
+async def test_help_opens_and_closes(closing: str) -> None:
+    async with shown() as it:
+        await it.pilot.press("question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        await it.pilot.press(closing)
+        assert isinstance(it.app.screen, OverviewScreen)
+
+
+async def test_help_names_every_binding_and_every_fault() -> None:
+    async with shown(size=(120, 60)) as it:
+        await it.pilot.press("f1")
+        help_screen = it.app.screen
+        assert isinstance(help_screen, HelpScreen)
+        lines = "\n".join(str(line) for line in help_screen._lines())
+        for binding in OverviewScreen.BINDINGS:
+            assert (binding.tooltip or binding.description) in lines  # type: ignore[union-attr]
+        for fault in CATALOGUE:
+            assert fault.words in lines
+
+
+async def test_page_keys_move_through_the_transitions() -> None:
+    from fuseboard.state import State
+
+    steps = tuple(step(1000 - n, State.CLOSED, State.OPEN, f"trip number {n}") for n in range(60))
+    async with shown(board(breaker(history=steps))) as it:
+        assert "trip number 59" in it.text(TransitionList)
+        await it.pilot.press("pagedown", "pagedown")
+        assert "trip number 59" not in it.text(TransitionList)
+        await it.pilot.press("pageup", "pageup", "pageup")
+        assert "trip number 59" in it.text(TransitionList)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_leaving(key: str) -> None:
+    async with shown() as it:
+        await it.pilot.press(key)
+        await it.pilot.pause()
+        assert not it.app.is_running
+        assert it.app.return_code == 0
+
+
+async def test_the_palette_offers_every_command() -> None:
+    async with shown(board(on={"cut": 1.0})) as it:
+        screen = it.app.screen
+        assert isinstance(screen, OverviewScreen)
+        commands = {command.title: command for command in it.app.get_system_commands(screen)}
+        for title in ("Break: HTTP 500", "Mend: cut", "Traffic", "Trip", "Reset", "Pause", "Help"):
+            commands[title].callback()
+        assert it.source.commands == [
+            SetFault("error500", True, 1.0),
+            SetFault("cut", False, 1.0),
+            RunTraffic(False),
+            TripBreaker("ollama_generate"),
+            ResetBreaker("ollama_generate"),
+        ]
+
+
+async def test_a_failed_source_ends_the_app_with_its_reason() -> None:
+    async with shown() as it:
+        await it.show(replace(board(), phase=Phase.FAILED, problem="no model: pull one\x1b[31m"))
+        assert it.app.return_value == "no model: pull one[31m"
+        assert it.app.return_code == 2
+
+
+async def test_a_breaker_that_opens_is_announced_once() -> None:
+    async with shown() as it:
+        for _ in range(3):
+            await it.show(board(OPEN))
+        (note,) = it.app._notifications
+        assert note.title == "ollama_generate is OPEN"
+        assert note.message.startswith("5 consecutive failures")
+
+
+async def test_a_breaker_that_appears_is_drawn() -> None:
+    async with shown() as it:
+        await it.show(board(breaker("another_one")))
+        assert "another_one" in it.text(BreakerList)
+
+
+async def test_an_unchanged_snapshot_redraws_nothing() -> None:
+    async with shown(board(OPEN)) as it:
+        drawn: list[Picture] = []
+        for picture in it.app.screen.query(Picture):
+            picture.refresh = lambda *_, which=picture, **__: drawn.append(which)  # type: ignore[method-assign, misc, assignment]
+        await it.show(replace(it.source.picture))
+        assert drawn == []
+        await it.show(replace(it.source.picture, uptime=752.0))
+        assert {type(picture) for picture in drawn} == {HeaderLine}
+
+
+HOSTILE = "[/] [@click=app.quit]x[/] \x1b]0;pwned\x07 \x9b31m \u202edrow " + "long " * 300
+
+
+async def test_hostile_text_is_drawn_literally() -> None:
+    from fuseboard.state import State
+
+    evil = breaker(HOSTILE, why=HOSTILE, history=(step(5, State.CLOSED, State.OPEN, HOSTILE),))
+    async with shown(replace(board(evil), notices=(HOSTILE,))) as it:
+        await it.show(board(replace(evil, state=State.OPEN, changed_at=NOW)))
+        everything = "".join(str(picture.render()) for picture in it.app.screen.query(Picture))
+        assert "[/] [@click=app.quit]x[/]" in everything
+        assert not set("\x1b\x07\x9b\u202e") & set(everything)
+        assert it.app.is_running
