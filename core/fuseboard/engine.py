@@ -85,6 +85,7 @@ class Engine:
         settings: What to run.
         registry: Where the breakers are found, by `/metrics` and whoever else looks.
         environment: Where `OLLAMA_HOST` is read.
+        clock: The breakers' clock, seconds.
 
     Raises:
         ValueError: If a setting makes no sense.
@@ -96,8 +97,10 @@ class Engine:
         *,
         registry: Registry = REGISTRY,
         environment: Callable[[str, str], str] = os.environ.get,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._registry = registry
         self._address = ""
         if not settings.simulate:
@@ -185,6 +188,7 @@ class Engine:
             trip=ConsecutiveFailures(self._settings.failure_threshold),
             recovery_timeout=self._settings.recovery_timeout,
             probe_timeout=2 * self._settings.deadlines.total,
+            clock=self._clock,
         )
 
     def _bind(self) -> tuple[socket.socket, socket.socket]:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -44,7 +44,7 @@ class FuseboardApp(App[str]):
         for ending in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(ending, self._end, ending)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer everything that has a key in the palette too."""
         yield from super().get_system_commands(screen)
         if not isinstance(screen, OverviewScreen):

@@ -1,0 +1,283 @@
+"""The engine as a whole: a real wire, real servers, a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from fuseboard import Registry, State
+from fuseboard.commands import (
+    ClearFaults,
+    ResetBreaker,
+    RunTraffic,
+    SetFault,
+    TripBreaker,
+)
+from fuseboard.engine import Engine, EngineSettings
+from fuseboard.listening import PortTakenError, bind
+from fuseboard.ollama import OllamaClient, OllamaError
+from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
+from tests.core.clock import ManualClock
+from tests.core.serving import FAST
+
+PATIENCE = 20.0  # seconds after which something that should have come will not come
+
+
+def wait_for(come: Callable[[], bool], what: str) -> None:
+    given_up = time.monotonic() + PATIENCE
+    while not come():
+        assert time.monotonic() < given_up, f"{what} did not come"
+        time.sleep(0.01)
+
+
+class Running:
+    def __init__(self, engine: Engine, clock: ManualClock) -> None:
+        self.engine = engine
+        self.clock = clock
+
+    def breaker(self, name: str = "ollama_generate") -> BreakerSnapshot:
+        found = self.engine.snapshot().breaker(name)
+        assert found is not None
+        return found
+
+    def wait_for_state(self, state: State) -> None:
+        wait_for(lambda: self.breaker().state is state, state.name)
+
+
+@contextmanager
+def running(environment: dict[str, str] | None = None, **settings: object) -> Iterator[Running]:
+    chosen: dict[str, object] = {
+        "simulate": True,
+        "rate": 50.0,
+        "concurrency": 8,
+        "failure_threshold": 3,
+        "metrics_port": 0,
+        "simulator": FAST,
+        "seed": 1,
+    }
+    clock = ManualClock()
+    engine = Engine(
+        EngineSettings(**{**chosen, **settings}),  # type: ignore[arg-type]
+        registry=Registry(),
+        environment=(environment or {}).get,
+        clock=clock,
+    )
+    engine.start()
+    try:
+        yield Running(engine, clock)
+    finally:
+        engine.stop()
+
+
+def scrape(snapshot: Snapshot) -> dict[tuple[str, ...], float]:
+    """The figures on `/metrics`, by name and label values."""
+    text = httpx.get(snapshot.metrics_url).text
+    return {
+        (sample.name.removeprefix("ollama_rag_circuit_breaker_"), *sample.labels.values()): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_the_main_job() -> None:
+    with running() as it:
+        ready = it.engine.wait_until_ready()
+        assert ready.phase is Phase.RUNNING
+        assert ready.target is not None
+        assert ready.target.simulated
+        wait_for(lambda: it.breaker().calls.success > 5, "a success")
+        assert it.breaker().state is State.CLOSED
+
+        it.engine.send(SetFault("error500", True, 1.0))
+        it.wait_for_state(State.OPEN)
+        assert it.breaker().why == (
+            "3 consecutive failures:"
+            " 3× HTTP 500: llama runner process has terminated: exit status 2"
+        )
+        wait_for(lambda: it.breaker().calls.rejected > 0, "a rejection")
+
+        it.clock.advance(10)
+        wait_for(lambda: len(it.breaker().history) >= 3, "a failed probe")
+        assert [step.to_state for step in it.breaker().history[:3]] == [
+            State.OPEN,
+            State.HALF_OPEN,
+            State.OPEN,
+        ]
+        it.engine.send(ClearFaults())
+        wait_for(lambda: not any(f.active for f in it.engine.snapshot().faults), "mended wire")
+        it.clock.advance(10)
+        it.wait_for_state(State.CLOSED)
+        assert it.breaker().history[-1].reason == "probe succeeded"
+
+
+def test_screen_scrape_and_breaker_agree() -> None:
+    with running(faults=(("cut", 0.5),)) as it:
+        it.engine.wait_until_ready()
+        wait_for(lambda: it.breaker().calls.failure > 3, "a failure")
+        it.engine.send(RunTraffic(False))
+        wait_for(
+            lambda: all(breaker.in_flight == 0 for breaker in it.engine.snapshot().breakers),
+            "the end of all calls",
+        )
+        snapshot = it.engine.snapshot()
+        figures = scrape(snapshot)
+        for breaker in snapshot.breakers:
+            name = breaker.name
+            assert figures["state", name] == breaker.state
+            assert figures["calls_total", name, "success"] == breaker.calls.success
+            assert figures["calls_total", name, "failure"] == breaker.calls.failure
+            assert figures["calls_total", name, "rejected"] == breaker.calls.rejected
+            assert figures["calls_total", name, "ignored"] == breaker.calls.ignored
+            assert figures["consecutive_failures", name] == breaker.consecutive_failures
+            assert figures["late_results_total", name] == breaker.late
+            for (start, end), count in breaker.transitions.items():
+                assert figures["transitions_total", name, start.name, end.name] == count
+
+
+def test_commands() -> None:
+    with running(rate=0.5) as it:
+        it.engine.wait_until_ready()
+        it.engine.send(TripBreaker("ollama_embed"))
+        wait_for(lambda: it.breaker("ollama_embed").state is State.OPEN, "OPEN")
+        it.engine.send(ResetBreaker("ollama_embed"))
+        wait_for(lambda: it.breaker("ollama_embed").state is State.CLOSED, "CLOSED")
+        it.engine.send(RunTraffic(False))
+
+        def runs() -> bool:
+            traffic = it.engine.snapshot().traffic
+            return traffic is not None and traffic.running
+
+        wait_for(lambda: not runs(), "stopped traffic")
+        it.engine.send(RunTraffic(True))
+        wait_for(runs, "running traffic")
+
+
+def test_stops_at_once_while_calls_hang() -> None:
+    with running(faults=(("stall", 1.0),)) as it:
+        it.engine.wait_until_ready()
+        wait_for(lambda: it.breaker().in_flight > 3, "hanging calls")
+        begun = time.monotonic()
+        it.engine.stop()
+        assert time.monotonic() - begun < 2
+        assert it.engine.snapshot().phase is Phase.STOPPED
+        it.engine.send(ClearFaults())  # nobody is there to hear it, and nothing breaks
+        it.engine.stop()
+
+
+def test_concurrency_is_bounded_and_what_is_left_out_is_counted() -> None:
+    with running(faults=(("stall", 1.0),), concurrency=3, rate=200.0) as it:
+        it.engine.wait_until_ready()
+
+        def skipped() -> int:
+            traffic = it.engine.snapshot().traffic
+            return traffic.skipped if traffic else 0
+
+        wait_for(lambda: skipped() > 10, "a skipped call")
+        in_flight = sum(breaker.in_flight for breaker in it.engine.snapshot().breakers)
+        assert in_flight == 3
+
+
+def test_a_taken_default_port_moves_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("fuseboard.engine.DEFAULT_PORT", port)
+        with running(metrics_port=None) as it:
+            ready = it.engine.wait_until_ready()
+            assert ready.notices[0].startswith(f"port {port} is taken: /metrics is on ")
+            assert httpx.get(ready.metrics_url).status_code == 200
+
+
+@pytest.mark.parametrize("option", ["metrics_port", "proxy_port"])
+def test_a_taken_port_that_was_asked_for_is_an_error(option: str) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTakenError, match=f"port {port} on 127.0.0.1 is taken"):
+            with running(**{option: port}):
+                pass
+
+
+async def test_the_proxy_is_there_for_others(unused_port: int) -> None:
+    with running(proxy_port=unused_port, rate=0.1) as it:
+        ready = await asyncio.to_thread(it.engine.wait_until_ready)
+        assert ready.proxy_url == f"http://127.0.0.1:{unused_port}"
+        async with OllamaClient(ready.proxy_url, {}) as client:
+            assert await client.version()
+            it.engine.send(SetFault("busy503", True, 1.0))
+            await asyncio.to_thread(
+                wait_for, lambda: any(f.active for f in it.engine.snapshot().faults), "the fault"
+            )
+            with pytest.raises(OllamaError, match="HTTP 503: server busy"):
+                await client.version()
+
+
+class TestFindingOllama:
+    """A simulator in another engine plays the real Ollama."""
+
+    @pytest.fixture
+    def ollama(self) -> Iterator[str]:
+        with running(rate=0.1) as it:
+            yield it.engine.wait_until_ready().proxy_url
+
+    def test_takes_the_one_that_answers(self, ollama: str) -> None:
+        with running(simulate=False, environment={"OLLAMA_HOST": ollama}) as it:
+            target = it.engine.wait_until_ready().target
+            assert target is not None
+            assert (target.url, target.simulated) == (ollama, False)
+            assert target.model == "llama3.2:latest"
+
+    def test_simulates_where_none_answers(self, unused_port: int) -> None:
+        environment = {"OLLAMA_HOST": f"127.0.0.1:{unused_port}"}
+        with running(simulate=False, environment=environment) as it:
+            target = it.engine.wait_until_ready().target
+            assert target is not None
+            assert target.simulated
+
+    def test_keeps_to_the_one_that_was_asked_for(self, unused_port: int) -> None:
+        with running(simulate=False, ollama=f"127.0.0.1:{unused_port}") as it:
+            ready = it.engine.wait_until_ready()
+            assert ready.target is not None
+            assert not ready.target.simulated
+            assert ready.notices == (
+                f"http://127.0.0.1:{unused_port} does not answer yet: connect refused",
+            )
+            it.wait_for_state(State.OPEN)
+
+    def test_says_what_to_pull(self, ollama: str) -> None:
+        with running(simulate=False, ollama=ollama, model="mistral") as it:
+            failed = it.engine.wait_until_ready()
+            assert failed.phase is Phase.FAILED
+            assert "`ollama pull mistral`" in failed.problem
+            assert "llama3.2:latest" in failed.problem
+
+    def test_the_simulator_has_any_model_that_is_asked_for(self) -> None:
+        with running(model="mistral:7b") as it:
+            it.engine.wait_until_ready()
+            wait_for(lambda: it.breaker().calls.success > 0, "a success")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ollama": "http://host:port"},
+        {"faults": (("nonsense", 1.0),)},
+        {"faults": (("cut", 1.5),)},
+        {"failure_threshold": 0},
+    ],
+)
+def test_senseless_settings_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        Engine(EngineSettings(**settings), registry=Registry())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with bind("127.0.0.1", 0) as listener:
+        return int(listener.getsockname()[1])
