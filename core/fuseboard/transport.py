@@ -44,7 +44,7 @@ class BreakerTransport(httpx.AsyncBaseTransport):
 
     Args:
         inner: The transport that does the work.
-        breaker: Says which breaker guards a request; `None` leaves it unguarded.
+        breaker: Says which breaker guards a request; `None` leaves it judged but unguarded.
         judge: Makes the judge of a request, unless the request brings its own.
     """
 
@@ -67,11 +67,9 @@ class BreakerTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: Whatever the inner transport raises.
         """
         breaker = self._breaker(request)
-        if breaker is None:
-            return await self._inner.handle_async_request(request)
         judge = cast("Judge", request.extensions.get(JUDGE)) or self._judge(request)
         try:
-            permit = breaker.acquire()
+            permit = breaker.acquire() if breaker else None
         except CircuitOpenError as rejection:
             raise RequestRejectedError.from_rejection(rejection) from None
         try:
@@ -96,7 +94,7 @@ class BreakerTransport(httpx.AsyncBaseTransport):
 class _JudgedBody(httpx.AsyncByteStream):
     """Passes a body on and settles the permit exactly once, however the body ends."""
 
-    def __init__(self, body: httpx.AsyncByteStream, judge: Judge, permit: Permit) -> None:
+    def __init__(self, body: httpx.AsyncByteStream, judge: Judge, permit: Permit | None) -> None:
         self._body = body
         self._judge = judge
         self._permit = permit
@@ -120,7 +118,9 @@ class _JudgedBody(httpx.AsyncByteStream):
         _settle(self._permit, self._judge.rule(ended=False) or otherwise)
 
 
-def _settle(permit: Permit, ruling: Ruling | None) -> None:
+def _settle(permit: Permit | None, ruling: Ruling | None) -> None:
+    if permit is None:
+        return
     if ruling is None or ruling.verdict is Verdict.IGNORED:
         permit.ignore()
     elif ruling.verdict is Verdict.FAILURE:
