@@ -1,0 +1,40 @@
+"""The engine in front of a real model: real tokens, a broken wire, a killed process."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard import State
+from fuseboard.commands import ClearFaults, SetFault
+from tests.core.test_engine import running, wait_for
+from tests.real_model.model_server import ModelServer
+
+pytestmark = pytest.mark.real_model
+
+
+def test_trips_and_recovers_and_sees_the_model_die(model_server: ModelServer) -> None:
+    with running(
+        simulate=False,
+        ollama=model_server.url,
+        model=model_server.model,
+        rate=4.0,
+        concurrency=2,
+    ) as it:
+        ready = it.engine.wait_until_ready()
+        assert ready.target is not None
+        assert (ready.target.simulated, ready.target.model) == (False, model_server.model)
+        wait_for(lambda: it.breaker().calls.success >= 2, "an answer")
+        assert it.breaker().durations
+
+        it.engine.send(SetFault("error500", True, 1.0))
+        it.wait_for_state(State.OPEN)
+        assert "HTTP 500" in it.breaker().why
+
+        it.engine.send(ClearFaults())
+        it.clock.advance(10)
+        it.wait_for_state(State.CLOSED)
+        assert it.breaker().history[-1].reason == "probe succeeded"
+
+        model_server.kill_model()
+        it.wait_for_state(State.OPEN)
+        assert "error in the answer: Connection error." in it.breaker().why
