@@ -49,7 +49,7 @@ async def proxied(upstream_url: str, board: FaultBoard) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def raw_server(answer: Answer) -> AsyncIterator[str]:
-    """Accept connections, read one request's head and body, then let `answer` write what it likes."""
+    """Read one request on each connection, then let `answer` write what it likes."""
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -199,9 +199,9 @@ def test_a_taken_default_port_moves_and_says_so(monkeypatch: pytest.MonkeyPatch)
 def test_a_taken_port_that_was_asked_for_is_an_error(option: str) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PortTakenError, match=f"port {port} on 127.0.0.1 is taken"):
-            with running(**{option: port}):
-                pass
+        said = f"port {port} on 127.0.0.1 is taken"
+        with pytest.raises(PortTakenError, match=said), running(**{option: port}):
+            pass
 
 
 async def test_the_proxy_is_there_for_others(unused_port: int) -> None:

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from fuseboard import (
+    BreakerSnapshot,
     CircuitBreaker,
     CircuitOpenError,
     ConsecutiveFailures,
@@ -223,7 +224,7 @@ def test_a_breaker_that_cannot_be_read_does_not_hide_the_others(
     breaker: CircuitBreaker, registry: Registry, scraped: Scraped, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(CircuitBreaker):
-        def snapshot(self) -> None:  # type: ignore[override]
+        def snapshot(self) -> BreakerSnapshot:
             raise RuntimeError
 
     registry.add(Broken("broken"))
@@ -250,7 +251,8 @@ async def test_metrics_endpoint_format(breaker: CircuitBreaker, registry: Regist
         accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
         openmetrics = await http.get("/metrics", headers=accept)
         assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
-        families = {family.name: family.type for family in parse_openmetrics(openmetrics.text)}
+        openmetrics_families = parse_openmetrics(openmetrics.text)  # type: ignore[no-untyped-call]
+        families = {family.name: family.type for family in openmetrics_families}
         assert families == {PREFIX + name: kind for name, kind in CONTRACT.items()}
 
 

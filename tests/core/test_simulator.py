@@ -94,7 +94,7 @@ async def test_headers_leave_with_the_first_token_and_not_before() -> None:
             )
         )
         # It works on the request: the model counts as loaded. And no header has come.
-        while not (await http.get("/api/ps")).json()["models"]:
+        while not (await http.get("/api/ps")).json()["models"]:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert not sending.done()
         sending.cancel()

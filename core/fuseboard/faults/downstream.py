@@ -86,8 +86,9 @@ class ClientConnection:
 
     def reset(self) -> None:
         """Close it with a TCP reset."""
-        raw: socket.socket = self._writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if not self._writer.is_closing():
+            raw: socket.socket = self._writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def _read(self) -> int:
