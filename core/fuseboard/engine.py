@@ -111,6 +111,7 @@ class Engine:
         self._breakers = breaker_per_operation(self._make_breaker)
         self._rates = CallRates()
         self._notices: tuple[str, ...] = ()
+        self._silence = ""  # a notice that holds until the first answer
         self._phase = Phase.STARTING
         self._problem = ""
         self._target: TargetSnapshot | None = None
@@ -163,18 +164,22 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """Take a picture of everything; never waits for the engine."""
         traffic = self._traffic
+        breakers = self._registry.snapshots()
+        notices = self._notices
+        if self._silence and not any(breaker.calls.success for breaker in breakers):
+            notices += (self._silence,)
         return Snapshot(
             taken_at=time.time(),
             phase=self._phase,
             uptime=time.monotonic() - self._started,
             problem=self._problem,
-            notices=self._notices,
+            notices=notices,
             target=self._target,
             metrics_url=self._metrics_url,
             proxy_url=self._proxy_url,
             traffic=traffic.snapshot() if traffic else None,
             faults=self._board.snapshot(),
-            breakers=self._registry.snapshots(),
+            breakers=breakers,
             rates=self._rates.by_breaker(),
         )
 
@@ -276,7 +281,7 @@ class Engine:
         return await self._start_simulator(stack)
 
     def _keep_to(self, silent: FoundOllama) -> TargetSnapshot:
-        self._notices += (f"{silent.url} does not answer yet: {silent.problem}",)
+        self._silence = f"{silent.url} does not answer yet: {silent.problem}"
         return TargetSnapshot(silent.url, silent.model, simulated=False)
 
     async def _start_simulator(self, stack: AsyncExitStack) -> TargetSnapshot:

@@ -32,13 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show(engine: Engine) -> int:
     from fuseboard_tui.app import FuseboardApp
+    from fuseboard_tui.held_back_log import log_held_back
 
-    engine.start()
-    app = FuseboardApp(engine)
-    try:
-        problem = app.run()
-    finally:
-        engine.stop()
+    with log_held_back():
+        engine.start()
+        app = FuseboardApp(engine)
+        try:
+            problem = app.run()
+        finally:
+            engine.stop()
     if problem:
         print(f"fuseboard: {problem}", file=sys.stderr)  # noqa: T201
     return app.return_code or 0
