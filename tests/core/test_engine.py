@@ -249,6 +249,7 @@ class TestFindingOllama:
                 f"http://127.0.0.1:{unused_port} does not answer yet: connect refused",
             )
             it.wait_for_state(State.OPEN)
+            assert "connect refused" in it.breaker().why
 
     def test_says_what_to_pull(self, ollama: str) -> None:
         with running(simulate=False, ollama=ollama, model="mistral") as it:

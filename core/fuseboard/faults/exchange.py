@@ -109,12 +109,7 @@ class Exchange:
             self.behind.close()
             self.behind = None
         if self.behind is None:
-            try:
-                self.behind = await UpstreamConnection.open(self._upstream)
-            except OSError:
-                # The client is connected already: of a refusal, this much can be passed on.
-                self._client.reset()
-                raise
+            self.behind = await UpstreamConnection.open(self._upstream)
         return self.behind
 
     async def _hold_request_back(self) -> None:

@@ -14,7 +14,7 @@ from fuseboard.faults.exchange import Exchange
 from fuseboard.faults.upstream import Upstream, UpstreamConnection
 from fuseboard.listening import ListenError, bind, url_of
 
-_PORT_SLICE = 0.05  # seconds for which a port that refuses now and then is open or closed
+_PORT_SLICE = 0.05  # seconds between looks at whether a port should be open or closed
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
         self._port_keeper: asyncio.Task[None] | None = None
+        self._upstream_refuses = asyncio.Event()
 
     async def start(self) -> None:
         """Start listening."""
@@ -83,6 +84,10 @@ class FaultProxy:
                 finally:
                     behind = exchange.behind
                 client.finish_exchange()
+        except ConnectionRefusedError:
+            # Too late to refuse this client; the next one will be.
+            client.reset()
+            self._upstream_refuses.set()
         except ConnectionResetError:
             client.reset()
         except (ConnectionOver, OSError, h11.ProtocolError):
@@ -99,24 +104,33 @@ class FaultProxy:
             _logger.error("a connection through the fault proxy failed", exc_info=error)
 
     async def _keep_port(self) -> None:
-        """Close the port while a fault wants it closed, and open it again afterwards.
+        """Close the port while a fault wants it closed or the server refuses, then open it again.
 
         A refused connection is not seen by who refuses it, so a fault with a
         probability below 1 keeps the port closed for that share of the time.
         """
         while True:
-            changed = asyncio.ensure_future(self._board.change())
+            changed = asyncio.create_task(self._board.change())
+            refused = asyncio.create_task(self._upstream_refuses.wait())
             closing = [fault for fault in self._board.active() if fault.closes_port]
-            if any(self._board.hits(fault) for fault in closing):
+            if self._upstream_refuses.is_set() and not await self._upstream.refuses():
+                self._upstream_refuses.clear()
+            if self._upstream_refuses.is_set() or any(map(self._board.hits, closing)):
                 self._close_port()
                 for connection in self._connections.values():
                     connection.close_when_idle()
             elif self._server is None:
                 await self._reopen_port()
-            uncertain = not all(self._board.is_certain(fault) for fault in closing)
-            again_at_once = uncertain or (self._server is None and not closing)
-            await asyncio.wait([changed], timeout=_PORT_SLICE if again_at_once else None)
+            settled = all(map(self._board.is_certain, closing)) and (
+                bool(closing) or self._server is not None
+            )
+            await asyncio.wait(
+                [changed] if self._upstream_refuses.is_set() else [changed, refused],
+                timeout=None if settled else _PORT_SLICE,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             changed.cancel()
+            refused.cancel()
 
     async def _reopen_port(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -36,6 +37,26 @@ class Upstream:
             path=parts.path.rstrip("/"),
         )
 
+    async def refuses(self) -> bool:
+        """Try whether it refuses connections; any other trouble is for an exchange to meet."""
+        try:
+            _, writer = await self.connect()
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError)
+        writer.close()
+        return False
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect; raises `OSError`, and `ConnectionRefusedError` if every address refuses."""
+        tls = ssl.create_default_context() if self.tls else None
+        try:
+            return await asyncio.open_connection(self.host, self.port, ssl=tls)
+        except OSError as error:
+            # Of several addresses (localhost has two) asyncio says only in words what failed.
+            if f"[Errno {errno.ECONNREFUSED}]" in str(error):
+                raise ConnectionRefusedError(errno.ECONNREFUSED, str(error)) from error
+            raise
+
     @property
     def host_header(self) -> bytes:
         """How the server wants to be called."""
@@ -56,8 +77,7 @@ class UpstreamConnection:
     @classmethod
     async def open(cls, upstream: Upstream) -> UpstreamConnection:
         """Connect; raises `OSError` if that fails."""
-        tls = ssl.create_default_context() if upstream.tls else None
-        return cls(*await asyncio.open_connection(upstream.host, upstream.port, ssl=tls))
+        return cls(*await upstream.connect())
 
     def is_fresh(self) -> bool:
         """Say whether another exchange can go over it."""
