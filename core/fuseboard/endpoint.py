@@ -20,6 +20,8 @@ from fuseboard.version import __version__
 DEFAULT_PORT = 9464
 """Where OpenTelemetry's Prometheus exporters listen by default, and so do we."""
 
+METRICS_ARE_OFF = "metrics are off: METRICS_ENABLED is 0, or prometheus_client is not installed"
+
 
 def endpoint_app(registry: Registry, clock: Callable[[], float] = time.monotonic) -> Starlette:
     """Make the application that serves the breakers of `registry`.
@@ -68,7 +70,4 @@ def _metrics_route(registry: Registry) -> Callable[[Request], object]:
 
 
 async def _metrics_are_off(_: Request) -> Response:
-    return PlainTextResponse(
-        "metrics are off: METRICS_ENABLED is 0, or prometheus_client is not installed\n",
-        status_code=404,
-    )
+    return PlainTextResponse(f"{METRICS_ARE_OFF}\n", status_code=404)

@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from fuseboard import metrics
 from fuseboard.breaker import CircuitBreaker
 from fuseboard.call_rates import CallRates
 from fuseboard.commands import (
@@ -28,12 +29,18 @@ from fuseboard.commands import (
     SetFault,
     TripBreaker,
 )
-from fuseboard.endpoint import DEFAULT_PORT, endpoint_app
+from fuseboard.endpoint import DEFAULT_PORT, METRICS_ARE_OFF, endpoint_app
 from fuseboard.faults import FaultBoard, FaultProxy
 from fuseboard.http_server import HttpServer
 from fuseboard.listening import ListenError, bind, bind_from
 from fuseboard.ollama import Deadlines, OllamaClient, breaker_per_operation, ollama_url
-from fuseboard.ollama.discovery import DEFAULT_MODEL, FoundOllama, NoModelError, look_at
+from fuseboard.ollama.discovery import (
+    DEFAULT_MODEL,
+    FoundOllama,
+    NoModelError,
+    load,
+    look_at,
+)
 from fuseboard.registry import REGISTRY, Registry
 from fuseboard.simulator import SimulatorSettings, simulator_app
 from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot
@@ -111,6 +118,7 @@ class Engine:
         self._breakers = breaker_per_operation(self._make_breaker)
         self._rates = CallRates()
         self._notices: tuple[str, ...] = ()
+        self._loading = ""  # a notice that holds until the model is loaded
         self._silence = ""  # a notice that holds until the first answer
         self._phase = Phase.STARTING
         self._problem = ""
@@ -166,6 +174,8 @@ class Engine:
         traffic = self._traffic
         breakers = self._registry.snapshots()
         notices = self._notices
+        if self._loading:
+            notices += (self._loading,)
         if self._silence and not any(breaker.calls.success for breaker in breakers):
             notices += (self._silence,)
         return Snapshot(
@@ -199,24 +209,24 @@ class Engine:
     def _bind(self) -> tuple[socket.socket, socket.socket]:
         settings = self._settings
         if settings.metrics_port is None:
-            metrics = bind_from(settings.metrics_host, DEFAULT_PORT)
-            port = metrics.getsockname()[1]
+            metrics_listener = bind_from(settings.metrics_host, DEFAULT_PORT)
+            port = metrics_listener.getsockname()[1]
             if port != DEFAULT_PORT:
                 self._notices += (f"port {DEFAULT_PORT} is taken: /metrics is on {port}",)
         else:
-            metrics = bind(settings.metrics_host, settings.metrics_port)
+            metrics_listener = bind(settings.metrics_host, settings.metrics_port)
         try:
-            proxy = bind("127.0.0.1", settings.proxy_port)
+            proxy_listener = bind("127.0.0.1", settings.proxy_port)
         except ListenError:
-            metrics.close()
+            metrics_listener.close()
             raise
-        return metrics, proxy
+        return metrics_listener, proxy_listener
 
     # On the engine's own thread
 
-    def _run_loop(self, metrics: socket.socket, proxy: socket.socket) -> None:
+    def _run_loop(self, metrics_listener: socket.socket, proxy_listener: socket.socket) -> None:
         try:
-            asyncio.run(self._run(metrics, proxy))
+            asyncio.run(self._run(metrics_listener, proxy_listener))
         except (ListenError, NoModelError) as error:
             self._fail(str(error))
         except Exception as error:
@@ -226,34 +236,35 @@ class Engine:
             self._phase = Phase.STOPPED
         finally:
             self._settled.set()
-            metrics.close()
-            proxy.close()
+            metrics_listener.close()
+            proxy_listener.close()
 
     def _fail(self, problem: str) -> None:
         self._problem = problem
         self._phase = Phase.FAILED
 
-    async def _run(self, metrics: socket.socket, proxy: socket.socket) -> None:
+    async def _run(self, metrics_listener: socket.socket, proxy_listener: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         self._has_loop.set()
         async with AsyncExitStack() as stack:
-            endpoint = HttpServer(endpoint_app(self._registry), metrics)
+            endpoint = HttpServer(endpoint_app(self._registry), metrics_listener)
             stack.push_async_callback(endpoint.stop)
             await endpoint.start()
             self._metrics_url = f"{endpoint.url}/metrics"
+            if not metrics.METRICS_ENABLED:
+                self._notices += (METRICS_ARE_OFF,)
 
             self._target = await self._find_target(stack)
-            wire = FaultProxy(proxy, self._target.url, self._board)
+            wire = FaultProxy(proxy_listener, self._target.url, self._board)
             stack.push_async_callback(wire.stop)
             await wire.start()
             self._proxy_url = wire.url
 
-            traffic = await self._make_traffic(stack, wire.url, self._target)
-            traffic.start()
-            self._traffic = traffic
+            self._traffic = await self._make_traffic(stack, wire.url, self._target)
             self._phase = Phase.RUNNING
             self._settled.set()
-            await self._until_stopped(traffic.run(), self._watch())
+            driving = self._drive(self._traffic, self._target)
+            await self._until_stopped(driving, self._watch())
 
     async def _until_stopped(self, *endless: Coroutine[Any, Any, None]) -> None:
         """Run what never ends by itself until the engine is stopped; raise what it raises."""
@@ -311,6 +322,15 @@ class Engine:
             )
         )
         return Traffic(client, target.model, rate, concurrency)
+
+    async def _drive(self, traffic: Traffic, target: TargetSnapshot) -> None:
+        """Make calls; a real model is loaded first, which takes longer than any first token."""
+        if not target.simulated and not self._silence:
+            self._loading = f"loading {target.model}"
+            await load(target.url, target.model)
+            self._loading = ""
+        traffic.start()
+        await traffic.run()
 
     async def _watch(self) -> None:
         """Sample the rates, and read every breaker so often that its listeners hear in time."""

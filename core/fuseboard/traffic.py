@@ -40,6 +40,7 @@ class Traffic:
         self._running = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._skipped = 0
+        self._questions = itertools.cycle(_QUESTIONS)
 
     def start(self) -> None:
         """Begin making calls."""
@@ -88,19 +89,14 @@ class Traffic:
 
     async def _generate(self) -> None:
         async for _ in self._client.generate(
-            self._next_question(), model=self._model, options=_OPTIONS
+            next(self._questions), model=self._model, options=_OPTIONS
         ):
             pass
 
     async def _chat(self) -> None:
-        messages = [Message("user", self._next_question())]
+        messages = [Message("user", next(self._questions))]
         async for _ in self._client.chat(messages, model=self._model, options=_OPTIONS):
             pass
-
-    def _next_question(self) -> str:
-        return next(self._questions)
-
-    _questions = itertools.cycle(_QUESTIONS)
 
 
 async def _survive(call: Coroutine[Any, Any, None]) -> None:

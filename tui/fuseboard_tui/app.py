@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -38,8 +39,8 @@ class FuseboardApp(App[str]):
 
     def on_mount(self) -> None:
         """Leave the terminal as it was when the process is told to end."""
-        if threading.current_thread() is not threading.main_thread():
-            return
+        if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+            return  # signals cannot be handled there
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(ending, self._end, ending)

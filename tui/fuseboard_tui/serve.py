@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from types import FrameType
 
 from fuseboard import CircuitBreaker, Transition
 from fuseboard.engine import Engine
 from fuseboard.snapshot import Phase, Snapshot
+
+_LOOK_SECONDS = 0.5  # between looks at whether the engine still runs
 
 
 def serve(engine: Engine, duration: float | None) -> int:
@@ -30,15 +34,15 @@ def serve(engine: Engine, duration: float | None) -> int:
     engine.start()
     try:
         ready = engine.wait_until_ready()
-        if ready.phase is Phase.FAILED:
-            print(f"fuseboard: {ready.problem}", file=sys.stderr)  # noqa: T201
+        if ready.phase is not Phase.RUNNING:
+            print(f"fuseboard: {ready.problem or 'did not start in time'}", file=sys.stderr)  # noqa: T201
             return 2
         for notice in ready.notices:
             print(f"fuseboard: {notice}", file=sys.stderr)  # noqa: T201
         output.write(_ready(ready))
         for breaker in engine.breakers:
             breaker.on_transition(output.write_transition)
-        stopping.wait(duration)
+        _wait(engine, stopping, duration)
     finally:
         engine.stop()
     last = engine.snapshot()
@@ -47,6 +51,15 @@ def serve(engine: Engine, duration: float | None) -> int:
         return 1
     output.write(_summary(engine))
     return 0
+
+
+def _wait(engine: Engine, stopping: threading.Event, duration: float | None) -> None:
+    """Wait for the end of the duration, a signal, or the end of the engine by itself."""
+    ends = time.monotonic() + duration if duration is not None else math.inf
+    while engine.snapshot().phase is Phase.RUNNING:
+        left = ends - time.monotonic()
+        if left <= 0 or stopping.wait(min(left, _LOOK_SECONDS)):
+            return
 
 
 class _JsonLines:

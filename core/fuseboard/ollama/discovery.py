@@ -1,7 +1,8 @@
-"""Finding the Ollama to talk to, and a model on it."""
+"""Finding the Ollama to talk to, and having a model on it ready."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,11 @@ from fuseboard.ollama.client import OllamaClient, OllamaError
 from fuseboard.ollama.deadlines import Deadlines
 
 DEFAULT_MODEL = "llama3.2"
+_LOADING_SECONDS = 300.0  # Ollama itself gives up on a load after five minutes
 _PATIENCE = Deadlines(connect=1.0, first_token=2.0, between_tokens=2.0, total=4.0)
+
+
+_logger = logging.getLogger(__name__)
 
 
 class NoModelError(Exception):
@@ -39,6 +44,20 @@ async def look_at(url: str, wanted: str | None) -> FoundOllama:
     except OllamaError as error:
         return FoundOllama(url, wanted or DEFAULT_MODEL, problem=error.reason)
     return FoundOllama(url, _choose(models, wanted, url))
+
+
+async def load(url: str, model: str) -> None:
+    """Have a server load a model, and wait for it; if it cannot, the next call will tell."""
+    patience = Deadlines(
+        first_token=_LOADING_SECONDS, between_tokens=_LOADING_SECONDS, total=_LOADING_SECONDS
+    )
+    try:
+        async with OllamaClient(url, {}, deadlines=patience) as client:
+            # An empty prompt only loads; servers that know no such thing make one token.
+            async for _ in client.generate("", model=model, options={"num_predict": 1}):
+                pass
+    except OllamaError as error:
+        _logger.info("%s was not loaded: %s", model, error)
 
 
 def _choose(models: Sequence[Model], wanted: str | None, url: str) -> str:
