@@ -21,14 +21,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
-from types import CoroutineType
+from types import CodeType, CoroutineType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from fuseboard.errors import CircuitOpenError, RejectedBecause
 from fuseboard.history import Failure, Transition, tally
-from fuseboard.series import Series
+from fuseboard.series import DurationHistogram, Series
 from fuseboard.snapshot import BreakerSnapshot
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
 from fuseboard.trip_policy import ConsecutiveFailures, TripPolicy
 
 P = ParamSpec("P")
@@ -39,6 +39,8 @@ TransitionListener = Callable[["CircuitBreaker", Transition], None]
 _logger = logging.getLogger(__name__)
 
 _REMEMBERED_FAILURES = 20
+_CLOSED = State.CLOSED  # looked up once: an enum's member costs as much as the lock
+_ENDS_LATER = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 class CircuitBreaker:
@@ -90,8 +92,9 @@ class CircuitBreaker:
         self._wall_clock = wall_clock
 
         self._lock = threading.Lock()
-        self._meter = (trip or ConsecutiveFailures(5)).meter()
         self._series = Series(changed_at=wall_clock())
+        self._meter = (trip or ConsecutiveFailures(5)).meter(self._series)
+        self._count_success = self._meter.success if self._meter.counts_successes else None
         self._state = State.CLOSED
         self._mode = Mode.AUTOMATIC
         self._why = "no trouble so far"
@@ -125,11 +128,9 @@ class CircuitBreaker:
             TypeError: If `function` makes a generator, which ends after this
                 call returns; `acquire()` can guard that.
         """
-        flags = _code_flags(function)
-        if flags & inspect.CO_COROUTINE:
-            return cast("R", self._await_admitted(cast("Any", partial(function, *args, **kwargs))))
-        if flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
-            raise TypeError(f"call() cannot judge the generator {function!r}: use acquire()")
+        code = getattr(function, "__code__", None) or _code_behind(function)
+        if code is not None and code.co_flags & _ENDS_LATER:
+            return self._call_later_ending(function, *args, **kwargs)
         started = self._clock()
         generation = self._admit(started)
         try:
@@ -141,6 +142,14 @@ class CircuitBreaker:
             return cast("R", self._await_result(cast("Any", result), generation, started))
         self._record_success(generation, started)
         return result
+
+    def _call_later_ending(
+        self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        code = getattr(function, "__code__", None) or _code_behind(function)
+        if code is not None and code.co_flags & inspect.CO_COROUTINE:
+            return cast("R", self._await_admitted(cast("Any", partial(function, *args, **kwargs))))
+        raise TypeError(f"call() cannot judge the generator {function!r}: use acquire()")
 
     def acquire(self) -> Permit:
         """Admit one call and return its permit, which whoever calls must settle.
@@ -210,7 +219,7 @@ class CircuitBreaker:
                 history=self._history_copy,
                 transitions=series.transitions.copy(),
                 state_seconds=state_seconds,
-                durations={kind: seen.copy() for kind, seen in series.durations.items()},
+                durations=series.durations(),
             )
         self._announce()
         return picture
@@ -261,10 +270,8 @@ class CircuitBreaker:
 
     def _admit(self, now: float) -> int:
         """Admit a call, taking the lock, and return the generation it belongs to."""
-        rejection = None
         with self._lock:
-            if self._state is not State.CLOSED:
-                rejection = self._admit_probe(now)
+            rejection = None if self._state is _CLOSED else self._admit_probe(now)
             if rejection is None:
                 self._series.in_flight += 1
             generation = self._generation
@@ -311,14 +318,21 @@ class CircuitBreaker:
 
     def _record_success(self, generation: int, started: float) -> None:
         """Settle an admitted call as a success, taking the lock."""
+        series = self._series
         with self._lock:
-            seconds, now, current = self._settle(generation, started, Verdict.SUCCESS)
-            self._series.success += 1
-            if current:
-                self._series.consecutive_failures = 0
-                if self._state is State.CLOSED:
-                    self._meter.success(seconds, now)
-                else:
+            now = self._clock()
+            if self._state is _CLOSED and generation == self._generation:
+                # What nearly every call takes: as little as counting it needs.
+                series.in_flight -= 1
+                series.success += 1
+                series.success_durations.observe(now - started)
+                series.consecutive_failures = 0
+                if self._count_success is not None:
+                    self._count_success(now - started, now)
+            else:
+                series.success += 1
+                if self._settle(generation, started, now, series.success_durations):
+                    series.consecutive_failures = 0
                     self._probe_succeeded(now)
         if self._announcements:
             self._announce()
@@ -326,10 +340,12 @@ class CircuitBreaker:
     def _record_failure(self, generation: int, started: float, reason: str) -> None:
         """Settle an admitted call as a failure, taking the lock."""
         with self._lock:
-            seconds, now, current = self._settle(generation, started, Verdict.FAILURE)
-            self._series.failure += 1
-            if current:
-                self._series.consecutive_failures += 1
+            now = self._clock()
+            series = self._series
+            series.failure += 1
+            if self._settle(generation, started, now, series.failure_durations):
+                seconds = now - started
+                series.consecutive_failures += 1
                 self._failures.append(Failure(self._wall_clock(), reason, seconds))
                 if self._state is State.HALF_OPEN:
                     self._probe_failed(reason, now)
@@ -342,31 +358,27 @@ class CircuitBreaker:
     def _record_ignored(self, generation: int, started: float) -> None:
         """Settle an admitted call that proves nothing, taking the lock."""
         with self._lock:
-            self._settle(generation, started, Verdict.IGNORED)
+            now = self._clock()
             self._series.ignored += 1
+            self._settle(generation, started, now, self._series.ignored_durations)
         if self._announcements:
             self._announce()
 
     def _settle(
-        self, generation: int, started: float, verdict: Verdict
-    ) -> tuple[float, float, bool]:
-        """Give the permit back.
-
-        Returns the call's seconds, the time, and whether the verdict may move the state.
-        """
-        now = self._clock()
+        self, generation: int, started: float, now: float, durations: DurationHistogram
+    ) -> bool:
+        """Give the permit back; returns whether the verdict may move the state."""
         self._advance(now)
-        seconds = now - started
         series = self._series
         series.in_flight -= 1
-        series.durations[verdict].observe(seconds)
+        durations.observe(now - started)
         if generation != self._generation:
             series.late += 1
-            return seconds, now, False
+            return False
         if self._state is State.HALF_OPEN:
             self._probes.remove(started)
             self._due = self._probes[0] + self._probe_timeout if self._probes else inf
-        return seconds, now, True
+        return True
 
     def _consider_tripping(self, now: float) -> None:
         if self._mode is Mode.DISABLED:
@@ -499,13 +511,11 @@ def _require_positive(what: str, value: float) -> None:
         raise ValueError(f"{what} must be a positive number, not {value!r}")
 
 
-def _code_flags(function: Callable[..., object]) -> int:
-    """Look up what kind of function it is, through methods, partials and callable objects."""
+def _code_behind(function: Callable[..., object]) -> CodeType | None:
+    """Look the code up that a method, a partial or a callable object leads to."""
+    while isinstance(function, partial):
+        function = function.func
     code = getattr(function, "__code__", None)
-    if code is None:
-        while isinstance(function, partial):
-            function = function.func
-        code = getattr(function, "__code__", None)
-        if code is None and callable(function):
-            code = getattr(type(function).__call__, "__code__", None)
-    return cast("int", code.co_flags) if code is not None else 0
+    if code is None and callable(function):
+        code = getattr(type(function).__call__, "__code__", None)
+    return cast("CodeType | None", code)

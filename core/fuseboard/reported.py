@@ -100,7 +100,7 @@ class ReportedBreaker:
                 history=tuple(self._history),
                 transitions=series.transitions.copy(),
                 state_seconds=state_seconds,
-                durations={kind: seen.copy() for kind, seen in series.durations.items()},
+                durations=series.durations(),
             )
 
     def _enter(self, state: State) -> None:

@@ -83,14 +83,16 @@ class Series:
     __slots__ = (
         "changed_at",
         "consecutive_failures",
-        "durations",
         "failure",
+        "failure_durations",
         "ignored",
+        "ignored_durations",
         "in_flight",
         "late",
         "rejected",
         "state_seconds",
         "success",
+        "success_durations",
         "transitions",
     )
 
@@ -105,8 +107,18 @@ class Series:
         self.changed_at = changed_at
         self.transitions = dict.fromkeys(LEGAL_TRANSITIONS, 0)
         self.state_seconds = dict.fromkeys(State, 0.0)
-        self.durations = {verdict: DurationHistogram() for verdict in Verdict}
+        self.success_durations = DurationHistogram()
+        self.failure_durations = DurationHistogram()
+        self.ignored_durations = DurationHistogram()
 
     def calls(self) -> CallCounts:
         """Copy the call counters."""
         return CallCounts(self.success, self.failure, self.rejected, self.ignored)
+
+    def durations(self) -> dict[Verdict, Durations]:
+        """Copy the histograms of the calls' durations."""
+        return {
+            Verdict.SUCCESS: self.success_durations.copy(),
+            Verdict.FAILURE: self.failure_durations.copy(),
+            Verdict.IGNORED: self.ignored_durations.copy(),
+        }

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
+
+from fuseboard.series import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class Meter(ABC):
 
     __slots__ = ()
 
+    counts_successes: ClassVar[bool]
+    """Whether it wants to be told of successes; each telling costs every good call a little."""
+
     @abstractmethod
     def success(self, seconds: float, now: float) -> None:
         """Count a call that succeeded after `seconds`, at `now` on the breaker's clock."""
@@ -63,8 +69,8 @@ class TripPolicy(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def meter(self) -> Meter:
-        """Make the meter that one breaker counts with."""
+    def meter(self, series: Series) -> Meter:
+        """Make the meter that the breaker of these series counts with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +86,38 @@ class ConsecutiveFailures(TripPolicy):
         if self.threshold < 1:
             raise ValueError(f"threshold must be at least 1, not {self.threshold}")
 
-    def meter(self) -> Meter:
-        """Make the meter that one breaker counts with."""
-        return _ConsecutiveFailuresMeter(self.threshold)
+    def meter(self, series: Series) -> Meter:
+        """Make the meter that the breaker of these series counts with."""
+        return _ConsecutiveFailuresMeter(self.threshold, series)
 
 
 class _ConsecutiveFailuresMeter(Meter):
-    __slots__ = ("_count", "_threshold")
+    """Reads what the breaker counts in any case."""
 
-    def __init__(self, threshold: int) -> None:
+    __slots__ = ("_series", "_threshold")
+
+    counts_successes = False
+
+    def __init__(self, threshold: int, series: Series) -> None:
         self._threshold = threshold
-        self._count = 0
+        self._series = series
 
-    def success(self, seconds: float, now: float) -> None:  # noqa: ARG002
-        self._count = 0
+    def success(self, seconds: float, now: float) -> None:
+        """Do nothing: the breaker sets its count back itself."""
 
-    def failure(self, seconds: float, now: float) -> None:  # noqa: ARG002
-        self._count += 1
+    def failure(self, seconds: float, now: float) -> None:
+        """Do nothing: the breaker has counted it."""
 
     def trip(self) -> Trip | None:
-        if self._count < self._threshold:
+        count = self._series.consecutive_failures
+        if count < self._threshold:
             return None
-        reason = "1 failure" if self._count == 1 else f"{self._count} consecutive failures"
-        return Trip(reason, self._count)
+        reason = "1 failure" if count == 1 else f"{count} consecutive failures"
+        return Trip(reason, count)
 
     def gauges(self) -> tuple[Gauge, ...]:
-        return (Gauge("consecutive failures", self._count, self._threshold),)
+        count = self._series.consecutive_failures
+        return (Gauge("consecutive failures", count, self._threshold),)
 
     def clear(self) -> None:
-        self._count = 0
+        """Do nothing: the breaker sets its count back itself."""
