@@ -160,6 +160,12 @@ def test_a_taken_port_is_an_error_with_advice(option: str) -> None:
     assert (ran.returncode, ran.stdout) == (2, "")
 
 
+def test_a_screen_needs_a_terminal() -> None:
+    ran = run("--simulate")
+    assert "`fuseboard serve` runs without one" in ran.stderr
+    assert ran.returncode == 2
+
+
 def test_a_senseless_ollama_host_is_an_error() -> None:
     ran = subprocess.run(
         [*COMMAND, "serve"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show(engine: Engine) -> int:
+    if not _has_terminal():
+        said = "there is no terminal to draw on; `fuseboard serve` runs without one"
+        print(f"fuseboard: {said}", file=sys.stderr)  # noqa: T201
+        return 2
     from fuseboard_tui.app import FuseboardApp
     from fuseboard_tui.held_back_log import log_held_back
 
@@ -44,6 +49,11 @@ def _show(engine: Engine) -> int:
     if problem:
         print(f"fuseboard: {problem}", file=sys.stderr)  # noqa: T201
     return app.return_code or 0
+
+
+def _has_terminal() -> bool:
+    # Textual reads from stdin and draws on stderr, unless a driver of another kind is named.
+    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stderr.isatty())
 
 
 def _advice(error: Exception) -> str:
