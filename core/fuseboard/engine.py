@@ -354,15 +354,9 @@ class Engine:
                 if self._traffic is not None:
                     self._traffic.start() if running else self._traffic.stop()
             case TripBreaker(name):
-                self._own_breaker(name).trip()
+                self._registry.find(name).trip()
             case ResetBreaker(name):
-                self._own_breaker(name).reset()
-
-    def _own_breaker(self, name: str) -> CircuitBreaker:
-        found = self._registry.get(name)
-        if not isinstance(found, CircuitBreaker):
-            raise TypeError(f"the breaker {name!r} is not decided here")
-        return found
+                self._registry.find(name).reset()
 
     def _post(self, action: Callable[[], object]) -> None:
         """Run something on the engine's loop; once that is closed there is nothing to run."""

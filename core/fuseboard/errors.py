@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import cast
 
 from fuseboard.durations import in_words
 from fuseboard.state import State
@@ -30,24 +31,49 @@ class CircuitOpenError(Exception):
         breaker_name: str,
         state: State,
         rejected_because: RejectedBecause,
-        *,
         since: float,
         open_seconds: float,
         why: str,
         retry_after: float | None,
     ) -> None:
-        super().__init__(breaker_name)
-        self.breaker_name = breaker_name
-        self.state = state
-        self.rejected_because = rejected_because
-        self.since = since
+        # All of it is in `args`, where an exception is pickled from, and where keeping it
+        # costs least: an open breaker makes many of these.
+        pass
+
+    @property
+    def breaker_name(self) -> str:
+        """The breaker."""
+        return cast("str", self.args[0])
+
+    @property
+    def state(self) -> State:
+        """Its state, OPEN or HALF_OPEN."""
+        return cast("State", self.args[1])
+
+    @property
+    def rejected_because(self) -> RejectedBecause:
+        """Why it did not admit the call."""
+        return cast("RejectedBecause", self.args[2])
+
+    @property
+    def since(self) -> float:
         """When the breaker came into this state, Unix seconds."""
-        self.open_seconds = open_seconds
+        return cast("float", self.args[3])
+
+    @property
+    def open_seconds(self) -> float:
         """How long it had been in this state, seconds."""
-        self.why = why
+        return cast("float", self.args[4])
+
+    @property
+    def why(self) -> str:
         """Why it came into this state."""
-        self.retry_after = retry_after
+        return cast("str", self.args[5])
+
+    @property
+    def retry_after(self) -> float | None:
         """Seconds until another try may be admitted; `None` if nobody can say."""
+        return cast("float | None", self.args[6])
 
     def __str__(self) -> str:
         said = f"circuit breaker {self.breaker_name!r} is {self.state.name}"
@@ -57,12 +83,3 @@ class CircuitOpenError(Exception):
         if self.retry_after is None:
             return f"{said}; it stays so until it is reset"
         return f"{said}; try again in {in_words(self.retry_after)}"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.__dict__.copy()))
-
-
-def _rebuild(kind: type[CircuitOpenError], fields: dict[str, object]) -> CircuitOpenError:
-    error = kind.__new__(kind, fields["breaker_name"])
-    error.__dict__.update(fields)
-    return error

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fuseboard.state import State
+from fuseboard.verdict import Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,28 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One admitted call that was settled, whatever its verdict."""
+
+    at: float
+    """When it was settled, Unix seconds."""
+    ruling: Ruling
+    seconds: float
+    """How long it took."""
+    first_item: float | None
+    """Seconds to the first item of what it streamed; `None` if it streamed nothing."""
+    late: bool
+    """Whether the state had moved on, so that it could move nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One step of a breaker from state to state.
 
-    A manual command that finds the breaker in the state it asks for is
-    remembered too, with `from_state` equal to `to_state`; it is not counted
-    among the transitions.
+    What happens without a change of state is remembered too, with
+    `from_state` equal to `to_state`, and is not counted among the transitions:
+    a manual command that finds the breaker where it sends it, and a breaker
+    that would have opened if it did more than count.
     """
 
     at: float

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import httpx
 
-from fuseboard.state import Verdict
+from fuseboard.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from fuseboard.history import Transition
 from fuseboard.series import Series
 from fuseboard.snapshot import BreakerSnapshot
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
+from fuseboard.verdict import Verdict
 
 _HISTORY_SIZE = 100
 
@@ -92,8 +93,9 @@ class ReportedBreaker:
                 retry_after=None,
                 recovery_timeout=None,
                 calls=series.calls(),
-                late=series.late,
-                in_flight=series.in_flight,
+                late=0,
+                unsent=0,
+                in_flight=0,
                 probes=0,
                 consecutive_failures=series.consecutive_failures,
                 gauges=(),

@@ -8,8 +8,9 @@ from enum import Enum
 
 from fuseboard.history import Transition
 from fuseboard.series import CallCounts, Durations
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
 from fuseboard.trip_policy import Gauge
+from fuseboard.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class BreakerSnapshot:
     calls: CallCounts
     late: int
     """Results that came after the state had moved on; they are in `calls` too."""
+    unsent: int
+    """Calls that never left this process; they are among the ignored."""
     in_flight: int
     probes: int
     """How many of those in flight are probes of the present half-open state."""

@@ -7,10 +7,11 @@ from typing import cast
 
 import httpx
 
-from fuseboard.breaker import CircuitBreaker, Permit
+from fuseboard.breaker import CircuitBreaker
 from fuseboard.errors import CircuitOpenError
 from fuseboard.judge import Judge, Ruling, rule_on_error
-from fuseboard.state import Verdict
+from fuseboard.permit import Permit
+from fuseboard.verdict import Verdict
 
 JUDGE = "fuseboard.judge"
 """The request extension by which a client brings a judge of its own."""
@@ -28,15 +29,7 @@ class RequestRejectedError(CircuitOpenError, httpx.TransportError):
     @classmethod
     def from_rejection(cls, rejection: CircuitOpenError) -> RequestRejectedError:
         """Make one out of a breaker's own error."""
-        return cls(
-            rejection.breaker_name,
-            rejection.state,
-            rejection.rejected_because,
-            since=rejection.since,
-            open_seconds=rejection.open_seconds,
-            why=rejection.why,
-            retry_after=rejection.retry_after,
-        )
+        return cls(*rejection.args)
 
 
 class BreakerTransport(httpx.AsyncBaseTransport):

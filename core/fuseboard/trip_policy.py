@@ -1,14 +1,15 @@
 """When a closed breaker opens.
 
 A `TripPolicy` is a setting: it can be shared, compared and printed. What it
-has counted lives in a `Meter`, of which each breaker has its own.
+has counted lives in a `Meter`, of which each breaker has its own. Policies
+combine: `a | b` trips when either would, `a & b` when both would.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from fuseboard.series import Series
 
@@ -22,6 +23,8 @@ class Gauge:
     value: float
     limit: float
     """The value at which the policy trips."""
+    ratio: bool = False
+    """Whether both are shares of a whole, 0-1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +38,30 @@ class Trip:
 
 
 class Meter(ABC):
-    """What a policy has counted for one breaker; the breaker calls it under its own lock."""
+    """What a policy has counted for one breaker; the breaker calls it under its own lock.
+
+    Every `now` is on the breaker's clock.
+    """
 
     __slots__ = ()
 
-    counts_successes: ClassVar[bool]
-    """Whether it wants to be told of successes; each telling costs every good call a little."""
+    counts_calls: bool
+    """Whether it wants to be told of every call that ends, which costs good calls a little."""
 
     @abstractmethod
-    def success(self, seconds: float, now: float) -> None:
-        """Count a call that succeeded after `seconds`, at `now` on the breaker's clock."""
+    def count(self, now: float, *, failed: bool, seconds: float, first_item: float) -> None:
+        """Count a call that ended at `now`, if it counts calls.
+
+        `seconds` is how long it took, `first_item` how long until the first
+        item of what it streamed; for a call that streams nothing that is the same.
+        """
 
     @abstractmethod
-    def failure(self, seconds: float, now: float) -> None:
-        """Count a call that failed after `seconds`, at `now` on the breaker's clock."""
-
-    @abstractmethod
-    def trip(self) -> Trip | None:
+    def trip(self, now: float) -> Trip | None:
         """Say why the breaker should open now, or `None` while it should not."""
 
     @abstractmethod
-    def gauges(self) -> tuple[Gauge, ...]:
+    def gauges(self, now: float) -> tuple[Gauge, ...]:
         """Show how far it has come."""
 
     @abstractmethod
@@ -71,6 +77,12 @@ class TripPolicy(ABC):
     @abstractmethod
     def meter(self, series: Series) -> Meter:
         """Make the meter that the breaker of these series counts with."""
+
+    def __or__(self, other: TripPolicy) -> TripPolicy:
+        return AnyOf((*_parts_of(self, AnyOf), *_parts_of(other, AnyOf)))
+
+    def __and__(self, other: TripPolicy) -> TripPolicy:
+        return AllOf((*_parts_of(self, AllOf), *_parts_of(other, AllOf)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +103,90 @@ class ConsecutiveFailures(TripPolicy):
         return _ConsecutiveFailuresMeter(self.threshold, series)
 
 
+@dataclass(frozen=True, slots=True)
+class AnyOf(TripPolicy):
+    """Trips when one of its policies would; made by `|`."""
+
+    policies: tuple[TripPolicy, ...]
+
+    def meter(self, series: Series) -> Meter:
+        """Make the meter that the breaker of these series counts with."""
+        return _CombinedMeter(self.policies, series, any)
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf(TripPolicy):
+    """Trips when all of its policies would at the same moment; made by `&`."""
+
+    policies: tuple[TripPolicy, ...]
+
+    def meter(self, series: Series) -> Meter:
+        """Make the meter that the breaker of these series counts with."""
+        return _CombinedMeter(self.policies, series, all)
+
+
+def _parts_of(policy: TripPolicy, kind: type[AnyOf | AllOf]) -> tuple[TripPolicy, ...]:
+    return policy.policies if isinstance(policy, kind) else (policy,)
+
+
 class _ConsecutiveFailuresMeter(Meter):
     """Reads what the breaker counts in any case."""
 
     __slots__ = ("_series", "_threshold")
 
-    counts_successes = False
+    counts_calls = False
 
     def __init__(self, threshold: int, series: Series) -> None:
         self._threshold = threshold
         self._series = series
 
-    def success(self, seconds: float, now: float) -> None:
-        """Do nothing: the breaker sets its count back itself."""
+    def count(self, now: float, *, failed: bool, seconds: float, first_item: float) -> None:
+        """Do nothing: it counts no calls."""
 
-    def failure(self, seconds: float, now: float) -> None:
-        """Do nothing: the breaker has counted it."""
-
-    def trip(self) -> Trip | None:
+    def trip(self, now: float) -> Trip | None:  # noqa: ARG002 (time is no matter here)
         count = self._series.consecutive_failures
         if count < self._threshold:
             return None
         reason = "1 failure" if count == 1 else f"{count} consecutive failures"
         return Trip(reason, count)
 
-    def gauges(self) -> tuple[Gauge, ...]:
+    def gauges(self, now: float) -> tuple[Gauge, ...]:  # noqa: ARG002
         count = self._series.consecutive_failures
         return (Gauge("consecutive failures", count, self._threshold),)
 
     def clear(self) -> None:
         """Do nothing: the breaker sets its count back itself."""
+
+
+class _CombinedMeter(Meter):
+    __slots__ = ("_enough", "_meters", "counts_calls")
+
+    def __init__(
+        self,
+        policies: tuple[TripPolicy, ...],
+        series: Series,
+        enough: Callable[[Iterable[bool]], bool],
+    ) -> None:
+        self._meters = tuple(policy.meter(series) for policy in policies)
+        self._enough = enough
+        self.counts_calls = any(meter.counts_calls for meter in self._meters)
+
+    def count(self, now: float, *, failed: bool, seconds: float, first_item: float) -> None:
+        for meter in self._meters:
+            meter.count(now, failed=failed, seconds=seconds, first_item=first_item)
+
+    def trip(self, now: float) -> Trip | None:
+        trips = [meter.trip(now) for meter in self._meters]
+        if not self._enough(trip is not None for trip in trips):
+            return None
+        found = [trip for trip in trips if trip is not None]
+        return Trip(
+            " and ".join(trip.reason for trip in found), max(trip.failures for trip in found)
+        )
+
+    def gauges(self, now: float) -> tuple[Gauge, ...]:
+        return tuple(gauge for meter in self._meters for gauge in meter.gauges(now))
+
+    def clear(self) -> None:
+        for meter in self._meters:
+            meter.clear()

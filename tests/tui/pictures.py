@@ -17,8 +17,9 @@ from fuseboard.snapshot import (
     TargetSnapshot,
     TrafficSnapshot,
 )
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
 from fuseboard.trip_policy import Gauge
+from fuseboard.verdict import Verdict
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 
@@ -40,6 +41,7 @@ def breaker(name: str = "ollama_generate", **changes: Any) -> BreakerSnapshot:
         retry_after=None,
         recovery_timeout=30.0,
         calls=CallCounts(success=1204, failure=37, rejected=0, ignored=2),
+        unsent=0,
         late=0,
         in_flight=1,
         probes=0,

@@ -25,8 +25,8 @@ from fuseboard.ollama.answers import (
 )
 from fuseboard.ollama.deadlines import Deadlines, DeadlineTransport
 from fuseboard.ollama.judge import OllamaJudge
-from fuseboard.state import Verdict
 from fuseboard.transport import JUDGE, BreakerTransport, RequestRejectedError
+from fuseboard.verdict import Verdict
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from fuseboard.judge import Ruling
 from fuseboard.ollama.answers import UnexpectedAnswerError
-from fuseboard.state import Verdict
+from fuseboard.verdict import Verdict
 
 T = TypeVar("T")
 
