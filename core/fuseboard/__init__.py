@@ -14,8 +14,9 @@ from fuseboard.errors import CircuitOpenError, RejectedBecause
 from fuseboard.history import Failure, Transition
 from fuseboard.registry import REGISTRY, Registry
 from fuseboard.snapshot import BreakerSnapshot
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
 from fuseboard.trip_policy import ConsecutiveFailures, TripPolicy
+from fuseboard.verdict import Verdict
 from fuseboard.version import __version__
 
 __all__ = [

@@ -8,20 +8,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
 
-from fuseboard.state import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A verdict with its reason: short, stable words, and never a prompt."""
-
-    verdict: Verdict
-    reason: str = ""
+from fuseboard.verdict import Ruling, Verdict
 
 
 class Judge(Protocol):

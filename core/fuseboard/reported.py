@@ -10,7 +10,8 @@ from collections.abc import Callable
 from fuseboard.history import Transition
 from fuseboard.series import Series
 from fuseboard.snapshot import BreakerSnapshot
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
+from fuseboard.verdict import Verdict
 
 _HISTORY_SIZE = 100
 

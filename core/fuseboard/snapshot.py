@@ -8,8 +8,9 @@ from enum import Enum
 
 from fuseboard.history import Transition
 from fuseboard.series import CallCounts, Durations
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
 from fuseboard.trip_policy import Gauge
+from fuseboard.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

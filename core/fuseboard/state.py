@@ -1,4 +1,4 @@
-"""The states of a breaker, who decides them, and what a call's outcome can be."""
+"""The states of a breaker, and who decides them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,3 @@ class Mode(Enum):
     """A person: every call is rejected until `reset()`."""
     DISABLED = "disabled"
     """A person: every call is admitted and counted until `reset()`."""
-
-
-class Verdict(Enum):
-    """What a settled call says about the guarded service."""
-
-    SUCCESS = "success"
-    """The service did its work."""
-    FAILURE = "failure"
-    """The service did not."""
-    IGNORED = "ignored"
-    """Nothing: the caller's own mistake, or the caller stopped it."""

@@ -9,8 +9,8 @@ import httpx
 
 from fuseboard.breaker import CircuitBreaker, Permit
 from fuseboard.errors import CircuitOpenError
-from fuseboard.judge import Judge, Ruling, rule_on_error
-from fuseboard.state import Verdict
+from fuseboard.judge import Judge, rule_on_error
+from fuseboard.verdict import Ruling, Verdict
 
 JUDGE = "fuseboard.judge"
 """The request extension by which a client brings a judge of its own."""

@@ -17,8 +17,9 @@ from fuseboard.snapshot import (
     TargetSnapshot,
     TrafficSnapshot,
 )
-from fuseboard.state import Mode, State, Verdict
+from fuseboard.state import Mode, State
 from fuseboard.trip_policy import Gauge
+from fuseboard.verdict import Verdict
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 

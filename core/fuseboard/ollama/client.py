@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from fuseboard.breaker import CircuitBreaker
-from fuseboard.judge import Ruling, rule_on_error
+from fuseboard.judge import rule_on_error
 from fuseboard.ollama.answers import (
     Embeddings,
     Message,
@@ -25,8 +25,8 @@ from fuseboard.ollama.answers import (
 )
 from fuseboard.ollama.deadlines import Deadlines, DeadlineTransport
 from fuseboard.ollama.judge import OllamaJudge
-from fuseboard.state import Verdict
 from fuseboard.transport import JUDGE, BreakerTransport, RequestRejectedError
+from fuseboard.verdict import Ruling, Verdict
 
 T = TypeVar("T")
 

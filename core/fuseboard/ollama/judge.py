@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from fuseboard.judge import Ruling
 from fuseboard.ollama.answers import UnexpectedAnswerError
-from fuseboard.state import Verdict
+from fuseboard.verdict import Ruling, Verdict
 
 T = TypeVar("T")
 
