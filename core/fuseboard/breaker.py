@@ -490,7 +490,12 @@ class Permit:
         self._breaker._record_success(self._generation, self._started)  # noqa: SLF001
         return True
 
-    def failure(self, reason: str | BaseException) -> bool:
+    def failure(
+        self,
+        reason: str | BaseException,
+        *,
+        retry_after: float | None = None,  # noqa: ARG002
+    ) -> bool:
         """The service failed; an exception's reason is the name of its type."""
         if not self._settled.acquire(blocking=False):
             return False
@@ -498,12 +503,15 @@ class Permit:
         self._breaker._record_failure(self._generation, self._started, words)  # noqa: SLF001
         return True
 
-    def ignore(self) -> bool:
+    def ignore(self, *, sent: bool = True) -> bool:  # noqa: ARG002
         """The call says nothing about the service; the permit goes back."""
         if not self._settled.acquire(blocking=False):
             return False
         self._breaker._record_ignored(self._generation, self._started)  # noqa: SLF001
         return True
+
+    def first_item(self) -> None:
+        """The first item of the answer is here."""
 
 
 def _require_positive(what: str, value: float) -> None:
