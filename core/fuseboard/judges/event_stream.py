@@ -32,8 +32,7 @@ class EventStream:
         self._at_start = True
         self._after_return = False
         self._kind = b""
-        self._data: list[bytes] = []
-        self._size = 0
+        self._data = bytearray()  # each line of it ends with \n
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Add a piece; gives the events it completes."""
@@ -56,15 +55,16 @@ class EventStream:
             self._at_start = False
         if not line:
             if self._kind or self._data:
-                yield Event(self._kind, b"\n".join(self._data))
-            self._kind, self._data, self._size = b"", [], 0
+                yield Event(self._kind, bytes(self._data[:-1]))
+            self._kind = b""
+            self._data.clear()
             return
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"event":
             self._kind = value
         elif field == b"data":
-            self._size += len(value) + 1
-            if self._size > LONGEST_LINE:
+            self._data += value + b"\n"
+            if len(self._data) > LONGEST_LINE:
+                self._data.clear()
                 raise BadAnswerError("answer is too long")
-            self._data.append(value)
