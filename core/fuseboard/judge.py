@@ -1,4 +1,4 @@
-"""What judges an HTTP exchange: the status, then the bytes, then how it ended.
+"""What judges an HTTP exchange: the head, then the bytes, then the end.
 
 A judge does no I/O. The transport makes one for each request and asks it for
 a ruling when the answer is over, however it ended.
@@ -8,39 +8,40 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
 
-from fuseboard.verdict import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A verdict with its reason: short, stable words, and never a prompt."""
-
-    verdict: Verdict
-    reason: str = ""
+from fuseboard.verdict import Ruling, Verdict
 
 
 class Judge(Protocol):
     """Judges one exchange."""
 
-    def begin(self, status: int) -> None:
-        """See the answer's status."""
+    @property
+    def ruling(self) -> Ruling | None:
+        """What is certain already, however the body goes on; `None` if nothing is.
+
+        An error's status is certain at once, an item that tells of an error
+        when it comes, success when the last item was seen.
+        """
+        ...
+
+    @property
+    def answered(self) -> bool:
+        """Whether at least one item of a good answer has been seen."""
+        ...
+
+    def begin(self, status: int, headers: httpx.Headers) -> None:
+        """See the head of the answer."""
         ...
 
     def feed(self, data: bytes) -> None:
-        """See a piece of the answer's body."""
+        """See a piece of the body, its content coding undone; pieces may end anywhere."""
         ...
 
-    def rule(self, *, ended: bool) -> Ruling | None:
-        """Rule on what was seen so far.
-
-        `ended` says that the body came to its regular end. Before that there
-        may be nothing to say yet: then the answer is `None`.
-        """
+    def end(self) -> Ruling:
+        """Rule on the whole answer: the body came to its regular end."""
         ...
 
 
@@ -54,7 +55,9 @@ def rule_on_error(error: BaseException) -> Ruling:
         case DeadlineExceeded():
             return Ruling(Verdict.FAILURE, str(error))
         case httpx.PoolTimeout():
-            return Ruling(Verdict.IGNORED, "no free connection in the pool")
+            return Ruling(Verdict.IGNORED, "no free connection in the pool", sent=False)
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return Ruling(Verdict.IGNORED, "request cannot be sent", sent=False)
         case httpx.ConnectTimeout():
             return Ruling(Verdict.FAILURE, "connect timed out")
         case httpx.ConnectError():
@@ -65,6 +68,8 @@ def rule_on_error(error: BaseException) -> Ruling:
             return Ruling(Verdict.FAILURE, "connection reset")
         case httpx.RemoteProtocolError():
             return Ruling(Verdict.FAILURE, _why_not_understood(str(error)))
+        case httpx.DecodingError():
+            return Ruling(Verdict.FAILURE, "answer cannot be decoded")
         case Exception():
             return Ruling(Verdict.FAILURE, type(error).__name__)
         case _:
@@ -85,7 +90,7 @@ def _why_not_understood(message: str) -> str:
     # httpcore gives these no types of their own.
     if "disconnected without sending" in message:
         return "closed without an answer"
-    if "incomplete" in message:
+    if "without sending complete" in message:
         return "answer broke off"
     return "answer is not HTTP"
 

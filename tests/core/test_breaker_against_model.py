@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -62,7 +62,12 @@ class Machine(RuleBasedStateMachine):
         given |= {"probe_timeout": 60.0, "longest_retry_after": 40.0}
         self.clock = ManualClock()
         self.breaker = CircuitBreaker(
-            "model", clock=self.clock, wall_clock=self.clock, draw=lambda: draw, **given
+            "model",
+            history_size=100_000,
+            clock=self.clock,
+            wall_clock=self.clock,
+            draw=lambda: draw,
+            **given,
         )
         self.model = BreakerModel(BreakerSettings(**given), self.clock.now, draw)
         self.permits: list[Permit] = []
@@ -185,5 +190,10 @@ class Machine(RuleBasedStateMachine):
         assert admitted == seen.calls.total - seen.calls.rejected
 
 
-Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+Machine.TestCase.settings = settings(
+    max_examples=100,
+    stateful_step_count=50,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # what a seed did cannot be shrunk
+)
 TestAgainstAModel = Machine.TestCase

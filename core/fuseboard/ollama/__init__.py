@@ -9,7 +9,6 @@ from fuseboard.ollama.client import (
 )
 from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.ollama.host import ollama_url
-from fuseboard.ollama.judge import OllamaJudge
 
 __all__ = [
     "Deadlines",
@@ -18,7 +17,6 @@ __all__ = [
     "Model",
     "OllamaClient",
     "OllamaError",
-    "OllamaJudge",
     "Operation",
     "Piece",
     "breaker_per_operation",

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
-class UnexpectedAnswerError(ValueError):
-    """An answer has another shape than the API promises."""
+from fuseboard.judges.ollama import UnexpectedAnswerError
 
 
 @dataclass(frozen=True, slots=True)

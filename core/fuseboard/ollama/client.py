@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import httpx
 
 from fuseboard.breaker import CircuitBreaker
-from fuseboard.judge import Ruling, rule_on_error
+from fuseboard.judge import rule_on_error
+from fuseboard.judges import OllamaJudge
 from fuseboard.ollama.answers import (
     Embeddings,
     Message,
@@ -24,9 +25,8 @@ from fuseboard.ollama.answers import (
     version_in,
 )
 from fuseboard.ollama.deadlines import Deadlines, DeadlineTransport
-from fuseboard.ollama.judge import OllamaJudge
 from fuseboard.transport import JUDGE, BreakerTransport, RequestRejectedError
-from fuseboard.verdict import Verdict
+from fuseboard.verdict import Ruling, Verdict
 
 T = TypeVar("T")
 
@@ -99,12 +99,11 @@ class OllamaClient:
         self._http = httpx.AsyncClient(
             base_url=base,
             transport=BreakerTransport(
+                lambda request: by_path.get(path_below_base(request)),
                 DeadlineTransport(wire, deadlines),
-                breaker=lambda request: by_path.get(path_below_base(request)),
-                judge=lambda request: OllamaJudge(path_below_base(request)),
             ),
             timeout=deadlines.for_httpx(),
-            # The judge reads what is on the wire.
+            # What compresses holds tokens back until it has enough of them.
             headers={"Accept-Encoding": "identity"},
         )
         # Never more calls than connections: httpcore loses slots of a contended pool when
@@ -184,20 +183,20 @@ class OllamaClient:
                 async with self._http.stream(
                     method, operation.value, json=body, extensions={JUDGE: judge}
                 ) as response:
-                    async for _ in response.aiter_raw():
+                    async for _ in response.aiter_bytes():
                         for answer in judge.take():
                             yield answer
-                        _raise_unless_good(judge.rule(ended=False), response)
+                        _raise_unless_good(judge.ruling, response)
             except RequestRejectedError:
                 raise
             except httpx.HTTPError as error:
-                ruling = judge.rule(ended=False)
+                ruling = judge.ruling
                 if ruling is None or ruling.verdict is not Verdict.SUCCESS:
                     raise OllamaError(ruling or rule_on_error(error)) from error
-        ruling = judge.rule(ended=True)
+        ruling = judge.end()
         for answer in judge.take():
             yield answer
-        if ruling is not None and ruling.verdict is not Verdict.SUCCESS:
+        if ruling.verdict is not Verdict.SUCCESS:
             raise OllamaError(ruling)
 
 
