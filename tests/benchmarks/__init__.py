@@ -1,0 +1,1 @@
+"""What a breaker costs, beside the breakers that others wrote; run by hand, never asserted."""
