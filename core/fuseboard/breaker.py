@@ -32,7 +32,9 @@ TakeOff = Callable[[], None]
 """Takes a listener off again."""
 
 _BETWEEN_FOLDS = FOLD_EVERY - 1
-_FAILURE = Verdict.FAILURE
+# Looked up once: until Python 3.12 reading an enum's member costs as much as the lock.
+_SUCCESS, _FAILURE = Verdict.SUCCESS, Verdict.FAILURE
+_GOOD = Ruling(_SUCCESS)
 _NO_FALLBACK: Any = object()
 
 
@@ -101,7 +103,7 @@ class CircuitBreaker:
             duration_buckets=duration_buckets,
         )
         self._next_ticket = self._machine.series.next_ticket
-        self._keep = self._machine.series.unfolded.append
+        self._keep = self._machine.series.succeeded_after.append
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.state.name}>"
@@ -403,42 +405,46 @@ class CircuitBreaker:
         return generation, now
 
     def _record_error(self, error: BaseException, generation: int, started: float) -> None:
-        ruling = self._machine.settings.rules.on_error(error)
-        if ruling.verdict is _FAILURE:
-            self._record_failure(generation, started, ruling)
-        else:
-            self._record_ignored(generation, started, ruling)
+        self._record(self._machine.settings.rules.on_error(error), generation, started)
 
     def _record_result(self, result: object, generation: int, started: float) -> None:
         ruling = self._machine.settings.rules.on_result(result)
-        if ruling is None:
-            self._record_success(generation, started)
-        elif ruling.verdict is _FAILURE:
-            self._record_failure(generation, started, ruling)
+        self._record(ruling or _GOOD, generation, started)
+
+    def _record(
+        self, ruling: Ruling, generation: int, started: float, first_item: float | None = None
+    ) -> None:
+        """Settle an admitted call as a ruling says."""
+        if ruling.verdict is _FAILURE:
+            self._record_failure(ruling, generation, started, first_item)
+        elif ruling.verdict is _SUCCESS:
+            self._record_success(generation, started, first_item)
         else:
-            self._record_ignored(generation, started, ruling)
+            self._record_ignored(ruling, generation, started, first_item)
 
     def _record_success(
         self, generation: int, started: float, first_item: float | None = None
     ) -> None:
         with self._lock:
             self._machine.succeeded(generation, started, self._clock(), first_item)
-        self._announce()
+        if self._announcements.waiting:
+            self._announcements.tell(self)
 
     def _record_failure(
-        self, generation: int, started: float, ruling: Ruling, first_item: float | None = None
+        self, ruling: Ruling, generation: int, started: float, first_item: float | None = None
     ) -> None:
         with self._lock:
-            self._machine.failed(generation, started, self._clock(), first_item, ruling)
+            self._machine.failed(ruling, generation, started, self._clock(), first_item)
         if self._announcements.waiting:
             self._announcements.tell(self)
 
     def _record_ignored(
-        self, generation: int, started: float, ruling: Ruling, first_item: float | None = None
+        self, ruling: Ruling, generation: int, started: float, first_item: float | None = None
     ) -> None:
         with self._lock:
-            self._machine.ignored(generation, started, self._clock(), first_item, ruling)
-        self._announce()
+            self._machine.ignored(ruling, generation, started, self._clock(), first_item)
+        if self._announcements.waiting:
+            self._announcements.tell(self)
 
     def _fold(self) -> None:
         with self._lock:

@@ -11,6 +11,8 @@ from fuseboard.verdict import Ruling, Verdict
 if TYPE_CHECKING:
     from fuseboard.breaker import CircuitBreaker
 
+_GOOD = Ruling(Verdict.SUCCESS)
+
 
 class Permit:
     """One admitted call, to be settled exactly once; later settlements do nothing.
@@ -34,12 +36,7 @@ class Permit:
 
     def success(self) -> bool:
         """The service did its work."""
-        if not self._settled.acquire(blocking=False):
-            return False
-        self._breaker._record_success(  # noqa: SLF001
-            self._generation, self._started, self._first_item
-        )
-        return True
+        return self.settle(_GOOD)
 
     def failure(
         self, reason: str | BaseException = "failure", *, retry_after: float | None = None
@@ -63,15 +60,11 @@ class Permit:
 
     def settle(self, ruling: Ruling) -> bool:
         """Settle it as a ruling says."""
-        if ruling.verdict is Verdict.SUCCESS:
-            return self.success()
         if not self._settled.acquire(blocking=False):
             return False
-        if ruling.verdict is Verdict.FAILURE:
-            record = self._breaker._record_failure  # noqa: SLF001
-        else:
-            record = self._breaker._record_ignored  # noqa: SLF001
-        record(self._generation, self._started, ruling, self._first_item)
+        self._breaker._record(  # noqa: SLF001
+            ruling, self._generation, self._started, self._first_item
+        )
         return True
 
     def first_item(self) -> None:

@@ -5,13 +5,13 @@ There is no second set of numbers that could disagree.
 
 Two things happen without the lock, because a lock costs more than all else
 that a good call needs: an admission takes the next ticket, and a success that
-changes nothing leaves its duration in `unfolded`. Both are single steps of
-the interpreter, so that none is ever lost; `fold()` counts them.
+changes nothing leaves its duration behind. Both are single steps of the
+interpreter, so that none is ever lost. `fold()` counts what was left behind.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
@@ -68,23 +68,22 @@ class DurationHistogram:
         self._counts = [0] * (len(self._bounds) + 1)
         self._sum = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one call that took `seconds`."""
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
-
-    def observe_all(self, seconds: list[float]) -> None:
-        """Count many calls at once; sorts the list that it is given."""
-        self._sum += sum(seconds)
-        seconds.sort()
+    def take(self, durations: list[float]) -> int:
+        """Count all durations of a list and take them out; returns how many there were."""
+        # Others may append meanwhile, but only at the end.
+        taken = durations[:]
+        del durations[: len(taken)]
+        self._sum += sum(taken)
+        taken.sort()
         below = 0
         for place, bound in enumerate(self._bounds):
-            if below == len(seconds):
-                return
-            up_to = bisect_right(seconds, bound, below)
+            if below == len(taken):
+                break
+            up_to = bisect_right(taken, bound, below)
             self._counts[place] += up_to - below
             below = up_to
-        self._counts[-1] += len(seconds) - below
+        self._counts[-1] += len(taken) - below
+        return len(taken)
 
     def copy(self) -> Durations:
         """Copy it out, with the cumulative counts that Prometheus uses."""
@@ -107,18 +106,20 @@ class Series:
         "_looks",
         "changed_at",
         "consecutive_failures",
+        "failed_after",
         "failure",
         "failure_durations",
         "ignored",
+        "ignored_after",
         "ignored_durations",
         "late",
         "next_ticket",
         "rejected",
         "state_seconds",
+        "succeeded_after",
         "success",
         "success_durations",
         "transitions",
-        "unfolded",
         "unsent",
         "withdrawn",
     )
@@ -128,8 +129,10 @@ class Series:
     ) -> None:
         self.next_ticket = count(1).__next__
         """Count an admission; needs no lock. Returns how many there were."""
-        self.unfolded: list[float] = []
-        """Durations of successes that are not counted yet; appending needs no lock."""
+        self.succeeded_after: list[float] = []
+        """Seconds that calls took which are not counted yet; appending needs no lock."""
+        self.failed_after: list[float] = []
+        self.ignored_after: list[float] = []
         self.success = 0
         self.failure = 0
         self.rejected = 0
@@ -147,12 +150,10 @@ class Series:
         self._looks = 0
 
     def fold(self) -> None:
-        """Count the successes that were left without the lock."""
-        # Others may append meanwhile, but only at the end.
-        latest = self.unfolded[:]
-        del self.unfolded[: len(latest)]
-        self.success += len(latest)
-        self.success_durations.observe_all(latest)
+        """Count the calls that have left their durations behind."""
+        self.success += self.success_durations.take(self.succeeded_after)
+        self.failure += self.failure_durations.take(self.failed_after)
+        self.ignored += self.ignored_durations.take(self.ignored_after)
 
     def calls(self) -> CallCounts:
         """Copy the call counters."""

@@ -21,10 +21,11 @@ from math import inf
 from fuseboard.errors import CircuitOpenError, RejectedBecause
 from fuseboard.history import Call, Failure, Transition, tally
 from fuseboard.listeners import Announcements
-from fuseboard.series import DurationHistogram, Series
+from fuseboard.series import Series
 from fuseboard.settings import BreakerSettings
 from fuseboard.snapshot import BreakerSnapshot
 from fuseboard.state import Mode, State
+from fuseboard.trip_policy import Trip
 from fuseboard.verdict import Ruling, Verdict
 
 _REMEMBERED_FAILURES = 20
@@ -51,6 +52,7 @@ class StateMachine:
 
     __slots__ = (
         "_announcements",
+        "_calls",
         "_changed",
         "_clock",
         "_draw",
@@ -67,6 +69,7 @@ class StateMachine:
         "_openings",
         "_probe_successes",
         "_probes",
+        "_rejections",
         "_wall_clock",
         "_why",
         "_would_be_open_until",
@@ -92,6 +95,8 @@ class StateMachine:
     ) -> None:
         self._name = name
         self._announcements = announcements
+        self._calls = announcements.calls
+        self._rejections = announcements.rejections
         self._clock = clock
         self._wall_clock = wall_clock
         self._draw = draw
@@ -129,13 +134,14 @@ class StateMachine:
         if now >= self._due:
             self.advance(now)
         if self.state is _OPEN:
-            because = _BECAUSE_OPEN if self.mode is _AUTOMATIC else RejectedBecause.FORCED_OPEN
-            return self._rejection(because, self._until_recovery(now), now)
+            if self.mode is _AUTOMATIC:
+                return self._reject(_BECAUSE_OPEN, self._due - now, now)
+            return self._reject(RejectedBecause.FORCED_OPEN, None, now)
         if self.state is _HALF_OPEN:
             if len(self._probes) >= self.settings.max_probes:
                 # Nobody knows when a probe will report; by then its slot is free at the latest.
                 wait = min(self._open_seconds, self._due - now)
-                return self._rejection(RejectedBecause.HALF_OPEN_FULL, wait, now)
+                return self._reject(RejectedBecause.HALF_OPEN_FULL, wait, now)
             self._probes.append(now)
             self._due = self._probes[0] + self.settings.probe_timeout
         self.series.next_ticket()
@@ -149,23 +155,25 @@ class StateMachine:
     def withdraw(self, generation: int, started: float) -> None:
         """Undo an admission: the call turned out to begin only later, if at all."""
         self.series.withdrawn += 1
-        self._give_back(generation, started)
+        if self.state is _HALF_OPEN and generation == self._generation:
+            self._give_back(started)
 
-    def _rejection(
+    def _reject(
         self, because: RejectedBecause, retry_after: float | None, now: float
     ) -> CircuitOpenError:
-        self.series.rejected += 1
+        series = self.series
+        series.rejected += 1
         rejection = CircuitOpenError(
             self._name,
             self.state,
             because,
-            self.series.changed_at,
+            series.changed_at,
             now - self._changed,
             self._why,
             retry_after,
         )
-        if self._announcements.rejections.listeners:
-            self._announcements.put(self._announcements.rejections, rejection)
+        if self._rejections.listeners:
+            self._announcements.put(self._rejections, rejection)
         return rejection
 
     # Settlement
@@ -174,28 +182,28 @@ class StateMachine:
         self, generation: int, started: float, now: float, first_item: float | None
     ) -> None:
         """Settle an admitted call as a success."""
-        series = self.series
-        series.success += 1
-        if not self._settle(generation, started, now, first_item, _GOOD, series.success_durations):
+        self.series.succeeded_after.append(now - started)
+        if not self._settle(_GOOD, generation, started, now, first_item):
             return
-        series.consecutive_failures = 0
+        self.series.consecutive_failures = 0
         if self.state is _HALF_OPEN:
             self._probe_succeeded(now)
         elif self._meter.counts_calls:
             self._count(now, started, first_item, failed=False)
-            self._consider_tripping(now)
+            if (trip := self._meter.trip(now)) is not None:
+                self._trip(trip, now)
         self.refresh()
 
     def failed(
-        self, generation: int, started: float, now: float, first_item: float | None, ruling: Ruling
+        self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
     ) -> None:
         """Settle an admitted call as a failure, for the reason that `ruling` gives."""
-        series = self.series
-        series.failure += 1
-        if not self._settle(generation, started, now, first_item, ruling, series.failure_durations):
+        seconds = now - started
+        self.series.failed_after.append(seconds)
+        if not self._settle(ruling, generation, started, now, first_item):
             return
-        series.consecutive_failures += 1
-        self._failures.append((now, ruling.reason, now - started))
+        self.series.consecutive_failures += 1
+        self._failures.append((now, ruling.reason, seconds))
         if ruling.retry_after is not None and ruling.retry_after > 0:
             pause = min(ruling.retry_after, self.settings.longest_retry_after)
             self._not_before = max(self._not_before, now + pause)
@@ -205,49 +213,40 @@ class StateMachine:
             self.uneventful = None  # until a success has ended the streak
             if self._meter.counts_calls:
                 self._count(now, started, first_item, failed=True)
-            self._consider_tripping(now)
+            if (trip := self._meter.trip(now)) is not None:
+                self._trip(trip, now)
 
     def ignored(
-        self, generation: int, started: float, now: float, first_item: float | None, ruling: Ruling
+        self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
     ) -> None:
         """Settle an admitted call as one that proves nothing."""
-        series = self.series
-        series.ignored += 1
+        self.series.ignored_after.append(now - started)
         if not ruling.sent:
-            series.unsent += 1
-        self._settle(generation, started, now, first_item, ruling, series.ignored_durations)
+            self.series.unsent += 1
+        self._settle(ruling, generation, started, now, first_item)
 
     def _settle(
-        self,
-        generation: int,
-        started: float,
-        now: float,
-        first_item: float | None,
-        ruling: Ruling,
-        durations: DurationHistogram,
+        self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
     ) -> bool:
         """Give the permit back; returns whether the verdict may move the state."""
         if now >= self._due:
             self.advance(now)
-        durations.observe(now - started)
-        current = self._give_back(generation, started)
-        if not current:
+        current = generation == self._generation
+        if current:
+            if self.state is _HALF_OPEN:
+                self._give_back(started)
+        else:
             self.series.late += 1
-        announcements = self._announcements
-        if announcements.calls.listeners:
+        if self._calls.listeners:
             call = Call(self._wall_clock(), ruling, now - started, first_item, late=not current)
-            announcements.put(announcements.calls, call)
+            self._announcements.put(self._calls, call)
         return current
 
-    def _give_back(self, generation: int, started: float) -> bool:
-        if generation != self._generation:
-            return False
-        if self.state is _HALF_OPEN:
-            self._probes.remove(started)
-            self._due = inf
-            if self._probes:
-                self._due = self._probes[0] + self.settings.probe_timeout
-        return True
+    def _give_back(self, started: float) -> None:
+        self._probes.remove(started)
+        self._due = inf
+        if self._probes:
+            self._due = self._probes[0] + self.settings.probe_timeout
 
     def _count(self, now: float, started: float, first_item: float | None, *, failed: bool) -> None:
         seconds = now - started
@@ -329,7 +328,7 @@ class StateMachine:
             and self.series.consecutive_failures == 0
             and not self._meter.counts_calls
             and not self.settings.rules.judges_results
-            and not self._announcements.calls.listeners
+            and not self._calls.listeners
         )
         self.uneventful = self._generation if quiet else None
 
@@ -343,9 +342,8 @@ class StateMachine:
         if self.mode is _AUTOMATIC:
             self._due = now + self._open_seconds
 
-    def _consider_tripping(self, now: float) -> None:
-        trip = self._meter.trip(now)
-        if trip is None or self.mode is Mode.DISABLED or now < self._would_be_open_until:
+    def _trip(self, trip: Trip, now: float) -> None:
+        if self.mode is Mode.DISABLED or now < self._would_be_open_until:
             return
         causes = self._latest_failures(trip.failures)
         why = f"{trip.reason}: {tally(causes)}" if causes else trip.reason

@@ -6,41 +6,32 @@ from itertools import count
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures, Registry, __version__
+from fuseboard import CircuitOpenError, ConsecutiveFailures, Registry, __version__
 from fuseboard.collector import BreakerCollector
 from tests.benchmarks.contestant import STAYS_OPEN, Contestant, Function
 
 OURS = "fuseboard"
 """The row that the ratios are of."""
-WITHOUT_DURATIONS = "fuseboard, no durations"
 
 
-def our_contestants() -> list[Contestant]:
-    """Make the row of the breaker as it is by default, and one without its histogram."""
-    return [_contestant(OURS, durations=True), _contestant(WITHOUT_DURATIONS, durations=False)]
-
-
-def _contestant(name: str, *, durations: bool) -> Contestant:
+def our_contestant() -> Contestant:
+    """Make the row of the breaker as it is by default."""
     breakers = Registry()
     exported = CollectorRegistry()
     exported.register(BreakerCollector(breakers))
     numbers = count(1)
 
     def guard(function: Function, trips_after: int) -> Function:
-        trip = ConsecutiveFailures(trips_after)
-        label = f"{name} {next(numbers)}"
-        if durations:
-            breaker = CircuitBreaker(label, trip=trip, recovery_timeout=STAYS_OPEN)
-        else:
-            breaker = CircuitBreaker(
-                label, trip=trip, recovery_timeout=STAYS_OPEN, duration_buckets=()
-            )
-        breakers.add(breaker)
+        breaker = breakers.breaker(
+            f"{OURS} {next(numbers)}",
+            trip=ConsecutiveFailures(trips_after),
+            recovery_timeout=STAYS_OPEN,
+        )
         guarded: Function = breaker.guard(function)
         return guarded
 
     return Contestant(
-        name,
+        OURS,
         guard,
         CircuitOpenError,
         thread_safe=True,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from tests.benchmarks.column import COLUMNS, Column
 from tests.benchmarks.measuring import measure
-from tests.benchmarks.ours import our_contestants
+from tests.benchmarks.ours import our_contestant
 from tests.benchmarks.peers import load_peers
 from tests.benchmarks.proof import prove
 from tests.benchmarks.table import as_json, draw, machine
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peers call what newer Pythons deprecate
         peers, missing = load_peers()
-        contestants = [*our_contestants(), *peers]
+        contestants = [our_contestant(), *peers]
         for contestant in contestants:
             prove(contestant)
         results = {

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from tests.benchmarks.column import Column
 from tests.benchmarks.contestant import Contestant
 from tests.benchmarks.measuring import Overhead
-from tests.benchmarks.ours import OURS, WITHOUT_DURATIONS
+from tests.benchmarks.ours import OURS
 
 Results = Mapping[str, Mapping[str, Overhead]]
 """Overheads by the column's key and the contestant's name."""
@@ -76,9 +76,7 @@ def _goals(
     thread_safe = [
         contestant.name
         for contestant in contestants
-        if contestant.thread_safe
-        and contestant.name not in (OURS, WITHOUT_DURATIONS)
-        and contestant.name in overheads
+        if contestant.thread_safe and contestant.name != OURS and contestant.name in overheads
     ]
     against = [(FASTEST_PEER, "", AT_MOST_OF_FASTEST)] if FASTEST_PEER in overheads else []
     if thread_safe:
