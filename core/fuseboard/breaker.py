@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
+from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast, overload
 
 from fuseboard.callable_kind import ENDS_LATER, ENDS_LATER_FLAGS, CallableKind, kind_of
 from fuseboard.errors import CircuitOpenError
@@ -18,7 +18,7 @@ from fuseboard.guarded_streams import guard_async_generator, guard_generator
 from fuseboard.history import Call, Transition
 from fuseboard.listeners import Announcements
 from fuseboard.permit import Permit
-from fuseboard.series import DURATION_BUCKETS, FOLD_EVERY
+from fuseboard.series import BETWEEN_FOLDS, DURATION_BUCKETS
 from fuseboard.settings import BreakerSettings, SettingsGiven
 from fuseboard.snapshot import BreakerSnapshot
 from fuseboard.state import Mode, State
@@ -31,10 +31,10 @@ R = TypeVar("R")
 TakeOff = Callable[[], None]
 """Takes a listener off again."""
 
-_BETWEEN_FOLDS = FOLD_EVERY - 1
 # Looked up once: until Python 3.12 reading an enum's member costs as much as the lock.
 _SUCCESS, _FAILURE = Verdict.SUCCESS, Verdict.FAILURE
 _GOOD = Ruling(_SUCCESS)
+_PLAIN = CallableKind.PLAIN
 _NO_FALLBACK: Any = object()
 
 
@@ -124,7 +124,7 @@ class CircuitBreaker:
         code = getattr(function, "__code__", None)
         if code is None or code.co_flags & ENDS_LATER_FLAGS:
             kind = kind_of(function)
-            if kind is not CallableKind.PLAIN:
+            if kind is not _PLAIN:
                 return self._guarded(function, kind)(*args, **kwargs)
         # The same way as in _guard_function(), which says why.
         machine = self._machine
@@ -132,7 +132,7 @@ class CircuitBreaker:
         if generation is None:
             generation, started = self._admit()
         else:
-            if not self._next_ticket() & _BETWEEN_FOLDS:
+            if not self._next_ticket() & BETWEEN_FOLDS:
                 self._fold()
             started = self._clock()
         try:
@@ -309,15 +309,8 @@ class CircuitBreaker:
         return wraps(function)(guarded)
 
     def _guarded(self, function: Callable[P, R], kind: CallableKind) -> Callable[P, R]:
-        match kind:
-            case CallableKind.PLAIN:
-                return self._guard_function(function)
-            case CallableKind.COROUTINE:
-                return cast("Callable[P, R]", self._guard_coroutine(cast("Any", function)))
-            case CallableKind.GENERATOR:
-                return cast("Callable[P, R]", guard_generator(self, cast("Any", function)))
-            case CallableKind.ASYNC_GENERATOR:
-                return cast("Callable[P, R]", guard_async_generator(self, cast("Any", function)))
+        guard = self._GUARDS[kind]
+        return cast("Callable[P, R]", guard(self, function))
 
     def _guard_function(self, function: Callable[P, R]) -> Callable[P, R]:
         machine, clock = self._machine, self._clock
@@ -328,7 +321,7 @@ class CircuitBreaker:
             if generation is None:
                 generation, started = self._admit()
             else:  # closed: without the lock, and without a call that could be spared
-                if not next_ticket() & _BETWEEN_FOLDS:
+                if not next_ticket() & BETWEEN_FOLDS:
                     self._fold()
                 started = clock()
             try:
@@ -357,7 +350,7 @@ class CircuitBreaker:
             if generation is None:
                 generation, started = self._admit()
             else:
-                if not next_ticket() & _BETWEEN_FOLDS:
+                if not next_ticket() & BETWEEN_FOLDS:
                     self._fold()
                 started = clock()
             try:
@@ -457,3 +450,10 @@ class CircuitBreaker:
     def _announce(self) -> None:
         if self._announcements.waiting:
             self._announcements.tell(self)
+
+    _GUARDS: ClassVar[Mapping[CallableKind, Callable[[CircuitBreaker, Any], Any]]] = {
+        CallableKind.PLAIN: _guard_function,
+        CallableKind.COROUTINE: _guard_coroutine,
+        CallableKind.GENERATOR: guard_generator,
+        CallableKind.ASYNC_GENERATOR: guard_async_generator,
+    }

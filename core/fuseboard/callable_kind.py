@@ -28,6 +28,13 @@ class CallableKind(Enum):
     ASYNC_GENERATOR = "asynchronous generator function"
 
 
+_KIND_OF_FLAG = (
+    (inspect.CO_COROUTINE, CallableKind.COROUTINE),
+    (inspect.CO_GENERATOR, CallableKind.GENERATOR),
+    (inspect.CO_ASYNC_GENERATOR, CallableKind.ASYNC_GENERATOR),
+)
+
+
 def kind_of(function: Callable[..., object]) -> CallableKind:
     """Tell a callable's kind, also behind a method, a partial or an object's `__call__`."""
     while isinstance(function, partial):
@@ -38,11 +45,8 @@ def kind_of(function: Callable[..., object]) -> CallableKind:
             return CallableKind.PLAIN
         code = getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
     flags = code.co_flags if code is not None else 0
-    if flags & inspect.CO_COROUTINE:
-        return CallableKind.COROUTINE
-    if flags & inspect.CO_ASYNC_GENERATOR:
-        return CallableKind.ASYNC_GENERATOR
-    if flags & inspect.CO_GENERATOR:
-        return CallableKind.GENERATOR
+    for flag, kind in _KIND_OF_FLAG:
+        if flags & flag:
+            return kind
     # There are marks for functions that only return a coroutine.
     return CallableKind.COROUTINE if iscoroutinefunction(function) else CallableKind.PLAIN

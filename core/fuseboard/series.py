@@ -95,8 +95,8 @@ class DurationHistogram:
         )
 
 
-FOLD_EVERY = 256
-"""How many admissions lie between two foldings, at most; a power of two."""
+BETWEEN_FOLDS = 0xFF
+"""The bits of a ticket that are all zero when it is time to fold: once in 256 admissions."""
 
 
 class Series:

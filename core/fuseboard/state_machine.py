@@ -21,7 +21,7 @@ from math import inf
 from fuseboard.errors import CircuitOpenError, RejectedBecause
 from fuseboard.history import Call, Failure, Transition, tally
 from fuseboard.listeners import Announcements
-from fuseboard.series import Series
+from fuseboard.series import BETWEEN_FOLDS, Series
 from fuseboard.settings import BreakerSettings
 from fuseboard.snapshot import BreakerSnapshot
 from fuseboard.state import Mode, State
@@ -144,7 +144,8 @@ class StateMachine:
                 return self._reject(RejectedBecause.HALF_OPEN_FULL, wait, now)
             self._probes.append(now)
             self._due = self._probes[0] + self.settings.probe_timeout
-        self.series.next_ticket()
+        if not self.series.next_ticket() & BETWEEN_FOLDS:
+            self.series.fold()
         return None
 
     @property
