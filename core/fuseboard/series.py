@@ -160,11 +160,17 @@ class Series:
         return CallCounts(self.success, self.failure, self.rejected, self.ignored)
 
     def in_flight(self) -> int:
-        """Count the calls that were admitted and have not ended; fold first."""
-        # Reading a ticket counter takes a ticket.
-        self._looks += 1
-        admitted = self.next_ticket() - self._looks
-        return admitted - self.withdrawn - self.success - self.failure - self.ignored
+        """Count the calls that were admitted and have not ended; folds, too.
+
+        All figures that are read before anything else is folded belong to the
+        one moment at which these were counted.
+        """
+        while True:
+            self.fold()
+            self._looks += 1  # reading the counter of tickets takes a ticket
+            admitted = self.next_ticket() - self._looks
+            if not self.succeeded_after:  # else a call has ended meanwhile
+                return admitted - self.withdrawn - self.success - self.failure - self.ignored
 
     def durations(self) -> dict[Verdict, Durations]:
         """Copy the histograms of the calls' durations."""

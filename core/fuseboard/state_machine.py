@@ -382,7 +382,7 @@ class StateMachine:
         """Take a consistent picture of the breaker."""
         self.advance(now)
         series = self.series
-        series.fold()
+        in_flight = series.in_flight()
         if self._history_copy is None:
             self._history_copy = tuple(self._history)
         seconds_in_state = now - self._changed
@@ -400,7 +400,7 @@ class StateMachine:
             calls=series.calls(),
             late=series.late,
             unsent=series.unsent,
-            in_flight=series.in_flight(),
+            in_flight=in_flight,
             probes=len(self._probes),
             consecutive_failures=series.consecutive_failures,
             gauges=self._meter.gauges(now),
