@@ -398,7 +398,11 @@ class CircuitBreaker:
         return generation, now
 
     def _record_error(self, error: BaseException, generation: int, started: float) -> None:
-        self._record(self._machine.settings.rules.on_error(error), generation, started)
+        ruling = self._machine.settings.rules.on_error(error)
+        if ruling.verdict is _FAILURE:
+            self._record_failure(ruling, generation, started)
+        else:
+            self._record_ignored(ruling, generation, started)
 
     def _record_result(self, result: object, generation: int, started: float) -> None:
         ruling = self._machine.settings.rules.on_result(result)

@@ -88,6 +88,11 @@ class BreakerCollector(Collector):
             "Results that came after the state had moved on.",
             labels=by_name,
         )
+        unsent = CounterMetricFamily(
+            f"{prefix}unsent_calls",
+            "Ignored calls that never left this process.",
+            labels=by_name,
+        )
         in_flight = GaugeMetricFamily(
             f"{prefix}calls_in_flight", "Admitted calls that have not ended.", labels=by_name
         )
@@ -111,10 +116,11 @@ class BreakerCollector(Collector):
             for spent_in, seconds in breaker.state_seconds.items():
                 in_states.add_metric([name, spent_in.name], seconds)
             late.add_metric([name], breaker.late)
+            unsent.add_metric([name], breaker.unsent)
             in_flight.add_metric([name], breaker.in_flight)
 
         yield from (state, calls, transitions, failures, changed)
-        yield from (durations, in_states, late, in_flight)
+        yield from (durations, in_states, late, unsent, in_flight)
 
 
 def expose(collectors: CollectorRegistry, accept: str) -> tuple[bytes, str]:

@@ -47,6 +47,7 @@ CONTRACT = {
     "call_duration_seconds": "histogram",
     "state_seconds": "counter",
     "late_results": "counter",
+    "unsent_calls": "counter",
     "calls_in_flight": "gauge",
 }
 
@@ -168,6 +169,12 @@ def test_calls_in_flight_and_late_results(breaker: CircuitBreaker, scraped: Scra
     permit.success()
     assert scraped.value("calls_in_flight") == 0
     assert scraped.value("late_results_total") == 1
+
+
+def test_calls_that_were_never_sent(breaker: CircuitBreaker, scraped: Scraped) -> None:
+    breaker.acquire().ignore(sent=False)
+    assert scraped.value("unsent_calls_total") == 1
+    assert scraped.value("calls_total", status="ignored") == 1
 
 
 def test_record_circuit_breaker_call(reported: Scraped) -> None:

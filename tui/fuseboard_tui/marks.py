@@ -19,4 +19,5 @@ def state_words(breaker: BreakerSnapshot) -> str:
     """Name the state, and who holds it there if a person does."""
     if breaker.mode is Mode.AUTOMATIC:
         return breaker.state.name
-    return "FORCED OPEN" if breaker.mode is Mode.FORCED_OPEN else "DISABLED"
+    held: str = breaker.mode.value
+    return held.upper()

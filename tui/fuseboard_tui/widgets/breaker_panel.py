@@ -75,7 +75,9 @@ class BreakerPanel(Picture):
         share = gauge.value / gauge.limit
         looks = "alarm" if share >= 1 else "state--half-open" if share >= 0.5 else "plain"
         filled = self.styled(bar(share, _BAR_WIDTH), looks)
-        return Content.assemble(f" {gauge.name} ▕", filled, f"▏ {gauge.value:g}/{gauge.limit:g}")
+        spec = ".0%" if gauge.ratio else "g"
+        figures = f"{gauge.value:{spec}}/{gauge.limit:{spec}}"
+        return Content.assemble(f" {gauge.name} ▕", filled, f"▏ {figures}")
 
     def _calls(self, breaker: BreakerSnapshot) -> Content:
         calls = breaker.calls
