@@ -1,68 +1,98 @@
-"""Breakers found by name."""
+"""What is watched, found by name: breakers, and the pools and caches around them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol, Unpack
+from typing import Generic, Protocol, TypeVar, Unpack
 
 from fuseboard.breaker import CircuitBreaker
 from fuseboard.settings import SettingsGiven
-from fuseboard.snapshot import BreakerSnapshot
+from fuseboard.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
+
+Picture = TypeVar("Picture", covariant=True)
 
 
-class Watchable(Protocol):
-    """Anything a registry can hold: a breaker of ours, or one that is only reported."""
+class Watchable(Protocol[Picture]):
+    """Anything that has a name and can be pictured; a breaker, ours or one only reported."""
 
     @property
     def name(self) -> str:
         """The name it is found by."""
         ...
 
-    def snapshot(self) -> BreakerSnapshot:
+    def snapshot(self) -> Picture:
         """Take a picture of it; must not block."""
         ...
 
 
-class Registry:
-    """Holds breakers by name, in the order in which they were added.
+class Watched(Generic[Picture]):
+    """Things of one kind by name, in the order in which they were added.
 
     Every method may be called from any thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._lock = threading.Lock()
-        self._breakers: dict[str, Watchable] = {}
+        self._by_name: dict[str, Watchable[Picture]] = {}
 
-    def add(self, breaker: Watchable) -> None:
-        """Add a breaker.
+    def add(self, thing: Watchable[Picture]) -> None:
+        """Add a thing.
 
         Raises:
             ValueError: If another of that name is there already.
         """
         with self._lock:
-            if self._breakers.setdefault(breaker.name, breaker) is not breaker:
-                raise ValueError(f"there is a breaker called {breaker.name!r} already")
+            if self._by_name.setdefault(thing.name, thing) is not thing:
+                raise ValueError(f"there is a {self._kind} called {thing.name!r} already")
 
     def remove(self, name: str) -> None:
-        """Take a breaker out; one that is not there is no error."""
+        """Take a thing out; one that is not there is no error."""
         with self._lock:
-            self._breakers.pop(name, None)
+            self._by_name.pop(name, None)
 
-    def get(self, name: str) -> Watchable | None:
-        """Find a breaker by name."""
+    def get(self, name: str) -> Watchable[Picture] | None:
+        """Find a thing by name."""
         with self._lock:
-            return self._breakers.get(name)
+            return self._by_name.get(name)
 
-    def get_or_add(self, name: str, make: Callable[[str], Watchable]) -> Watchable:
-        """Find a breaker by name, or add what `make` makes of that name."""
+    def get_or_add(
+        self, name: str, make: Callable[[str], Watchable[Picture]]
+    ) -> Watchable[Picture]:
+        """Find a thing by name, or add what `make` makes of that name."""
         found = self.get(name)
         if found is None:
             # Made outside the lock, because it is the caller's code; one of two racers wins.
             made = make(name)
             with self._lock:
-                found = self._breakers.setdefault(name, made)
+                found = self._by_name.setdefault(name, made)
         return found
+
+    def __iter__(self) -> Iterator[Watchable[Picture]]:
+        with self._lock:
+            return iter(tuple(self._by_name.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def names(self) -> tuple[str, ...]:
+        """List the names of all."""
+        with self._lock:
+            return tuple(self._by_name)
+
+    def snapshots(self) -> tuple[Picture, ...]:
+        """Take a picture of each, one after the other."""
+        return tuple(thing.snapshot() for thing in self)
+
+
+class Registry(Watched[BreakerSnapshot]):
+    """Holds breakers, and beside them the pools and caches that are watched with them."""
+
+    def __init__(self) -> None:
+        super().__init__("breaker")
+        self.pools: Watched[PoolSnapshot] = Watched("pool")
+        self.caches: Watched[CacheSnapshot] = Watched("cache")
 
     def breaker(self, name: str, **settings: Unpack[SettingsGiven]) -> CircuitBreaker:
         """Find the breaker of that name, or make it with these settings.
@@ -87,24 +117,8 @@ class Registry:
             raise LookupError(f"there is no breaker called {name!r}")
         return _decided_here(found)
 
-    def __iter__(self) -> Iterator[Watchable]:
-        with self._lock:
-            return iter(tuple(self._breakers.values()))
 
-    def __len__(self) -> int:
-        return len(self._breakers)
-
-    def names(self) -> tuple[str, ...]:
-        """List the names of all breakers."""
-        with self._lock:
-            return tuple(self._breakers)
-
-    def snapshots(self) -> tuple[BreakerSnapshot, ...]:
-        """Take a picture of every breaker, one after the other."""
-        return tuple(breaker.snapshot() for breaker in self)
-
-
-def _decided_here(found: Watchable) -> CircuitBreaker:
+def _decided_here(found: Watchable[BreakerSnapshot]) -> CircuitBreaker:
     if not isinstance(found, CircuitBreaker):
         raise TypeError(f"the breaker {found.name!r} is only reported, not decided here")
     return found

@@ -49,6 +49,42 @@ class BreakerSnapshot:
     durations: Mapping[Verdict, Durations]
 
 
+@dataclass(frozen=True, slots=True)
+class PoolSnapshot:
+    """A pool of connections at one moment."""
+
+    name: str
+    active: int
+    """How many calls hold a connection."""
+    maximum: int
+    waits: Durations
+    """How long calls waited for one, seconds."""
+
+    @property
+    def utilization(self) -> float:
+        """The share that is in use, 0-1."""
+        return self.active / self.maximum
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSnapshot:
+    """A cache at one moment."""
+
+    name: str
+    hits: int
+    """Requests answered from it, or by a request for the same that was under way."""
+    misses: int
+    entries: int
+    maximum: int
+    """How many entries it keeps at most."""
+
+    @property
+    def hit_rate(self) -> float:
+        """The share of requests that were hits, 0-1; 0 before there were any."""
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else 0.0
+
+
 class Phase(Enum):
     """How far an engine has come."""
 
@@ -117,6 +153,8 @@ class Snapshot:
     traffic: TrafficSnapshot | None = None
     faults: tuple[FaultSnapshot, ...] = ()
     breakers: tuple[BreakerSnapshot, ...] = ()
+    pools: tuple[PoolSnapshot, ...] = ()
+    caches: tuple[CacheSnapshot, ...] = ()
     rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Calls in each of the last seconds, rejected ones included, by breaker, oldest first."""
 
