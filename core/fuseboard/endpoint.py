@@ -23,8 +23,13 @@ DEFAULT_PORT = 9464
 METRICS_ARE_OFF = "metrics are off: METRICS_ENABLED is 0, or prometheus_client is not installed"
 
 
-def endpoint_app(registry: Registry, clock: Callable[[], float] = time.monotonic) -> Starlette:
-    """Make the application that serves the breakers of `registry`.
+def endpoint_app(
+    registry: Registry,
+    *,
+    namespace: str = metrics.NAMESPACE,
+    clock: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """Make the application that serves what `registry` holds.
 
     `/health` says that the process runs and how its breakers stand; it never
     calls Ollama, and an open breaker does not make it unhealthy.
@@ -42,23 +47,20 @@ def endpoint_app(registry: Registry, clock: Callable[[], float] = time.monotonic
         )
 
     routes = [
-        Route("/metrics", _metrics_route(registry), methods=["GET"]),
+        Route("/metrics", _metrics_route(registry, namespace), methods=["GET"]),
         Route("/health", health, methods=["GET"]),
     ]
     return Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)])
 
 
-def _metrics_route(registry: Registry) -> Callable[[Request], object]:
+def _metrics_route(registry: Registry, namespace: str) -> Callable[[Request], object]:
     if not metrics.METRICS_ENABLED:
         return _metrics_are_off
 
     # Here and not above: the rest of the endpoint works where prometheus_client is missing.
-    from prometheus_client import CollectorRegistry
+    from fuseboard.collector import collectors_of, expose
 
-    from fuseboard.collector import BreakerCollector, expose
-
-    collectors = CollectorRegistry()
-    collectors.register(BreakerCollector(registry))
+    collectors = collectors_of(registry, namespace)
 
     async def scrape(request: Request) -> Response:
         accept = request.headers.get("accept", "")

@@ -76,6 +76,8 @@ class EngineSettings:
     faults: tuple[tuple[str, float], ...] = ()
     """Faults that are on from the start, each with its probability, 0-1."""
     metrics_host: str = "127.0.0.1"
+    metrics_namespace: str = metrics.NAMESPACE
+    """What every metric's name begins with."""
     metrics_port: int | None = None
     """0 is any free port; `None` is 9464 or the next free one."""
     proxy_port: int = 0
@@ -106,6 +108,7 @@ class Engine:
         environment: Callable[[str, str], str] = os.environ.get,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        metrics.checked_namespace(settings.metrics_namespace)
         self._settings = settings
         self._clock = clock
         self._registry = registry
@@ -190,6 +193,8 @@ class Engine:
             traffic=traffic.snapshot() if traffic else None,
             faults=self._board.snapshot(),
             breakers=breakers,
+            pools=self._registry.pools.snapshots(),
+            caches=self._registry.caches.snapshots(),
             rates=self._rates.by_breaker(),
         )
 
@@ -247,7 +252,8 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._has_loop.set()
         async with AsyncExitStack() as stack:
-            endpoint = HttpServer(endpoint_app(self._registry), metrics_listener)
+            app = endpoint_app(self._registry, namespace=self._settings.metrics_namespace)
+            endpoint = HttpServer(app, metrics_listener)
             stack.push_async_callback(endpoint.stop)
             await endpoint.start()
             self._metrics_url = f"{endpoint.url}/metrics"
@@ -321,6 +327,8 @@ class Engine:
                 max_connections=concurrency + _SPARE_CONNECTIONS,
             )
         )
+        self._registry.pools.add(client.pool)
+        stack.callback(self._registry.pools.remove, client.pool.name)
         return Traffic(client, target.model, rate, concurrency)
 
     async def _drive(self, traffic: Traffic, target: TargetSnapshot) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -29,12 +30,26 @@ def _enabled(setting: str) -> bool:
     return wanted and importlib.util.find_spec("prometheus_client") is not None
 
 
+NAMESPACE = "ollama_rag"
+"""What every metric's name begins with unless another namespace is chosen."""
+
 METRICS_ENABLED = _enabled(os.environ.get("METRICS_ENABLED", "1"))
 """Whether metrics are collected and served.
 
 False if the environment says `METRICS_ENABLED=0` or prometheus_client is not
 installed. Everything else works the same without.
 """
+
+
+def checked_namespace(namespace: str) -> str:
+    """Give the namespace back if a metric's name can begin with it.
+
+    Raises:
+        ValueError: If not.
+    """
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", namespace):
+        raise ValueError(f"a metrics namespace is letters, digits and _, not {namespace!r}")
+    return namespace
 
 
 def _without_raising(report: Callable[P, None]) -> Callable[P, None]:

@@ -6,10 +6,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
@@ -20,11 +25,12 @@ from fuseboard import (
     CircuitBreaker,
     CircuitOpenError,
     ConsecutiveFailures,
+    Permit,
     Registry,
     State,
     metrics,
 )
-from fuseboard.collector import BreakerCollector
+from fuseboard.collector import BreakerCollector, collectors_of
 from fuseboard.endpoint import endpoint_app
 from fuseboard.metrics import (
     record_circuit_breaker_call,
@@ -33,22 +39,38 @@ from fuseboard.metrics import (
     update_circuit_breaker_state,
 )
 from fuseboard.registry import REGISTRY
+from fuseboard.series import DurationHistogram
+from fuseboard.snapshot import CacheSnapshot, PoolSnapshot
 from tests.core.clock import ManualClock
 from tests.core.serving import served
 
 PREFIX = "ollama_rag_circuit_breaker_"
 
-CONTRACT = {
+BREAKER_CONTRACT = {
     "state": "gauge",
     "calls": "counter",
     "transitions": "counter",
     "consecutive_failures": "gauge",
     "last_state_change_timestamp": "gauge",
+    "last_state_change_timestamp_seconds": "gauge",
     "call_duration_seconds": "histogram",
     "state_seconds": "counter",
     "late_results": "counter",
     "unsent_calls": "counter",
     "calls_in_flight": "gauge",
+}
+CONTRACT = {f"circuit_breaker_{name}": kind for name, kind in BREAKER_CONTRACT.items()} | {
+    "connection_pool_active_connections": "gauge",
+    "connection_pool_max_connections": "gauge",
+    "connection_pool_utilization_percent": "gauge",
+    "connection_pool_utilization_ratio": "gauge",
+    "connection_pool_wait_seconds": "histogram",
+    "cache_hits": "counter",
+    "cache_misses": "counter",
+    "cache_hit_rate": "gauge",
+    "cache_hit_ratio": "gauge",
+    "cache_entries": "gauge",
+    "cache_max_entries": "gauge",
 }
 
 
@@ -247,20 +269,151 @@ def test_two_collectors_on_one_registry_are_noticed(registry: Registry) -> None:
     collectors.register(BreakerCollector(registry, namespace="mine"))
 
 
+@pytest.mark.parametrize("namespace", ["", "9lives", "a-b", "a b", "ä"])
+def test_a_senseless_namespace_is_refused(registry: Registry, namespace: str) -> None:
+    with pytest.raises(ValueError, match="namespace"):
+        collectors_of(registry, namespace)
+
+
+def test_a_registry_can_be_exported_many_times_and_beside_others() -> None:
+    registry = Registry()
+    registry.breaker("model")
+    for namespace in ("one", "two", "one"):
+        exposition = generate_latest(collectors_of(registry, namespace)).decode()
+        assert f'{namespace}_circuit_breaker_state{{breaker_name="model"}} 0.0' in exposition
+    own = CollectorRegistry()
+    Counter("orders", "Orders.", registry=own)
+    own.register(BreakerCollector(registry))
+    assert b"orders_total" in generate_latest(own)
+
+
+def test_importing_again_is_harmless() -> None:
+    code = """
+import importlib, fuseboard.metrics, fuseboard.collector, fuseboard.endpoint
+from fuseboard import REGISTRY
+REGISTRY.breaker("model")
+for module in (fuseboard.metrics, fuseboard.collector, fuseboard.endpoint) * 2:
+    importlib.reload(module)
+    fuseboard.endpoint.endpoint_app(REGISTRY)
+from prometheus_client import generate_latest
+assert generate_latest(fuseboard.collector.collectors_of(REGISTRY)).count(b"state{") == 1
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@dataclass
+class Still:
+    """A thing to watch that stays as it is."""
+
+    name: str
+    picture: Any
+
+    def snapshot(self) -> Any:
+        return self.picture
+
+
+def test_pools_and_caches_are_collected() -> None:
+    registry = Registry()
+    waits = DurationHistogram((0.1, 1.0))
+    waits.take([0.05, 0.5, 5.0])
+    registry.pools.add(Still("ollama", PoolSnapshot("ollama", 3, 12, waits.copy())))
+    registry.caches.add(Still("answers", CacheSnapshot("answers", 3, 1, 1, 50)))
+    collectors = collectors_of(registry)
+
+    def value(name: str, **labels: str) -> float | None:
+        return collectors.get_sample_value(f"ollama_rag_{name}", labels)
+
+    assert value("connection_pool_active_connections", pool="ollama") == 3
+    assert value("connection_pool_max_connections", pool="ollama") == 12
+    assert value("connection_pool_utilization_percent", pool="ollama") == 25
+    assert value("connection_pool_utilization_ratio", pool="ollama") == 0.25
+    assert value("connection_pool_wait_seconds_bucket", pool="ollama", le="1.0") == 2
+    assert value("connection_pool_wait_seconds_sum", pool="ollama") == pytest.approx(5.55)
+    assert value("cache_hits_total", cache="answers") == 3
+    assert value("cache_misses_total", cache="answers") == 1
+    assert value("cache_hit_rate", cache="answers") == 0.75
+    assert value("cache_hit_ratio", cache="answers") == 0.75
+    assert value("cache_entries", cache="answers") == 1
+    assert value("cache_max_entries", cache="answers") == 50
+    registry.caches.add(Still("untouched", CacheSnapshot("untouched", 0, 0, 0, 50)))
+    assert value("cache_hit_rate", cache="untouched") == 0
+
+
+@given(st.lists(st.sampled_from(["good", "bad", "cancel", "late", "wait", "trip", "reset"])))
+def test_every_figure_of_a_scrape_is_the_breakers_own(steps: list[str]) -> None:
+    clock, registry = ManualClock(), Registry()
+    breaker = CircuitBreaker(
+        "model", trip=ConsecutiveFailures(2), recovery_timeout=3, clock=clock, wall_clock=clock
+    )
+    registry.add(breaker)
+    held: list[Permit] = []
+    for step in steps:
+        with suppress(CircuitOpenError):
+            match step:
+                case "good":
+                    breaker.call(clock.advance, 0.3)
+                case "bad":
+                    breaker.acquire().failure("bad")
+                case "cancel":
+                    breaker.acquire().ignore(sent=False)
+                case "late":
+                    held.append(breaker.acquire())
+                case "wait":
+                    clock.advance(1)
+                    if held:
+                        held.pop().success()
+                case _:
+                    getattr(breaker, step)()
+    seen = breaker.snapshot()
+    text = generate_latest(collectors_of(registry)).decode()
+    scraped = {
+        (sample.name.removeprefix(PREFIX), *sorted(sample.labels.items())): sample.value
+        for family in parse_text(text)
+        for sample in family.samples
+    }
+    expected: dict[tuple[object, ...], float] = {}
+
+    def expect(value: float, name: str, **labels: str) -> None:
+        expected[name, *sorted({"breaker_name": "model", **labels}.items())] = value
+
+    expect(seen.state, "state")
+    expect(seen.calls.success, "calls_total", status="success")
+    expect(seen.calls.failure, "calls_total", status="failure")
+    expect(seen.calls.rejected, "calls_total", status="rejected")
+    expect(seen.calls.ignored, "calls_total", status="ignored")
+    expect(seen.consecutive_failures, "consecutive_failures")
+    expect(seen.changed_at, "last_state_change_timestamp")
+    expect(seen.changed_at, "last_state_change_timestamp_seconds")
+    expect(seen.late, "late_results_total")
+    expect(seen.unsent, "unsent_calls_total")
+    expect(seen.in_flight, "calls_in_flight")
+    for state, seconds in seen.state_seconds.items():
+        expect(seconds, "state_seconds_total", state=state.name)
+    for (before, after), count in seen.transitions.items():
+        expect(count, "transitions_total", from_state=before.name, to_state=after.name)
+    for verdict, durations in seen.durations.items():
+        status, name = verdict.value, "call_duration_seconds"
+        expect(durations.count, f"{name}_count", status=status)
+        expect(durations.sum, f"{name}_sum", status=status)
+        for bound, count in [*durations.buckets, ("+Inf", durations.count)]:
+            expect(count, f"{name}_bucket", status=status, le=str(bound))
+    assert scraped == expected
+
+
 async def test_metrics_endpoint_format(breaker: CircuitBreaker, registry: Registry) -> None:
     fail(breaker)
     async with served(endpoint_app(registry)) as url, httpx.AsyncClient(base_url=url) as http:
         text = await http.get("/metrics")
         assert text.headers["content-type"].startswith("text/plain; version=")
         families = {family.name: family.type for family in parse_text(text.text)}
-        assert families == {PREFIX + name: kind for name, kind in CONTRACT.items()}
+        assert families == {f"ollama_rag_{name}": kind for name, kind in CONTRACT.items()}
 
         accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
         openmetrics = await http.get("/metrics", headers=accept)
         assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
         openmetrics_families = parse_openmetrics(openmetrics.text)  # type: ignore[no-untyped-call]
         families = {family.name: family.type for family in openmetrics_families}
-        assert families == {PREFIX + name: kind for name, kind in CONTRACT.items()}
+        assert families == {f"ollama_rag_{name}": kind for name, kind in CONTRACT.items()}
 
 
 async def test_metrics_endpoint_response(breaker: CircuitBreaker, registry: Registry) -> None:

@@ -33,6 +33,7 @@ def engine_settings(options: argparse.Namespace) -> EngineSettings:
         faults=tuple(options.fault),
         metrics_host=options.metrics_host,
         metrics_port=options.metrics_port,
+        metrics_namespace=options.metrics_namespace,
         proxy_port=options.proxy_port,
         seed=options.seed,
     )
@@ -140,6 +141,12 @@ def _common_options() -> argparse.ArgumentParser:
         type=_port,
         metavar="PORT",
         help="0 is any free port (default: 9464, or the next free one)",
+    )
+    ports.add_argument(
+        "--metrics-namespace",
+        default=EngineSettings().metrics_namespace,
+        metavar="NAME",
+        help="what every metric's name begins with (default: %(default)s)",
     )
     ports.add_argument(
         "--proxy-port",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from enum import Enum
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import httpx
 
 from fuseboard.breaker import CircuitBreaker
+from fuseboard.connection_pool import ConnectionPool
 from fuseboard.judge import rule_on_error
 from fuseboard.judges import OllamaJudge
 from fuseboard.ollama.answers import (
@@ -85,30 +85,29 @@ class OllamaClient:
         max_connections: int = 16,
     ) -> None:
         deadlines = deadlines or Deadlines()
-        # The pool counts busy connections against the keep-alive limit too.
+        # httpcore counts busy connections against the keep-alive limit too.
         limits = httpx.Limits(
             max_connections=max_connections, max_keepalive_connections=max_connections
         )
+        wire = DeadlineTransport(httpx.AsyncHTTPTransport(limits=limits), deadlines)
+        self.pool = ConnectionPool("ollama", wire, max_connections, patience=deadlines.pool)
+        """Its connections."""
         by_path = {operation.value: breaker for operation, breaker in breakers.items()}
         base = httpx.URL(url)
 
         def path_below_base(request: httpx.Request) -> str:
             return request.url.path.removeprefix(base.path.rstrip("/"))
 
-        wire = httpx.AsyncHTTPTransport(limits=limits)
         self._http = httpx.AsyncClient(
             base_url=base,
             transport=BreakerTransport(
                 lambda request: by_path.get(path_below_base(request)),
-                DeadlineTransport(wire, deadlines),
+                self.pool,
             ),
             timeout=deadlines.for_httpx(),
             # What compresses holds tokens back until it has enough of them.
             headers={"Accept-Encoding": "identity"},
         )
-        # Never more calls than connections: httpcore loses slots of a contended pool when
-        # waiting requests are cancelled (encode/httpcore#1093).
-        self._slots = asyncio.Semaphore(max_connections)
 
     async def __aenter__(self) -> OllamaClient:
         return self
@@ -178,21 +177,20 @@ class OllamaClient:
     ) -> AsyncGenerator[T, None]:
         """Yield what an answer holds; raise as soon as it is known to be a bad one."""
         judge = OllamaJudge(operation.value, read)
-        async with self._slots:
-            try:
-                async with self._http.stream(
-                    method, operation.value, json=body, extensions={JUDGE: judge}
-                ) as response:
-                    async for _ in response.aiter_bytes():
-                        for answer in judge.take():
-                            yield answer
-                        _raise_unless_good(judge.ruling, response)
-            except RequestRejectedError:
-                raise
-            except httpx.HTTPError as error:
-                ruling = judge.ruling
-                if ruling is None or ruling.verdict is not Verdict.SUCCESS:
-                    raise OllamaError(ruling or rule_on_error(error)) from error
+        try:
+            async with self._http.stream(
+                method, operation.value, json=body, extensions={JUDGE: judge}
+            ) as response:
+                async for _ in response.aiter_bytes():
+                    for answer in judge.take():
+                        yield answer
+                    _raise_unless_good(judge.ruling, response)
+        except RequestRejectedError:
+            raise
+        except httpx.HTTPError as error:
+            certain = judge.ruling
+            if certain is None or certain.verdict is not Verdict.SUCCESS:
+                raise OllamaError(certain or rule_on_error(error)) from error
         ruling = judge.end()
         for answer in judge.take():
             yield answer

@@ -19,6 +19,8 @@ class Deadlines:
     Raises `ValueError` if one is not a positive number.
     """
 
+    pool: float = 30.0
+    """Until a connection is free; a call that waits longer is never sent."""
     connect: float = 2.0
     """Until the TCP connection stands."""
     first_token: float = 5.0
@@ -36,7 +38,7 @@ class Deadlines:
 
     def for_httpx(self) -> httpx.Timeout:
         """Give httpx the one deadline that only it can keep; the rest are kept here."""
-        return httpx.Timeout(None, connect=self.connect, pool=self.connect)
+        return httpx.Timeout(None, connect=self.connect)
 
 
 class DeadlineTransport(httpx.AsyncBaseTransport):
