@@ -369,7 +369,7 @@ class CircuitBreaker:
     def _begin_later(self, result: R, generation: int, started: float) -> R:
         """Guard what a plain function returned, though the call it stands for has only begun."""
         with self._lock:
-            self._machine.withdraw(generation, started)
+            self._machine.withdraw(generation, started, self._clock())
         begun: Any = result
         if isinstance(begun, GeneratorType):
             return cast("R", guard_generator(self, lambda: begun)())
@@ -442,6 +442,16 @@ class CircuitBreaker:
             self._machine.ignored(ruling, generation, started, self._clock(), first_item)
         if self._announcements.waiting:
             self._announcements.tell(self)
+
+    def _first_item_came(self, generation: int, started: float) -> float:
+        """Return how long the first item of an admitted call's stream took."""
+        now = self._clock()
+        if self._machine.watches_calls:
+            with self._lock:
+                now = self._clock()
+                self._machine.first_item_came(generation, started, now)
+            self._announce()
+        return now - started
 
     def _fold(self) -> None:
         with self._lock:

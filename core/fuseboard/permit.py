@@ -70,7 +70,9 @@ class Permit:
     def first_item(self) -> None:
         """Say that the first item of what the call streams has come; later ones do nothing."""
         if self._first_item is None:
-            self._first_item = self._breaker._clock() - self._started  # noqa: SLF001
+            self._first_item = self._breaker._first_item_came(  # noqa: SLF001
+                self._generation, self._started
+            )
 
     def __enter__(self) -> Permit:
         if self._entered:

@@ -6,8 +6,10 @@ The names and defaults follow resilience4j: nothing is said before there are
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections import Counter
 from dataclasses import dataclass
+from math import inf
 
 from fuseboard.series import Series
 from fuseboard.trip_policy import Gauge, Meter, Trip, TripPolicy
@@ -30,13 +32,7 @@ class FailureRate(TripPolicy):
 
     def meter(self, series: Series) -> Meter:  # noqa: ARG002 (it counts for itself)
         """Make the meter that the breaker of these series counts with."""
-        return _ShareMeter(
-            "failure rate",
-            f"of {self.over} failed",
-            self,
-            is_hit=lambda failed, _seconds, _first_item: failed,
-            hits_are_failures=True,
-        )
+        return _FailureMeter(self, "failure rate", f"of {self.over} failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,9 @@ class SlowCallRate(TripPolicy):
 
     With `first_item` it is the time to the first item of a stream that counts:
     how long the whole answer of a model takes says mostly how long it is.
-    Calls that failed slowly are slow calls too.
+    Calls that failed slowly are slow calls too. With `in_flight` a call counts
+    as soon as it has been under way for so long, not only when it ends, so that
+    a pile of hanging calls opens the breaker; each call costs a little more.
 
     Raises `ValueError` if a setting makes no sense.
     """
@@ -55,70 +53,42 @@ class SlowCallRate(TripPolicy):
     over: Window = CountWindow(100)
     minimum_calls: int = 10
     first_item: bool = False
+    in_flight: bool = False
 
     def __post_init__(self) -> None:
         _check(self.rate, self.over, self.minimum_calls)
-        if not 0 < self.seconds < float("inf"):
+        if not 0 < self.seconds < inf:
             raise ValueError(f"seconds must be a positive number, not {self.seconds!r}")
 
     def meter(self, series: Series) -> Meter:  # noqa: ARG002 (it counts for itself)
         """Make the meter that the breaker of these series counts with."""
-        limit = self.seconds
+        words = f"of {self.over} took longer than {self.seconds:g} s"
+        name = "slow calls"
         if self.first_item:
-            return _ShareMeter(
-                "slow first items",
-                f"of {self.over} took longer than {limit:g} s to the first item",
-                self,
-                is_hit=lambda _failed, _seconds, first_item: first_item > limit,
-            )
-        return _ShareMeter(
-            "slow calls",
-            f"of {self.over} took longer than {limit:g} s",
-            self,
-            is_hit=lambda _failed, seconds, _first_item: seconds > limit,
-        )
+            name, words = "slow first items", f"{words} to the first item"
+        return (_InFlightMeter if self.in_flight else _SlowMeter)(self, name, words)
 
 
 class _ShareMeter(Meter):
-    __slots__ = (
-        "_count",
-        "_hits_are_failures",
-        "_is_hit",
-        "_minimum_calls",
-        "_name",
-        "_rate",
-        "_words",
-    )
+    """The share of hits among the calls of a window."""
+
+    __slots__ = ("_count", "_minimum_calls", "_name", "_rate", "_words")
 
     counts_calls = True
 
-    def __init__(
-        self,
-        name: str,
-        words: str,
-        policy: FailureRate | SlowCallRate,
-        *,
-        is_hit: Callable[[bool, float, float], bool],
-        hits_are_failures: bool = False,
-    ) -> None:
-        self._name = name
-        self._words = words
+    def __init__(self, policy: FailureRate | SlowCallRate, name: str, words: str) -> None:
+        self._count = policy.over.count()
         self._rate = policy.rate
         self._minimum_calls = policy.minimum_calls
-        self._count = policy.over.count()
-        self._is_hit = is_hit
-        self._hits_are_failures = hits_are_failures
-
-    def count(self, now: float, *, failed: bool, seconds: float, first_item: float) -> None:
-        self._count.add(now, hit=self._is_hit(failed, seconds, first_item))
+        self._name = name
+        self._words = words
 
     def trip(self, now: float) -> Trip | None:
         share = self._share(now)
         # Without a hit nothing is wrong, however low the limit is.
         if share < self._rate or not self._count.hits:
             return None
-        failures = self._count.hits if self._hits_are_failures else 0
-        return Trip(f"{share:.0%} {self._words}", failures)
+        return Trip(f"{share:.0%} {self._words}", self._failures())
 
     def gauges(self, now: float) -> tuple[Gauge, ...]:
         return (Gauge(self._name, self._share(now), self._rate, ratio=True),)
@@ -132,6 +102,87 @@ class _ShareMeter(Meter):
         if self._count.total < self._minimum_calls:
             return 0.0
         return self._count.hits / self._count.total
+
+    @abstractmethod
+    def _failures(self) -> int:
+        """How many of the hits were failures."""
+
+
+class _FailureMeter(_ShareMeter):
+    __slots__ = ()
+
+    def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:  # noqa: ARG002
+        self._count.add(now, hit=failed)
+
+    def _failures(self) -> int:
+        return self._count.hits
+
+
+class _SlowMeter(_ShareMeter):
+    __slots__ = ("_by_first_item", "_limit")
+
+    def __init__(self, policy: SlowCallRate, name: str, words: str) -> None:
+        super().__init__(policy, name, words)
+        self._limit = policy.seconds
+        self._by_first_item = policy.first_item
+
+    def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:  # noqa: ARG002
+        self._count.add(now, hit=self._slowness(now, started, first_item) > self._limit)
+
+    def _slowness(self, now: float, started: float, first_item: float | None) -> float:
+        """Seconds that count."""
+        return first_item if self._by_first_item and first_item is not None else now - started
+
+    def _failures(self) -> int:
+        return 0
+
+
+class _InFlightMeter(_SlowMeter):
+    """Counts a call as slow as soon as it is, and then not again when it ends."""
+
+    __slots__ = ("_waiting",)
+
+    watches_calls = True
+
+    def __init__(self, policy: SlowCallRate, name: str, words: str) -> None:
+        super().__init__(policy, name, words)
+        # How many calls that are not slow yet began when; the oldest first.
+        self._waiting: Counter[float] = Counter()
+
+    def begin(self, started: float) -> None:
+        self._waiting[started] += 1
+
+    def first_item(self, started: float) -> None:
+        if self._by_first_item:
+            self._take_out(started)
+
+    def due(self) -> float:
+        return next(iter(self._waiting)) + self._limit if self._waiting else inf
+
+    def lapse(self, now: float) -> None:
+        while self._waiting and (oldest := next(iter(self._waiting))) + self._limit <= now:
+            for _ in range(self._waiting.pop(oldest)):
+                self._count.add(now, hit=True)
+
+    def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
+        if self._slowness(now, started, first_item) < self._limit:
+            self.let_go(now, started, first_item)
+            super().count(now, started, failed=failed, first_item=first_item)
+
+    def let_go(self, now: float, started: float, first_item: float | None) -> None:
+        came = self._by_first_item and first_item is not None
+        if not came and self._slowness(now, started, first_item) < self._limit:
+            self._take_out(started)
+
+    def clear(self) -> None:
+        super().clear()
+        self._waiting.clear()
+
+    def _take_out(self, started: float) -> None:
+        if self._waiting[started] > 1:
+            self._waiting[started] -= 1
+        else:
+            del self._waiting[started]
 
 
 def _check(rate: float, over: Window, minimum_calls: int) -> None:

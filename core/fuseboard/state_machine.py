@@ -25,7 +25,6 @@ from fuseboard.series import BETWEEN_FOLDS, Series
 from fuseboard.settings import BreakerSettings
 from fuseboard.snapshot import BreakerSnapshot
 from fuseboard.state import Mode, State
-from fuseboard.trip_policy import Trip
 from fuseboard.verdict import Ruling, Verdict
 
 _REMEMBERED_FAILURES = 20
@@ -122,7 +121,7 @@ class StateMachine:
         self._history: deque[Transition] = deque(maxlen=history_size)
         self._history_copy: tuple[Transition, ...] | None = ()
         self.free_pass: int | None = 0
-        """The generation that calls are admitted to without asking; `None` unless closed."""
+        """The generation that calls are admitted to without asking, if they are."""
         self.uneventful: int | None = 0
         """The generation in which a success changes nothing but the counters, if any does."""
         self.refresh()
@@ -144,6 +143,9 @@ class StateMachine:
                 return self._reject(RejectedBecause.HALF_OPEN_FULL, wait, now)
             self._probes.append(now)
             self._due = self._probes[0] + self.settings.probe_timeout
+        elif self._meter.watches_calls:
+            self._meter.begin(now)
+            self._due = self._meter.due()
         if not self.series.next_ticket() & BETWEEN_FOLDS:
             self.series.fold()
         return None
@@ -153,11 +155,12 @@ class StateMachine:
         """The generation that a call is admitted to now."""
         return self._generation
 
-    def withdraw(self, generation: int, started: float) -> None:
+    def withdraw(self, generation: int, started: float, now: float) -> None:
         """Undo an admission: the call turned out to begin only later, if at all."""
+        self.advance(now)
         self.series.withdrawn += 1
-        if self.state is _HALF_OPEN and generation == self._generation:
-            self._give_back(started)
+        if generation == self._generation:
+            self._end_without_count(now, started, None)
 
     def _reject(
         self, because: RejectedBecause, retry_after: float | None, now: float
@@ -188,11 +191,11 @@ class StateMachine:
             return
         self.series.consecutive_failures = 0
         if self.state is _HALF_OPEN:
+            self._give_back(started)
             self._probe_succeeded(now)
         elif self._meter.counts_calls:
             self._count(now, started, first_item, failed=False)
-            if (trip := self._meter.trip(now)) is not None:
-                self._trip(trip, now)
+            self._consider_tripping(now)
         self.refresh()
 
     def failed(
@@ -209,13 +212,13 @@ class StateMachine:
             pause = min(ruling.retry_after, self.settings.longest_retry_after)
             self._not_before = max(self._not_before, now + pause)
         if self.state is _HALF_OPEN:
+            self._give_back(started)
             self._probe_failed(ruling.reason, now)
         else:
             self.uneventful = None  # until a success has ended the streak
             if self._meter.counts_calls:
                 self._count(now, started, first_item, failed=True)
-            if (trip := self._meter.trip(now)) is not None:
-                self._trip(trip, now)
+            self._consider_tripping(now)
 
     def ignored(
         self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
@@ -224,19 +227,29 @@ class StateMachine:
         self.series.ignored_after.append(now - started)
         if not ruling.sent:
             self.series.unsent += 1
-        self._settle(ruling, generation, started, now, first_item)
+        if self._settle(ruling, generation, started, now, first_item):
+            self._end_without_count(now, started, first_item)
+
+    def first_item_came(self, generation: int, started: float, now: float) -> None:
+        """Take note of the first item of a call's stream, where the trip policy watches calls."""
+        self.advance(now)
+        if generation == self._generation and self.state is _CLOSED:
+            self._meter.first_item(started)
+            self._due = self._meter.due()
+
+    @property
+    def watches_calls(self) -> bool:
+        """Whether the trip policy wants to be told of the beginning and the first item of calls."""
+        return self._meter.watches_calls
 
     def _settle(
         self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
     ) -> bool:
-        """Give the permit back; returns whether the verdict may move the state."""
+        """Note that a call has ended; returns whether its verdict may move the state."""
         if now >= self._due:
             self.advance(now)
         current = generation == self._generation
-        if current:
-            if self.state is _HALF_OPEN:
-                self._give_back(started)
-        else:
+        if not current:
             self.series.late += 1
         if self._calls.listeners:
             call = Call(self._wall_clock(), ruling, now - started, first_item, late=not current)
@@ -250,9 +263,16 @@ class StateMachine:
             self._due = self._probes[0] + self.settings.probe_timeout
 
     def _count(self, now: float, started: float, first_item: float | None, *, failed: bool) -> None:
-        seconds = now - started
-        first = seconds if first_item is None else first_item
-        self._meter.count(now, failed=failed, seconds=seconds, first_item=first)
+        self._meter.count(now, started, failed=failed, first_item=first_item)
+        if self._meter.watches_calls:
+            self._due = self._meter.due()
+
+    def _end_without_count(self, now: float, started: float, first_item: float | None) -> None:
+        if self.state is _HALF_OPEN:
+            self._give_back(started)
+        elif self._meter.watches_calls:
+            self._meter.let_go(now, started, first_item)
+            self._due = self._meter.due()
 
     # Transitions
 
@@ -271,25 +291,31 @@ class StateMachine:
         """
         if settings.trip != self.settings.trip:
             self._meter = settings.trip.meter(self.series)
+            if self.state is _CLOSED:
+                self._due = self._meter.due()
         self.settings = settings
         if self.state is not _OPEN:
             self._open_seconds = settings.open_seconds(self._openings + 1, 0.0)
         self.refresh()
 
     def advance(self, now: float) -> None:
-        """Let time act: each transition that is due happens at the moment it fell due."""
+        """Let time act: what is due happens at the moment it fell due."""
         while now >= self._due:
             due = self._due
             if self.state is _OPEN:
                 what = "Retry-After" if self._lengthened else "recovery timeout"
                 reason = f"{what} of {self._open_seconds:.4g} s is over"
                 self.transition_to(_HALF_OPEN, reason, due)
-            else:
+            elif self.state is _HALF_OPEN:
                 seconds = due - self._probes[0]
                 reason = f"no result within {seconds:g} s"
                 self.series.consecutive_failures += 1
                 self._failures.append((due, reason, seconds))
                 self._probe_failed(reason, due)
+            else:
+                self._meter.lapse(due)
+                self._due = self._meter.due()
+                self._consider_tripping(due)
 
     def transition_to(
         self, state: State, reason: str, now: float, causes: tuple[Failure, ...] = ()
@@ -323,7 +349,7 @@ class StateMachine:
     def refresh(self) -> None:
         """Find out again what may go on without the lock."""
         closed = self.state is _CLOSED
-        self.free_pass = self._generation if closed else None
+        self.free_pass = self._generation if closed and not self._meter.watches_calls else None
         quiet = (
             closed
             and self.series.consecutive_failures == 0
@@ -343,8 +369,9 @@ class StateMachine:
         if self.mode is _AUTOMATIC:
             self._due = now + self._open_seconds
 
-    def _trip(self, trip: Trip, now: float) -> None:
-        if self.mode is Mode.DISABLED or now < self._would_be_open_until:
+    def _consider_tripping(self, now: float) -> None:
+        trip = self._meter.trip(now)
+        if trip is None or self.mode is Mode.DISABLED or now < self._would_be_open_until:
             return
         causes = self._latest_failures(trip.failures)
         why = f"{trip.reason}: {tally(causes)}" if causes else trip.reason

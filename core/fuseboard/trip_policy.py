@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 
 from fuseboard.series import Series
 
@@ -47,13 +48,15 @@ class Meter(ABC):
 
     counts_calls: bool
     """Whether it wants to be told of every call that ends, which costs good calls a little."""
+    watches_calls: bool = False
+    """Whether it wants to be told of every call that begins, too, which costs a little more."""
 
     @abstractmethod
-    def count(self, now: float, *, failed: bool, seconds: float, first_item: float) -> None:
-        """Count a call that ended at `now`, if it counts calls.
+    def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
+        """Count a call that began at `started` and ended at `now`, if it counts calls.
 
-        `seconds` is how long it took, `first_item` how long until the first
-        item of what it streamed; for a call that streams nothing that is the same.
+        `first_item` is how many seconds it took to the first item of what the
+        call streamed, `None` if it streamed nothing.
         """
 
     @abstractmethod
@@ -67,6 +70,24 @@ class Meter(ABC):
     @abstractmethod
     def clear(self) -> None:
         """Forget everything counted so far."""
+
+    # Only what watches calls does anything here.
+
+    def begin(self, started: float) -> None:  # noqa: B027
+        """Watch a call that begins."""
+
+    def first_item(self, started: float) -> None:  # noqa: B027
+        """Take note that the first item of what a watched call streams has come."""
+
+    def let_go(self, now: float, started: float, first_item: float | None) -> None:  # noqa: B027
+        """Watch a call no longer that ends without being counted."""
+
+    def due(self) -> float:
+        """Say when the time that calls have been under way changes something; `inf` if never."""
+        return inf
+
+    def lapse(self, now: float) -> None:  # noqa: B027
+        """Let that time act."""
 
 
 class TripPolicy(ABC):
@@ -140,7 +161,7 @@ class _ConsecutiveFailuresMeter(Meter):
         self._threshold = threshold
         self._series = series
 
-    def count(self, now: float, *, failed: bool, seconds: float, first_item: float) -> None:
+    def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
         """Do nothing: it counts no calls."""
 
     def trip(self, now: float) -> Trip | None:  # noqa: ARG002 (time is no matter here)
@@ -159,7 +180,7 @@ class _ConsecutiveFailuresMeter(Meter):
 
 
 class _CombinedMeter(Meter):
-    __slots__ = ("_enough", "_meters", "counts_calls")
+    __slots__ = ("_enough", "_meters", "counts_calls", "watches_calls")
 
     def __init__(
         self,
@@ -170,10 +191,11 @@ class _CombinedMeter(Meter):
         self._meters = tuple(policy.meter(series) for policy in policies)
         self._enough = enough
         self.counts_calls = any(meter.counts_calls for meter in self._meters)
+        self.watches_calls = any(meter.watches_calls for meter in self._meters)
 
-    def count(self, now: float, *, failed: bool, seconds: float, first_item: float) -> None:
+    def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
         for meter in self._meters:
-            meter.count(now, failed=failed, seconds=seconds, first_item=first_item)
+            meter.count(now, started, failed=failed, first_item=first_item)
 
     def trip(self, now: float) -> Trip | None:
         trips = [meter.trip(now) for meter in self._meters]
@@ -190,3 +212,22 @@ class _CombinedMeter(Meter):
     def clear(self) -> None:
         for meter in self._meters:
             meter.clear()
+
+    def begin(self, started: float) -> None:
+        for meter in self._meters:
+            meter.begin(started)
+
+    def first_item(self, started: float) -> None:
+        for meter in self._meters:
+            meter.first_item(started)
+
+    def let_go(self, now: float, started: float, first_item: float | None) -> None:
+        for meter in self._meters:
+            meter.let_go(now, started, first_item)
+
+    def due(self) -> float:
+        return min(meter.due() for meter in self._meters)
+
+    def lapse(self, now: float) -> None:
+        for meter in self._meters:
+            meter.lapse(now)

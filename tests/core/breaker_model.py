@@ -23,21 +23,25 @@ from fuseboard import (
     TripPolicy,
 )
 from fuseboard.trip_policy import AllOf, AnyOf
+from fuseboard.window import Window
 
 
-@dataclass(frozen=True)
+@dataclass
 class Admitted:
-    number: int
+    """A call, under way or ended."""
+
     chapter: int
     at: float
+    first_item: float | None = None
+    ended: float | None = None
+    outcome: str = ""
+    turn: int = 0  # among the calls that ended; 0 for what is known before any of its time
 
-
-@dataclass(frozen=True)
-class Ended:
-    at: float
-    failed: bool
-    seconds: float
-    first_item: float
+    def slowness(self, now: float, *, by_first_item: bool) -> float:
+        """Seconds that it took, or has taken so far."""
+        if by_first_item and self.first_item is not None:
+            return self.first_item
+        return (now if self.ended is None else self.ended) - self.at
 
 
 @dataclass
@@ -49,7 +53,7 @@ class BreakerModel:
     mode: Mode = Mode.AUTOMATIC
     since: float = 0.0
     chapter: int = 0  # the real one's generation
-    ended: list[Ended] = field(default_factory=list)  # counted since it was last closed
+    calls: list[Admitted] = field(default_factory=list)  # of this chapter, if it is closed
     streak: int = 0
     openings: int = 0
     open_until: float | None = None
@@ -57,6 +61,7 @@ class BreakerModel:
     good_probes: int = 0
     said_it_would_open: float | None = None
     would_have_opened: int = 0
+    turns: int = 0
     under_way: list[Admitted] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
     steps: Counter[tuple[State, State]] = field(default_factory=Counter)
@@ -70,11 +75,14 @@ class BreakerModel:
     def pass_time(self, seconds: float) -> None:
         end = self.now + seconds
         while (due := self._next_due()) is not None and due <= end:
+            self.now = due
             if self.state is State.OPEN:
                 self._go(State.HALF_OPEN, due)
-            else:
+            elif self.state is State.HALF_OPEN:
                 self.streak += 1
                 self._go(State.OPEN, due)
+            elif self._says_trip(self.settings.trip):
+                self._trip()
         self.now = end
 
     def begin(self) -> bool:
@@ -84,14 +92,21 @@ class BreakerModel:
         if self.state is State.HALF_OPEN and len(self._probes()) >= self.settings.max_probes:
             self.totals["rejected"] += 1
             return False
-        self.under_way.append(Admitted(self.totals["admitted"], self.chapter, self.now))
-        self.totals["admitted"] += 1
+        call = Admitted(self.chapter, self.now)
+        self.under_way.append(call)
+        if self.state is State.CLOSED:
+            self.calls.append(call)
         return True
 
-    def end(
-        self, place: int, outcome: str, first_item: float | None, retry_after: float | None
-    ) -> None:
+    def first_item(self, place: int) -> None:
+        call = self.under_way[place]
+        if call.first_item is None:
+            call.first_item = self.now - call.at
+
+    def end(self, place: int, outcome: str, retry_after: float | None) -> None:
         call = self.under_way.pop(place)
+        self.turns += 1
+        call.ended, call.outcome, call.turn = self.now, outcome, self.turns
         self.totals["ignored" if outcome == "unsent" else outcome] += 1
         self.totals["unsent"] += outcome == "unsent"
         if call.chapter != self.chapter:
@@ -111,11 +126,6 @@ class BreakerModel:
                 if self.good_probes >= self.settings.successes_to_close:
                     self._go(State.CLOSED, self.now)
             return
-        seconds = self.now - call.at
-        self.ended.append(
-            Ended(self.now, failed, seconds, seconds if first_item is None else first_item)
-        )
-        # Only the consecutive failures are not looked at again by a success: it ends them.
         if self._says_trip(self.settings.trip):
             self._trip()
 
@@ -150,9 +160,20 @@ class BreakerModel:
     def _next_due(self) -> float | None:
         if self.state is State.OPEN:
             return self.open_until
+        if self.state is State.CLOSED:
+            return self._next_lapse()
         return min(
             (probe.at + self.settings.probe_timeout for probe in self._probes()), default=None
         )
+
+    def _next_lapse(self) -> float | None:
+        lapses = [
+            call.at + policy.seconds
+            for policy in _slow_in_flight(self.settings.trip)
+            for call in self.calls
+            if call.ended is None and not (policy.first_item and call.first_item is not None)
+        ]
+        return min((lapse for lapse in lapses if lapse > self.now), default=None)
 
     def _trip(self) -> None:
         if self.mode is Mode.AUTOMATIC:
@@ -182,7 +203,7 @@ class BreakerModel:
         self.good_probes = 0
         self.open_until = None
         if state is State.CLOSED:
-            self.ended.clear()
+            self.calls = []
             self.asked_for.clear()
             self.streak = self.openings = 0
         if state is State.OPEN:
@@ -199,25 +220,50 @@ class BreakerModel:
             case AllOf(policies):
                 return all(self._says_trip(each) for each in policies)
             case FailureRate(rate, over, minimum):
-                return self._share_says(rate, over, minimum, lambda call: call.failed)
-            case SlowCallRate(limit, rate, over, minimum, by_first_item):
+                ends = [
+                    (call.ended, call.turn, call.outcome == "failure")
+                    for call in self.calls
+                    if call.ended is not None and call.outcome in {"success", "failure"}
+                ]
+                return self._share_says(rate, over, minimum, ends)
+            case SlowCallRate():
                 return self._share_says(
-                    rate,
-                    over,
-                    minimum,
-                    lambda call: (call.first_item if by_first_item else call.seconds) > limit,
+                    policy.rate, policy.over, policy.minimum_calls, self._slowness_known(policy)
                 )
         raise AssertionError(policy)
 
-    def _share_says(self, rate, over, minimum, is_hit) -> bool:  # type: ignore[no-untyped-def]
+    def _slowness_known(self, policy: SlowCallRate) -> list[tuple[float, int, bool]]:
+        """When and in which turn it was known of each call whether it was slow, and if it was."""
+        known = []
+        for call in self.calls:
+            slowness = call.slowness(self.now, by_first_item=policy.first_item)
+            if policy.in_flight and slowness >= policy.seconds:
+                known.append((call.at + policy.seconds, 0, True))
+            elif call.ended is not None and call.outcome in {"success", "failure"}:
+                known.append((call.ended, call.turn, slowness > policy.seconds))
+        return known
+
+    def _share_says(
+        self, rate: float, over: Window, minimum: int, known: list[tuple[float, int, bool]]
+    ) -> bool:
+        known.sort()
         match over:
             case CountWindow(calls):
-                window = self.ended[-calls:]
+                window = known[-calls:]
             case TimeWindow(seconds):
                 width = seconds / 20
                 this_step = self.now // width
-                window = [call for call in self.ended if this_step - call.at // width < 20]
+                window = [entry for entry in known if this_step - entry[0] // width < 20]
             case _:
                 raise AssertionError(over)
-        hits = sum(1 for call in window if is_hit(call))
+        hits = sum(hit for _, _, hit in window)
         return len(window) >= minimum and hits > 0 and hits / len(window) >= rate
+
+
+def _slow_in_flight(policy: TripPolicy) -> list[SlowCallRate]:
+    match policy:
+        case SlowCallRate(in_flight=True):
+            return [policy]
+        case AnyOf(policies) | AllOf(policies):
+            return [found for each in policies for found in _slow_in_flight(each)]
+    return []

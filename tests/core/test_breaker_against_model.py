@@ -38,6 +38,10 @@ POLICIES = st.recursive(
             FailureRate(0.25, TimeWindow(20), minimum_calls=3),
             SlowCallRate(2.0, 0.5, CountWindow(3), minimum_calls=2),
             SlowCallRate(2.0, 0.6, TimeWindow(50), minimum_calls=1, first_item=True),
+            SlowCallRate(2.0, 0.5, CountWindow(4), minimum_calls=3, in_flight=True),
+            SlowCallRate(
+                5.0, 0.5, CountWindow(3), minimum_calls=2, first_item=True, in_flight=True
+            ),
         ]
     ),
     lambda inner: (
@@ -114,7 +118,7 @@ class Machine(RuleBasedStateMachine):
         outcome = "success"
         if raises is not None:
             outcome = "failure" if issubclass(raises, Exception) else "ignored"
-        self.model.end(len(self.permits), outcome, None, None)
+        self.model.end(len(self.permits), outcome, None)
         if raises is None:
             assert self.breaker.call(function) == "done"
         else:
@@ -126,21 +130,21 @@ class Machine(RuleBasedStateMachine):
         dice=st.randoms(use_true_random=False),
         outcome=st.sampled_from(["success", "failure", "ignored", "unsent"]),
         retry_after=st.sampled_from([None, 5.0, 25.0, 1000.0]),
-        streamed=st.booleans(),
     )
-    def end(
-        self, dice: random.Random, outcome: str, retry_after: float | None, streamed: bool
-    ) -> None:
+    def end(self, dice: random.Random, outcome: str, retry_after: float | None) -> None:
         place = dice.randrange(len(self.permits))
         permit = self.permits.pop(place)
-        first_item = None
-        if streamed:
-            permit.first_item()
-            first_item = self.clock.now - self.model.under_way[place].at
-        self.model.end(place, outcome, first_item, retry_after)
+        self.model.end(place, outcome, retry_after)
         verdict = Verdict.IGNORED if outcome == "unsent" else Verdict(outcome)
         assert permit.settle(Ruling(verdict, "why", retry_after, sent=outcome != "unsent"))
         assert not permit.failure("again")
+
+    @precondition(lambda self: self.permits)
+    @rule(dice=st.randoms(use_true_random=False))
+    def first_item(self, dice: random.Random) -> None:
+        place = dice.randrange(len(self.permits))
+        self.permits[place].first_item()
+        self.model.first_item(place)
 
     @rule(name=st.sampled_from(COMMANDS))
     def command(self, name: str) -> None:
@@ -153,13 +157,15 @@ class Machine(RuleBasedStateMachine):
         dice = random.Random(seed)
         ill = dice.choice([0.2, 0.5, 0.8])
         for _ in range(60):
-            match dice.choices("bewrc", [6, 6, 4, 2, 0.3])[0]:
+            match dice.choices("bewrcf", [6, 6, 4, 2, 0.3, 2])[0]:
                 case "b":
                     self.begin(1)
                 case "e" if self.permits:
                     bad = "failure" if dice.random() < ill else "success"
                     outcome = dice.choices([bad, "ignored", "unsent"], [10, 1, 1])[0]
-                    self.end(dice, outcome, dice.choice([None, None, 25.0]), dice.random() < 0.3)
+                    self.end(dice, outcome, dice.choice([None, None, 25.0]))
+                case "f" if self.permits:
+                    self.first_item(dice)
                 case "w":
                     self.wait(dice.choice([0.0, 0.5, 1.0, 3.0, 9.0, 30.0]))
                 case "r" if self.model.retry_after is not None:

@@ -27,6 +27,7 @@ from fuseboard import (
     FailureRate,
     Permit,
     RejectedBecause,
+    SlowCallRate,
     State,
 )
 from fuseboard.collector import BreakerCollector
@@ -378,3 +379,30 @@ def test_rejections_do_not_thin_the_failure_rate(clock: ManualClock) -> None:
         permit = breaker.acquire()
         permit.success() if outcome else permit.failure("bad")
     assert breaker.state is State.OPEN
+
+
+@pytest.mark.parametrize("first_item", [False, True])
+def test_a_pile_of_hanging_calls_opens_it_before_they_end(
+    clock: ManualClock, first_item: bool
+) -> None:
+    """gobreaker#91, resilience4j#1597: what hangs is not seen until it is over."""
+    breaker = CircuitBreaker(
+        "model",
+        trip=SlowCallRate(5, 0.5, minimum_calls=4, first_item=first_item, in_flight=True),
+        recovery_timeout=10,
+        clock=clock,
+    )
+    flowing = breaker.acquire()
+    flowing.first_item()
+    hanging = [breaker.acquire() for _ in range(3)]
+    clock.advance(4)
+    breaker.acquire().success()
+    assert breaker.state is State.CLOSED
+    clock.advance(1)
+    seen = breaker.snapshot()
+    assert seen.state is State.OPEN
+    assert seen.history[-1].at == seen.changed_at
+    assert "took longer than 5 s" in seen.why
+    for permit in (flowing, *hanging):
+        permit.success()
+    assert breaker.snapshot().late == 4
