@@ -20,6 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     from fuseboard.listening import ListenError
 
     try:
+        if options.command == "export":
+            from fuseboard_tui.export import export
+
+            document = command_options.exported_document(options)
+            return export(document, options.output, overwrite=options.force)
         engine = Engine(command_options.engine_settings(options))
         if options.command == "serve":
             from fuseboard_tui.serve import serve

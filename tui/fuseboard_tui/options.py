@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 
-from fuseboard import __version__
+from fuseboard import __version__, export
 from fuseboard.engine import EngineSettings
 from fuseboard.faults import BY_NAME, CATALOGUE
 from fuseboard.ollama import Deadlines, ollama_url
+from fuseboard_tui.export import STDOUT
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -39,6 +40,20 @@ def engine_settings(options: argparse.Namespace) -> EngineSettings:
     )
 
 
+def exported_document(options: argparse.Namespace) -> str:
+    """Read the document that `export` shall write.
+
+    Raises:
+        ValueError: If a name that was given for it makes no sense.
+    """
+    return export.document(
+        options.document,
+        namespace=options.namespace,
+        target=options.target,
+        rule_file=options.rule_file,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     common = _common_options()
     parser = argparse.ArgumentParser(
@@ -64,7 +79,79 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="stop after so many seconds; without it, on Ctrl+C or SIGTERM",
     )
+    _add_export(commands)
     return parser
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    documents = commands.add_parser(
+        "export",
+        help="write a dashboard for Grafana, or alert rules or a configuration for Prometheus",
+        description="Write what Grafana and Prometheus need to watch the breakers.",
+        allow_abbrev=False,
+    ).add_subparsers(metavar="DOCUMENT", required=True)
+    common = _export_options()
+    rules = argparse.ArgumentParser(add_help=False)
+    rules.add_argument(
+        "--rule-file",
+        default=export.RULE_FILE,
+        metavar="FILE",
+        help="what the file with the alert rules is called (default: %(default)s)",
+    )
+
+    grafana = documents.add_parser(
+        "grafana", help="a dashboard for Grafana", parents=[common], allow_abbrev=False
+    )
+    grafana.set_defaults(document=export.GRAFANA)
+
+    alerts = documents.add_parser(
+        "alerts", help="alert rules for Prometheus", parents=[common, rules], allow_abbrev=False
+    )
+    alerts.add_argument(
+        "--tests",
+        dest="document",
+        action="store_const",
+        const=export.ALERT_TESTS,
+        default=export.ALERTS,
+        help="write the unit tests of the rules instead, for promtool",
+    )
+
+    prometheus = documents.add_parser(
+        "prometheus",
+        help="a configuration for Prometheus",
+        parents=[common, rules],
+        allow_abbrev=False,
+    )
+    prometheus.set_defaults(document=export.PROMETHEUS)
+    prometheus.add_argument(
+        "--target",
+        default=export.TARGET,
+        metavar="HOST:PORT",
+        help="what to scrape (default: %(default)s)",
+    )
+
+
+def _export_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    # A document that does not name them is written the same whatever they are.
+    options.set_defaults(target=export.TARGET, rule_file=export.RULE_FILE)
+    options.add_argument(
+        "--namespace",
+        default=export.NAMESPACE,
+        metavar="NAME",
+        help="what the names of the metrics begin with (default: %(default)s)",
+    )
+    options.add_argument(
+        "-o",
+        "--output",
+        default=STDOUT,
+        metavar="FILE",
+        help="where to write it (default: %(default)s, which is stdout)",
+    )
+    options.add_argument(
+        "--force", action="store_true", help="overwrite FILE if it is there already"
+    )
+    return options
 
 
 def _common_options() -> argparse.ArgumentParser:
