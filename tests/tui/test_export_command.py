@@ -67,7 +67,7 @@ def test_a_file_is_overwritten_only_by_force(tmp_path: Path) -> None:
     [
         ([], "the following arguments are required: DOCUMENT"),
         (["nagios"], "invalid choice: 'nagios'"),
-        (["grafana", "--namespace", "a-b"], "'a-b' is not a namespace"),
+        (["grafana", "--namespace", "a-b"], "not 'a-b'"),
         (["prometheus", "--target", "app"], "'app' is not a target, as in 127.0.0.1:9464"),
         (["grafana", "--target", "app:1"], "unrecognized arguments: --target"),
         (["grafana", "-o", "no/such/folder/x"], "cannot write no/such/folder/x: No such file"),

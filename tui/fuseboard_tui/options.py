@@ -137,7 +137,7 @@ def _export_options() -> argparse.ArgumentParser:
     options.set_defaults(target=export.TARGET, rule_file=export.RULE_FILE)
     options.add_argument(
         "--namespace",
-        default=export.NAMESPACE,
+        default=EngineSettings().metrics_namespace,
         metavar="NAME",
         help="what the names of the metrics begin with (default: %(default)s)",
     )

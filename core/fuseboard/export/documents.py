@@ -10,6 +10,8 @@ import json
 import re
 from importlib import resources
 
+from fuseboard.metrics import NAMESPACE, checked_namespace
+
 GRAFANA = "grafana.json"
 """A dashboard."""
 ALERTS = "alerts.yml"
@@ -19,9 +21,7 @@ ALERT_TESTS = "alert_tests.yml"
 PROMETHEUS = "prometheus.yml"
 """A configuration for Prometheus."""
 
-# What the files are written for. The namespace is the collector's, which is not
-# imported: this works where prometheus_client is missing.
-NAMESPACE = "ollama_rag"
+# What the files are written for, besides the namespace.
 TARGET = "127.0.0.1:9464"
 RULE_FILE = "alerts.yml"
 
@@ -29,7 +29,6 @@ RULE_FILE = "alerts.yml"
 _DEFAULTS = re.compile(
     rf'\b{NAMESPACE}(?=_|\b)|"(?:{re.escape(TARGET)}|{re.escape(RULE_FILE)})"', re.ASCII
 )
-_NAMESPACE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TARGET = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", re.ASCII)
 
 
@@ -47,15 +46,13 @@ def document(
     Raises:
         ValueError: If one of the names cannot be such a name.
     """
-    if not _NAMESPACE.fullmatch(namespace):
-        raise ValueError(f"{namespace!r} is not a namespace: letters, digits and _, no digit first")
     split = _TARGET.fullmatch(target)
     if not split or not 1 <= int(split[2]) <= 65535:
         raise ValueError(f"{target!r} is not a target, as in {TARGET}")
     if not rule_file.strip():
         raise ValueError("the rule file has no name")
     wanted = {
-        NAMESPACE: namespace,
+        NAMESPACE: checked_namespace(namespace),
         # A JSON string is a YAML string too, whatever is in it.
         f'"{TARGET}"': json.dumps(target),
         f'"{RULE_FILE}"': json.dumps(rule_file, ensure_ascii=False),
