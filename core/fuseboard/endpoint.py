@@ -1,12 +1,14 @@
-"""The HTTP endpoint: `/metrics` for Prometheus, `/health` for whoever starts the process."""
+"""The HTTP endpoint: `/metrics` for Prometheus, `/health` and `/ready` for supervisors."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -14,8 +16,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fuseboard import metrics
+from fuseboard.local_hosts import OnlyLocalHosts
 from fuseboard.registry import Registry
 from fuseboard.version import __version__
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULT_PORT = 9464
 """Where OpenTelemetry's Prometheus exporters listen by default, and so do we."""
@@ -27,12 +33,16 @@ def endpoint_app(
     registry: Registry,
     *,
     namespace: str = metrics.NAMESPACE,
+    why_not_ready: Callable[[], str] = str,
+    only_local: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """Make the application that serves what `registry` holds.
 
     `/health` says that the process runs and how its breakers stand; it never
-    calls Ollama, and an open breaker does not make it unhealthy.
+    calls Ollama, and an open breaker does not make it unhealthy. `/ready` is
+    503 for as long as `why_not_ready` has a reason. With `only_local` a request
+    must name this machine as its `Host`. Each connection takes one request.
     """
     started = clock()
 
@@ -46,11 +56,41 @@ def endpoint_app(
             }
         )
 
+    async def ready(_: Request) -> Response:
+        why_not = why_not_ready()
+        if why_not:
+            return JSONResponse({"status": "not ready", "why": why_not}, status_code=503)
+        return JSONResponse({"status": "ready"})
+
     routes = [
         Route("/metrics", _metrics_route(registry, namespace), methods=["GET"]),
         Route("/health", health, methods=["GET"]),
+        Route("/ready", ready, methods=["GET"]),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)])
+    middleware = [Middleware(_OnEveryAnswer), Middleware(GZipMiddleware)]
+    if only_local:
+        middleware.insert(1, Middleware(OnlyLocalHosts))
+    app = Starlette(routes=routes, middleware=middleware)
+    app.router.redirect_slashes = False
+    return app
+
+
+class _OnEveryAnswer:
+    """Adds the headers that every answer has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                # A connection that waits for a second request is one that stalls.
+                headers["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
 
 
 def _metrics_route(registry: Registry, namespace: str) -> Callable[[Request], object]:

@@ -29,10 +29,12 @@ from fuseboard.commands import (
     SetFault,
     TripBreaker,
 )
+from fuseboard.connection_limits import ConnectionLimits
 from fuseboard.endpoint import DEFAULT_PORT, METRICS_ARE_OFF, endpoint_app
 from fuseboard.faults import FaultBoard, FaultProxy
 from fuseboard.http_server import HttpServer
 from fuseboard.listening import ListenError, bind, bind_from
+from fuseboard.local_hosts import listens_locally
 from fuseboard.ollama import Deadlines, OllamaClient, breaker_per_operation, ollama_url
 from fuseboard.ollama.discovery import (
     DEFAULT_MODEL,
@@ -177,10 +179,8 @@ class Engine:
         traffic = self._traffic
         breakers = self._registry.snapshots()
         notices = self._notices
-        if self._loading:
-            notices += (self._loading,)
-        if self._silence and not any(breaker.calls.success for breaker in breakers):
-            notices += (self._silence,)
+        if holdup := self._holdup():
+            notices += (holdup,)
         return Snapshot(
             taken_at=time.time(),
             phase=self._phase,
@@ -201,6 +201,18 @@ class Engine:
     def send(self, command: Command) -> None:
         """Have a command carried out, soon."""
         self._post(lambda: self._obey(command))
+
+    def _holdup(self) -> str:
+        """Say what the traffic still waits for; empty if for nothing."""
+        if self._silence and not any(breaker.snapshot().calls.success for breaker in self.breakers):
+            return self._silence
+        return self._loading
+
+    def _why_not_ready(self) -> str:
+        """Say why no traffic can flow yet, or no more; empty if it can."""
+        if self._phase is Phase.RUNNING:
+            return self._holdup()
+        return self._problem or self._phase.value
 
     def _make_breaker(self, name: str) -> CircuitBreaker:
         return CircuitBreaker(
@@ -252,8 +264,13 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._has_loop.set()
         async with AsyncExitStack() as stack:
-            app = endpoint_app(self._registry, namespace=self._settings.metrics_namespace)
-            endpoint = HttpServer(app, metrics_listener)
+            app = endpoint_app(
+                self._registry,
+                namespace=self._settings.metrics_namespace,
+                why_not_ready=self._why_not_ready,
+                only_local=listens_locally(metrics_listener),
+            )
+            endpoint = HttpServer(app, metrics_listener, ConnectionLimits())
             stack.push_async_callback(endpoint.stop)
             await endpoint.start()
             self._metrics_url = f"{endpoint.url}/metrics"

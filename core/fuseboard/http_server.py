@@ -9,24 +9,35 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from fuseboard.connection_limits import ConnectionLimits, limited_protocol
 from fuseboard.listening import url_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+_LONGEST_HEAD = 16 * 1024  # bytes
 _POLL = 0.005  # seconds between looks at whether uvicorn has started; it has no event for it
 
 
 class HttpServer:
-    """One application on one socket. Belongs to the loop that started it."""
+    """One application on one socket. Belongs to the loop that started it.
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    Args:
+        app: The application.
+        listener: A bound socket.
+        limits: What its clients may hold; without them, whatever they like.
+    """
+
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, limits: ConnectionLimits | None = None
+    ) -> None:
         self.url = url_of(listener)
         self._listener = listener
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=limited_protocol(limits) if limits else "h11",
+                h11_max_incomplete_event_size=_LONGEST_HEAD,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -142,6 +142,28 @@ def test_screen_scrape_and_breaker_agree() -> None:
                 assert figures["transitions_total", name, start.name, end.name] == count
 
 
+def test_pool_and_readiness_are_the_engines_own() -> None:
+    with running(rate=200.0) as run:
+        assert run.engine.wait_until_ready().phase is Phase.RUNNING
+        seen = run.engine.snapshot()
+        ready = httpx.get(seen.metrics_url.replace("/metrics", "/ready"))
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        wait_for(lambda: run.engine.snapshot().pools[0].waits.count > 0, "a call")
+        assert run.engine.snapshot().pools[0].maximum == 12
+        assert scrape(seen)["ollama_rag_connection_pool_max_connections", "ollama"] == 12
+        run.engine.send(RunTraffic(running=False))
+        wait_for(lambda: run.engine.snapshot().pools[0].active == 0, "the last answer")
+
+
+def test_is_not_ready_before_its_ollama_answers(unused_port: int) -> None:
+    silent = f"http://127.0.0.1:{unused_port}"
+    with running(simulate=False, ollama=silent) as run:
+        seen = run.engine.wait_until_ready()
+        ready = httpx.get(seen.metrics_url.replace("/metrics", "/ready"))
+        assert ready.status_code == 503
+        assert silent in ready.json()["why"]
+
+
 def test_commands() -> None:
     with running(rate=0.5) as it:
         it.engine.wait_until_ready()
@@ -267,6 +289,7 @@ class TestFindingOllama:
 @pytest.mark.parametrize(
     "settings",
     [
+        {"metrics_namespace": "a-b"},
         {"ollama": "http://host:port"},
         {"faults": (("nonsense", 1.0),)},
         {"faults": (("cut", 1.5),)},
