@@ -20,6 +20,7 @@ from typing import Any
 
 from fuseboard import metrics
 from fuseboard.breaker import CircuitBreaker
+from fuseboard.cache import AnswerCache
 from fuseboard.call_rates import CallRates
 from fuseboard.commands import (
     ClearFaults,
@@ -35,7 +36,13 @@ from fuseboard.faults import FaultBoard, FaultProxy
 from fuseboard.http_server import HttpServer
 from fuseboard.listening import ListenError, bind, bind_from
 from fuseboard.local_hosts import listens_locally
-from fuseboard.ollama import Deadlines, OllamaClient, breaker_per_operation, ollama_url
+from fuseboard.ollama import (
+    CachingClient,
+    Deadlines,
+    OllamaClient,
+    breaker_per_operation,
+    ollama_url,
+)
 from fuseboard.ollama.discovery import (
     DEFAULT_MODEL,
     FoundOllama,
@@ -45,9 +52,10 @@ from fuseboard.ollama.discovery import (
 )
 from fuseboard.registry import REGISTRY, Registry
 from fuseboard.simulator import SimulatorSettings, simulator_app
-from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot
+from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot, WarmingSnapshot
 from fuseboard.traffic import Traffic
 from fuseboard.trip_policy import ConsecutiveFailures
+from fuseboard.warming import Warming
 
 _TICK = 0.1  # seconds; how late at most a listener hears of a transition that time alone made
 _SPARE_CONNECTIONS = 4
@@ -84,6 +92,12 @@ class EngineSettings:
     """0 is any free port; `None` is 9464 or the next free one."""
     proxy_port: int = 0
     """0 is any free port."""
+    cache_entries: int = 1000
+    """Answers that are kept; 0 keeps none."""
+    cache_seconds: float = 600.0
+    """How long each is kept."""
+    warm: tuple[str, ...] = ()
+    """Prompts whose answers are put into the cache at the start."""
     seed: int | None = None
     """For the dice of the faults."""
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
@@ -111,6 +125,12 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         metrics.checked_namespace(settings.metrics_namespace)
+        self._cache: AnswerCache | None = None
+        if settings.cache_entries:
+            self._cache = AnswerCache("ollama", settings.cache_entries, settings.cache_seconds)
+        elif settings.warm:
+            raise ValueError("there is no cache to warm: cache_entries is 0")
+        self._warming: Warming | None = None
         self._settings = settings
         self._clock = clock
         self._registry = registry
@@ -181,6 +201,9 @@ class Engine:
         notices = self._notices
         if holdup := self._holdup():
             notices += (holdup,)
+        warming = self._warming.snapshot() if self._warming else None
+        if warming is not None and not (warming.ended and not warming.failed):
+            notices += (_in_words(warming),)
         return Snapshot(
             taken_at=time.time(),
             phase=self._phase,
@@ -195,6 +218,7 @@ class Engine:
             breakers=breakers,
             pools=self._registry.pools.snapshots(),
             caches=self._registry.caches.snapshots(),
+            warming=warming,
             rates=self._rates.by_breaker(),
         )
 
@@ -346,7 +370,14 @@ class Engine:
         )
         self._registry.pools.add(client.pool)
         stack.callback(self._registry.pools.remove, client.pool.name)
-        return Traffic(client, target.model, rate, concurrency)
+        if self._cache is None:
+            return Traffic(client, target.model, rate, concurrency)
+        self._registry.caches.add(self._cache)
+        stack.callback(self._registry.caches.remove, self._cache.name)
+        caching = CachingClient(client, self._cache)
+        if settings.warm:
+            self._warming = Warming(caching, target.model, settings.warm)
+        return Traffic(caching, target.model, rate, concurrency)
 
     async def _drive(self, traffic: Traffic, target: TargetSnapshot) -> None:
         """Make calls; a real model is loaded first, which takes longer than any first token."""
@@ -355,7 +386,10 @@ class Engine:
             await load(target.url, target.model)
             self._loading = ""
         traffic.start()
-        await traffic.run()
+        async with asyncio.TaskGroup() as group:
+            if self._warming is not None:
+                group.create_task(self._warming.run())
+            await traffic.run()
 
     async def _watch(self) -> None:
         """Sample the rates, and read every breaker so often that its listeners hear in time."""
@@ -392,3 +426,10 @@ class Engine:
                 loop.call_soon_threadsafe(action)
             except RuntimeError:
                 _logger.debug("the engine stopped before it was asked")
+
+
+def _in_words(warming: WarmingSnapshot) -> str:
+    said = f"warming {warming.done}/{warming.total}"
+    if warming.failed:
+        said += f", {warming.failed} failed"
+    return f"{said}, waits for {warming.held_up}" if warming.held_up else said

@@ -125,6 +125,23 @@ class TrafficSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmingSnapshot:
+    """How far the filling of the cache is."""
+
+    done: int
+    failed: int
+    """Prompts that were given up."""
+    total: int
+    held_up: str
+    """The open breaker that it waits for; empty if it does not wait."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to ask."""
+        return self.done + self.failed >= self.total
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSnapshot:
     """The Ollama at the far end of the wire."""
 
@@ -155,6 +172,7 @@ class Snapshot:
     breakers: tuple[BreakerSnapshot, ...] = ()
     pools: tuple[PoolSnapshot, ...] = ()
     caches: tuple[CacheSnapshot, ...] = ()
+    warming: WarmingSnapshot | None = None
     rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Calls in each of the last seconds, rejected ones included, by breaker, oldest first."""
 

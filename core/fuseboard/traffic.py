@@ -9,18 +9,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fuseboard.errors import CircuitOpenError
-from fuseboard.ollama import Message, OllamaClient, OllamaError
+from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError
+from fuseboard.prompts import BUILT_IN
 from fuseboard.snapshot import TrafficSnapshot
 
 _logger = logging.getLogger(__name__)
 
-_QUESTIONS = (
-    "What does a circuit breaker do?",
-    "Why should a probe be a real call?",
-    "When does a failure rate beat a count of failures?",
-    "What is a half-open state for?",
-    "Why does an overloaded model look slow before it looks broken?",
-)
 _OPTIONS = {"num_predict": 48}
 _GENERATES_PER_CHAT = 3
 
@@ -32,7 +26,9 @@ class Traffic:
     Belongs to one event loop; `snapshot()` may be called from any thread.
     """
 
-    def __init__(self, client: OllamaClient, model: str, rate: float, concurrency: int) -> None:
+    def __init__(
+        self, client: OllamaClient | CachingClient, model: str, rate: float, concurrency: int
+    ) -> None:
         self._client = client
         self._model = model
         self._rate = rate
@@ -40,7 +36,7 @@ class Traffic:
         self._running = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._skipped = 0
-        self._questions = itertools.cycle(_QUESTIONS)
+        self._questions = itertools.cycle(BUILT_IN)
 
     def start(self) -> None:
         """Begin making calls."""

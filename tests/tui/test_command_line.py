@@ -114,6 +114,19 @@ def test_a_reader_that_goes_away_ends_serve() -> None:
         assert "Traceback" not in process.stderr.read()
 
 
+def test_warming_is_told_and_goes_through_the_breaker() -> None:
+    with started(*QUICK, "--warm", "--rate", "0.01") as process:
+        next_event(process, "ready")
+        told = next_event(process, "warming")
+        while told["done"] < told["total"]:
+            told = next_event(process, "warming")
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+    assert (told["failed"], told["waits_for"]) == (0, None)
+    guards = {seen["name"]: seen for seen in events(output)[-1]["breakers"]}
+    assert guards["ollama_generate"]["calls"]["success"] >= told["total"] == 5
+
+
 def test_options_may_stand_before_the_command() -> None:
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
@@ -141,6 +154,11 @@ def test_version() -> None:
         (["serve", "--duration", "-1"], "'-1' is not a number above 0"),
         (["--metrics-host", "no.such.host.invalid", "serve"], "there is no address called"),
         (["--sim"], "unrecognized arguments: --sim"),
+        (["serve", "--warm", "no-such.txt"], "cannot read the prompts in no-such.txt: No such"),
+        (["--cache-entries", "-1"], "'-1' is not a whole number from 0 on"),
+        (["--cache-ttl", "0"], "'0' is not a number above 0"),
+        (["serve", "--cache-entries", "0", "--warm"], "there is no cache to warm"),
+        (["serve", "--metrics-namespace", "a-b"], "not 'a-b'"),
     ],
 )
 def test_senseless_options_are_refused(arguments: list[str], said: str) -> None:

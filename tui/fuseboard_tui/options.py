@@ -9,6 +9,7 @@ from fuseboard import __version__, export
 from fuseboard.engine import EngineSettings
 from fuseboard.faults import BY_NAME, CATALOGUE
 from fuseboard.ollama import Deadlines, ollama_url
+from fuseboard.prompts import BUILT_IN, read_prompts
 from fuseboard_tui.export import STDOUT
 
 
@@ -35,6 +36,9 @@ def engine_settings(options: argparse.Namespace) -> EngineSettings:
         metrics_host=options.metrics_host,
         metrics_port=options.metrics_port,
         metrics_namespace=options.metrics_namespace,
+        cache_entries=options.cache_entries,
+        cache_seconds=options.cache_ttl,
+        warm=options.warm,
         proxy_port=options.proxy_port,
         seed=options.seed,
     )
@@ -190,6 +194,30 @@ def _common_options() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long the first token may take (default: %(default)g)",
     )
+    cache = options.add_argument_group("cache")
+    cache.add_argument(
+        "--cache-entries",
+        type=_count_or_none,
+        default=EngineSettings().cache_entries,
+        metavar="N",
+        help="how many answers are kept; 0 keeps none (default: %(default)d)",
+    )
+    cache.add_argument(
+        "--cache-ttl",
+        type=_positive_number,
+        default=EngineSettings().cache_seconds,
+        metavar="SECONDS",
+        help="how long an answer is kept (default: %(default)g)",
+    )
+    cache.add_argument(
+        "--warm",
+        type=_prompts,
+        nargs="?",
+        const=BUILT_IN,
+        default=(),
+        metavar="FILE",
+        help="cache the answers to the prompts in FILE, one a line, or to the built-in ones",
+    )
     breaking = options.add_argument_group("breaking and breakers")
     breaking.add_argument(
         "--fault",
@@ -273,6 +301,17 @@ def _whole(text: str, least: int, most: float, what: str) -> int:
 
 def _count(text: str) -> int:
     return _whole(text, 1, math.inf, "a whole number from 1 on")
+
+
+def _count_or_none(text: str) -> int:
+    return _whole(text, 0, math.inf, "a whole number from 0 on")
+
+
+def _prompts(path: str) -> tuple[str, ...]:
+    try:
+        return read_prompts(path)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _port(text: str) -> int:

@@ -13,7 +13,8 @@ from types import FrameType
 
 from fuseboard import CircuitBreaker, Transition
 from fuseboard.engine import Engine
-from fuseboard.snapshot import Phase, Snapshot
+from fuseboard.snapshot import Phase, Snapshot, WarmingSnapshot
+from fuseboard_tui.stop_request import StopRequest
 
 _LOOK_SECONDS = 0.5  # between looks at whether the engine still runs
 
@@ -23,14 +24,20 @@ def serve(engine: Engine, duration: float | None) -> int:
 
     Raises `ListenError` if a port that was asked for cannot be had.
     """
-    stopping = threading.Event()
+    with StopRequest() as stopping:
+        return _serve(engine, duration, stopping)
+
+
+def _serve(engine: Engine, duration: float | None, stopping: StopRequest) -> int:
     output = _JsonLines(stopping)
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
+        stopping.make()
 
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, ask_to_stop)
+    for breaker in engine.breakers:
+        breaker.on_transition(output.write_transition)
     engine.start()
     try:
         ready = engine.wait_until_ready()
@@ -39,10 +46,8 @@ def serve(engine: Engine, duration: float | None) -> int:
             return 2
         for notice in ready.notices:
             print(f"fuseboard: {notice}", file=sys.stderr)  # noqa: T201
-        output.write(_ready(ready))
-        for breaker in engine.breakers:
-            breaker.on_transition(output.write_transition)
-        _wait(engine, stopping, duration)
+        output.open(_ready(ready))
+        _wait(engine, output, stopping, duration)
     finally:
         engine.stop()
     last = engine.snapshot()
@@ -53,30 +58,51 @@ def serve(engine: Engine, duration: float | None) -> int:
     return 0
 
 
-def _wait(engine: Engine, stopping: threading.Event, duration: float | None) -> None:
+def _wait(
+    engine: Engine, output: _JsonLines, stopping: StopRequest, duration: float | None
+) -> None:
     """Wait for the end of the duration, a signal, or the end of the engine by itself."""
     ends = time.monotonic() + duration if duration is not None else math.inf
-    while engine.snapshot().phase is Phase.RUNNING:
+    told = None
+    while (seen := engine.snapshot()).phase is Phase.RUNNING:
+        if seen.warming != told and seen.warming is not None:
+            output.write(_warming(seen.warming))
+            told = seen.warming
         left = ends - time.monotonic()
         if left <= 0 or stopping.wait(min(left, _LOOK_SECONDS)):
             return
 
 
 class _JsonLines:
-    """Writes whole lines from any thread; a reader that goes away ends the program."""
+    """Writes whole lines from any thread; a reader that goes away ends the program.
 
-    def __init__(self, stopping: threading.Event) -> None:
+    What comes before the first line that `open()` is given comes after it.
+    """
+
+    def __init__(self, stopping: StopRequest) -> None:
         self._lock = threading.Lock()
         self._stopping = stopping
+        self._held: list[dict[str, object]] | None = []
+
+    def open(self, first: dict[str, object]) -> None:
+        with self._lock:
+            held, self._held = self._held or [], None
+            for event in (first, *held):
+                self._print(event)
 
     def write(self, event: dict[str, object]) -> None:
-        line = json.dumps(event, ensure_ascii=False)
+        with self._lock:
+            if self._held is None:
+                self._print(event)
+            else:
+                self._held.append(event)
+
+    def _print(self, event: dict[str, object]) -> None:
         try:
-            with self._lock:
-                sys.stdout.write(line + "\n")
-                sys.stdout.flush()
+            sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
         except BrokenPipeError:
-            self._stopping.set()
+            self._stopping.make()
 
     def write_transition(self, breaker: CircuitBreaker, transition: Transition) -> None:
         self.write(
@@ -100,6 +126,16 @@ def _ready(snapshot: Snapshot) -> dict[str, object]:
         "proxy_url": snapshot.proxy_url,
         "simulated": bool(target and target.simulated),
         "model": target.model if target else "",
+    }
+
+
+def _warming(seen: WarmingSnapshot) -> dict[str, object]:
+    return {
+        "event": "warming",
+        "done": seen.done,
+        "failed": seen.failed,
+        "total": seen.total,
+        "waits_for": seen.held_up or None,
     }
 
 

@@ -1,6 +1,7 @@
 """Talking to Ollama through circuit breakers."""
 
 from fuseboard.ollama.answers import Embeddings, Message, Model, Piece
+from fuseboard.ollama.caching import CachingClient
 from fuseboard.ollama.client import (
     OllamaClient,
     OllamaError,
@@ -11,6 +12,7 @@ from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.ollama.host import ollama_url
 
 __all__ = [
+    "CachingClient",
     "Deadlines",
     "Embeddings",
     "Message",

@@ -1,0 +1,81 @@
+"""An Ollama client that asks only for what it does not know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from fuseboard.cache import AnswerCache
+from fuseboard.ollama.answers import Embeddings, Message, Model, Piece
+from fuseboard.ollama.client import OllamaClient
+
+
+class CachingClient:
+    """Has the methods of `OllamaClient`, and a cache in front of it.
+
+    Kept are embeddings, and texts that come out the same each time: those with
+    temperature 0 or a seed among their options. What is kept does not go
+    through a breaker, so that it is there while the breaker is open.
+    """
+
+    def __init__(self, client: OllamaClient, cache: AnswerCache) -> None:
+        self._client = client
+        self._cache = cache
+
+    def generate(
+        self, prompt: str, *, model: str, options: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[Piece]:
+        """Stream the completion of a prompt, as `OllamaClient.generate()` does."""
+
+        def ask() -> AsyncGenerator[Piece, None]:
+            return self._client.generate(prompt, model=model, options=options)
+
+        if not is_deterministic(options):
+            return ask()
+        return self._cache.stream(_key("generate", model, prompt, options), ask)
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        model: str,
+        options: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Piece]:
+        """Stream the next message of a chat, as `OllamaClient.chat()` does."""
+
+        def ask() -> AsyncGenerator[Piece, None]:
+            return self._client.chat(messages, model=model, options=options)
+
+        if not is_deterministic(options):
+            return ask()
+        said = [[message.role, message.content] for message in messages]
+        return self._cache.stream(_key("chat", model, said, options), ask)
+
+    async def embed(self, inputs: Sequence[str], *, model: str) -> Embeddings:
+        """Embed texts, one vector for each."""
+
+        async def ask() -> AsyncGenerator[Embeddings, None]:
+            yield await self._client.embed(inputs, model=model)
+
+        key = _key("embed", model, list(inputs), None)
+        # To its end: a flight that is left before that is cancelled.
+        (embeddings,) = [answer async for answer in self._cache.stream(key, ask)]
+        return embeddings
+
+    async def tags(self) -> tuple[Model, ...]:
+        """List the models that the server has now."""
+        return await self._client.tags()
+
+    async def version(self) -> str:
+        """Ask for the server's version."""
+        return await self._client.version()
+
+
+def is_deterministic(options: Mapping[str, Any] | None) -> bool:
+    """Say whether a model answers the same each time with these options."""
+    return options is not None and (options.get("temperature") == 0 or "seed" in options)
+
+
+def _key(operation: str, model: str, asked: object, options: Mapping[str, Any] | None) -> str:
+    return json.dumps([operation, model, asked, dict(options or {})], sort_keys=True)

@@ -1,0 +1,164 @@
+"""The caching client and the filling of its cache, before a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
+from fuseboard.cache import AnswerCache
+from fuseboard.faults import FaultBoard
+from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError, Operation
+from fuseboard.ollama.client import breaker_per_operation
+from fuseboard.prompts import BUILT_IN, read_prompts
+from fuseboard.warming import Warming
+from tests.core.serving import proxied, simulated
+from tests.core.test_ollama_client import skip_ahead
+
+MODEL = "llama3.2"
+
+
+class Wire:
+    """A caching client, its breakers, and the board that breaks the wire under it."""
+
+    def __init__(self, client: CachingClient, guards: dict[Operation, CircuitBreaker]) -> None:
+        self.client = client
+        self.guards = guards
+        self.board = FaultBoard()
+
+    def asked(self, operation: Operation = Operation.GENERATE) -> int:
+        return self.guards[operation].snapshot().calls.total
+
+
+@asynccontextmanager
+async def wired() -> AsyncIterator[tuple[Wire, FaultBoard]]:
+    board = FaultBoard()
+    guards = breaker_per_operation(
+        lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(2), recovery_timeout=30)
+    )
+    async with (
+        simulated() as server,
+        proxied(server, board) as url,
+        OllamaClient(url, guards) as client,
+    ):
+        yield Wire(CachingClient(client, AnswerCache("ollama", 100, 600)), guards), board
+
+
+async def text(stream: Any) -> str:
+    return "".join([piece.text async for piece in stream])
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({"temperature": 0}, 1),
+        ({"seed": 7, "temperature": 0.9}, 1),
+        ({"temperature": 0.5}, 2),
+        ({}, 2),
+        (None, 2),
+    ],
+)
+async def test_keeps_what_comes_out_the_same_each_time(
+    options: dict[str, Any] | None, asked: int
+) -> None:
+    async with wired() as (wire, _):
+        for _ in range(2):
+            assert await text(wire.client.generate("why?", model=MODEL, options=options))
+            await text(wire.client.chat([Message("user", "hi")], model=MODEL, options=options))
+        assert wire.asked() == wire.asked(Operation.CHAT) == asked
+
+
+async def test_other_questions_are_other_questions() -> None:
+    async with wired() as (wire, _):
+        for options in ({"seed": 1, "top_k": 2}, {"top_k": 2, "seed": 1}):
+            await text(wire.client.generate("a", model=MODEL, options=options))
+        assert wire.asked() == 1
+        await text(wire.client.generate("a", model=MODEL, options={"seed": 2, "top_k": 2}))
+        await text(wire.client.generate("b", model=MODEL, options={"seed": 1, "top_k": 2}))
+        with pytest.raises(OllamaError):
+            await text(wire.client.generate("a", model="other", options={"seed": 1, "top_k": 2}))
+        assert wire.asked() == 4
+
+
+async def test_embeddings_are_kept() -> None:
+    async with wired() as (wire, _):
+        once = await wire.client.embed(["a", "b"], model="nomic-embed-text")
+        assert await wire.client.embed(["a", "b"], model="nomic-embed-text") == once
+        await wire.client.embed(["b", "a"], model="nomic-embed-text")
+        assert wire.asked(Operation.EMBED) == 2
+        assert await wire.client.tags()
+        assert await wire.client.version()
+
+
+async def test_what_is_kept_is_there_while_the_breaker_is_open() -> None:
+    async with wired() as (wire, _):
+        said = await text(wire.client.generate("a", model=MODEL, options={"seed": 1}))
+        wire.guards[Operation.GENERATE].force_open()
+        assert await text(wire.client.generate("a", model=MODEL, options={"seed": 1})) == said
+        with pytest.raises(CircuitOpenError):
+            await text(wire.client.generate("b", model=MODEL, options={"seed": 1}))
+
+
+async def test_warming_asks_each_prompt_once_and_can_go_on() -> None:
+    async with wired() as (wire, _):
+        warming = Warming(wire.client, MODEL, BUILT_IN)
+        running = asyncio.create_task(warming.run())
+        while warming.snapshot().done < 2:  # noqa: ASYNC110 (it has no event of its own)
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert not warming.snapshot().ended
+        await warming.run()
+        seen = warming.snapshot()
+        assert (seen.done, seen.failed, seen.total, seen.ended) == (5, 0, 5, True)
+        before = wire.asked()
+        await Warming(wire.client, MODEL, BUILT_IN).run()
+        assert wire.asked() == before
+
+
+async def test_warming_gives_way_to_an_open_breaker() -> None:
+    async with wired() as (wire, _):
+        guard = wire.guards[Operation.GENERATE]
+        guard.force_open()
+        warming = Warming(wire.client, MODEL, BUILT_IN)
+        running = asyncio.create_task(warming.run())
+        while not warming.snapshot().held_up:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert warming.snapshot().held_up == "ollama_generate"
+        guard.reset()
+        skip_ahead(60)
+        await running
+        seen = warming.snapshot()
+        assert (seen.done, seen.failed, seen.held_up) == (5, 0, "")
+
+
+async def test_a_prompt_that_fails_by_itself_is_tried_again_and_given_up() -> None:
+    async with wired() as (wire, board):
+        wire.guards[Operation.GENERATE].disable()
+        board.switch("error500", active=True, probability=1.0)
+        warming = Warming(wire.client, MODEL, BUILT_IN[:2])
+        await warming.run()
+        assert (warming.snapshot().done, warming.snapshot().failed) == (0, 2)
+        assert wire.asked() == 4
+
+
+def test_prompts_are_read_a_line_each(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("\ufeffone\n\n  two \r\n", encoding="utf-8")
+    assert read_prompts(str(file)) == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "No such file"), (b"\n \n", "no prompts"), (b"\xff\xfe", "UTF-8")]
+)
+def test_senseless_files_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+    file = tmp_path / "prompts.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        read_prompts(str(file))
