@@ -137,14 +137,26 @@ async def test_warming_gives_way_to_an_open_breaker() -> None:
         assert (seen.done, seen.failed, seen.held_up) == (5, 0, "")
 
 
-async def test_a_prompt_that_fails_by_itself_is_tried_again_and_given_up() -> None:
+async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_end() -> None:
     async with wired() as (wire, board):
         wire.guards[Operation.GENERATE].disable()
         board.switch("error500", active=True, probability=1.0)
         warming = Warming(wire.client, MODEL, BUILT_IN[:2])
-        await warming.run()
+        running = asyncio.create_task(warming.run())
+        while wire.asked() < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert warming.snapshot().failed == 0
+        await running
         assert (warming.snapshot().done, warming.snapshot().failed) == (0, 2)
-        assert wire.asked() == 4
+        assert wire.asked() == 6
+
+
+async def test_what_is_the_callers_own_fault_is_given_up_at_once() -> None:
+    async with wired() as (wire, _):
+        warming = Warming(wire.client, "no-such-model", BUILT_IN[:2])
+        await warming.run()
+        assert warming.snapshot().failed == 2
+        assert wire.asked() == 2
 
 
 def test_prompts_are_read_a_line_each(tmp_path: Path) -> None:
