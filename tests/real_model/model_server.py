@@ -20,7 +20,8 @@ _HERE = Path(__file__).parent
 _START_TIMEOUT = 60.0  # seconds for each server; under one is usual
 _POLL = 0.02  # seconds
 _TAIL = 4_000  # characters of a server's output to show when it does not start
-_LISTENING = re.compile(r"^LISTENING (http://127\.0\.0\.1:\d+)$", re.MULTILINE)
+# Not at the start of a line: the server's own log may just have begun one.
+_LISTENING = re.compile(r"LISTENING (http://127\.0\.0\.1:\d+)\n")
 
 # Nothing else of the tests' environment reaches the servers: ollama-proxy would take cloud
 # providers, their keys and an HTTP proxy from it.
