@@ -35,6 +35,7 @@ class CircuitOpenError(Exception):
         open_seconds: float,
         why: str,
         retry_after: float | None,
+        /,
     ) -> None:
         # All of it is in `args`, where an exception is pickled from, and where keeping it
         # costs least: an open breaker makes many of these.

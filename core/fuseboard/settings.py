@@ -64,8 +64,8 @@ class BreakerSettings:
             _require_positive("recovery_timeout", self.recovery_timeout)
         _require_positive("probe_timeout", self.probe_timeout)
         _require_positive("longest_retry_after", self.longest_retry_after)
-        _require_positive("max_probes", self.max_probes)
-        _require_positive("successes_to_close", self.successes_to_close)
+        _require_count("max_probes", self.max_probes)
+        _require_count("successes_to_close", self.successes_to_close)
         rules = VerdictRules(
             failure_on=self.failure_on,
             ignore=self.ignore,
@@ -82,6 +82,15 @@ class BreakerSettings:
         return self.recovery_timeout
 
 
-def _require_positive(what: str, value: float) -> None:
-    if not 0 < value < inf:
-        raise ValueError(f"{what} must be a positive number, not {value!r}")
+def _require_positive(what: str, seconds: object) -> None:
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"{what} takes seconds, not {seconds!r}")
+    if not 0 < seconds < inf:
+        raise ValueError(f"{what} must be a positive number, not {seconds!r}")
+
+
+def _require_count(what: str, count: object) -> None:
+    if not isinstance(count, int):
+        raise TypeError(f"{what} takes a whole number, not {count!r}")
+    if count < 1:
+        raise ValueError(f"{what} must be at least 1, not {count}")

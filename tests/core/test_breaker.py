@@ -431,6 +431,21 @@ def test_senseless_settings_are_refused(settings: dict[str, float]) -> None:
         CircuitBreaker("")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"recovery_timeout": "3"},
+        {"probe_timeout": None},
+        {"max_probes": 1.5},
+        {"trip": 3},
+        {"recovry_timeout": 3},
+    ],
+)
+def test_settings_of_another_type_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match=next(iter(settings))):
+        CircuitBreaker("x", **settings)  # type: ignore[arg-type]
+
+
 def test_no_lock_is_held_during_a_call() -> None:
     breaker = CircuitBreaker("slow")
     meeting = threading.Barrier(8, timeout=10)
