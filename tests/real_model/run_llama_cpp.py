@@ -21,7 +21,7 @@ def main() -> None:
     params.port = 0
     params.n_ctx = 4096
     params.n_parallel = 2
-    params.cpuparams.n_threads = 2
+    params.cpuparams.n_threads = 1
     # For /api/embed; generating goes on as before.
     params.embedding = True
     params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
