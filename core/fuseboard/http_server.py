@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from fuseboard.connection_limits import ConnectionLimits, limited_protocol
-from fuseboard.listening import url_of
+from fuseboard.listening import WAITING, url_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -38,6 +38,7 @@ class HttpServer:
                 app,
                 http=limited_protocol(limits) if limits else "h11",
                 h11_max_incomplete_event_size=_LONGEST_HEAD,
+                backlog=limits.accepted_at_once if limits else WAITING,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -58,6 +59,8 @@ class HttpServer:
             if self._serving.done():
                 await self._serving
             await asyncio.sleep(_POLL)
+        # uvicorn's backlog is both what asyncio accepts at once and what may wait for that.
+        self._listener.listen(WAITING)
 
     async def stop(self) -> None:
         """Stop serving, within a fraction of a second, and drop what is still under way."""

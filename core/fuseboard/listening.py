@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 
+WAITING = 128
+"""How many connections may wait to be accepted."""
+
 _TRIES = 100
 
 
@@ -34,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         # A bound port that does not listen yet could still be taken by somebody else.
-        listener.listen(128)
+        listener.listen(WAITING)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:

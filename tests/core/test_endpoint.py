@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,22 +13,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fuseboard import CircuitBreaker, Registry
+from fuseboard import BreakerSnapshot, CircuitBreaker, Registry
 from fuseboard.connection_limits import ConnectionLimits
 from fuseboard.endpoint import endpoint_app
 from fuseboard.http_server import HttpServer
 from fuseboard.listening import bind
 from fuseboard.local_hosts import is_local
+from fuseboard.registry import Watchable
 from tests.core.test_ollama_client import skip_ahead
 
 
 @asynccontextmanager
 async def endpoint(
-    *, why_not_ready: str = "", only_local: bool = True
+    *watched: Watchable[BreakerSnapshot], why_not_ready: str = "", only_local: bool = True
 ) -> AsyncIterator[tuple[str, int, ConnectionLimits]]:
     """Serve the endpoint as the engine does; gives its URL, its port and its limits."""
     registry = Registry()
-    registry.add(CircuitBreaker("model"))
+    for breaker in watched or (CircuitBreaker("model"),):
+        registry.add(breaker)
     app = endpoint_app(registry, why_not_ready=lambda: why_not_ready, only_local=only_local)
     limits = ConnectionLimits()
     listener = bind("127.0.0.1", 0)
@@ -145,6 +149,48 @@ async def test_stalled_clients_keep_nobody_out_and_do_not_stay(
         )
         assert open_files() <= before
     assert capfd.readouterr() == ("", "")
+
+
+async def test_a_crowd_does_not_drop_a_request_that_is_there_already() -> None:
+    async with endpoint() as (_, port, limits):
+        # All of them wait in the kernel before the loop accepts the first.
+        scrape = socket.create_connection(("127.0.0.1", port))
+        scrape.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        scrape.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=scrape)
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        await until(lambda: len(limits.open_now) == limits.connections)
+        writer.close()
+        for client in crowd:
+            client.close()
+
+
+async def test_a_crowd_does_not_drop_a_request_that_is_being_answered() -> None:
+    class Slow:
+        name = "slow"
+
+        def __init__(self) -> None:
+            self.reached, self.go_on = threading.Event(), threading.Event()
+
+        def snapshot(self) -> BreakerSnapshot:
+            self.reached.set()
+            assert self.go_on.wait(20)
+            return CircuitBreaker("slow").snapshot()
+
+    slow = Slow()
+    async with endpoint(slow) as (_, port, limits):
+        scrape = asyncio.create_task(ask(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        try:
+            await asyncio.to_thread(slow.reached.wait, 20)
+            crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+            await until(lambda: len(limits.open_now) == limits.connections)
+        finally:
+            slow.go_on.set()
+        assert (await scrape).startswith(b"HTTP/1.1 200")
+        assert not limits.answering
+        for _, writer in crowd:
+            writer.close()
 
 
 async def test_a_drip_does_not_outlive_the_deadline() -> None:
