@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
@@ -22,7 +23,7 @@ class AnswerCache:
     Requests for the same key at the same time share one *flight*: the pieces
     go to all of them as they come, and all but the first count as hits. A
     flight that fails fails for all of them, and nothing is kept. It goes on as
-    long as anybody listens.
+    long as anybody listens; whoever leaves last cancels it and waits for its end.
 
     Belongs to one event loop; `snapshot()` may be called from any thread.
 
@@ -49,6 +50,8 @@ class AnswerCache:
             raise ValueError(f"a cache's time must be a positive number, not {seconds!r}")
         self.name = name
         self._maximum = maximum
+        # Even counting them lets those go whose time is over, on whatever thread it is done.
+        self._lock = threading.Lock()
         self._answers: TTLCache[Hashable, tuple[Any, ...]] = TTLCache(maximum, seconds, clock)
         self._flights: dict[Hashable, _Flight[Any]] = {}
         self._hits = 0
@@ -56,9 +59,10 @@ class AnswerCache:
 
     async def stream(
         self, key: Hashable, ask: Callable[[], AsyncGenerator[T, None]]
-    ) -> AsyncIterator[T]:
+    ) -> AsyncGenerator[T, None]:
         """Yield the answer to `key`: what is kept, what is coming, or what `ask` gets now."""
-        kept: tuple[T, ...] | None = self._answers.get(key)
+        with self._lock:
+            kept: tuple[T, ...] | None = self._answers.get(key)
         if kept is not None:
             self._hits += 1
             for piece in kept:
@@ -77,25 +81,28 @@ class AnswerCache:
 
     def snapshot(self) -> CacheSnapshot:
         """Take a picture of the cache."""
-        # Without a look at the clock, which would let go of what is too old while others use it.
-        entries = self._answers.currsize
-        return CacheSnapshot(self.name, self._hits, self._misses, int(entries), self._maximum)
+        with self._lock:
+            entries = len(self._answers)
+        return CacheSnapshot(self.name, self._hits, self._misses, entries, self._maximum)
 
     async def _fly(
         self, key: Hashable, flight: _Flight[T], ask: Callable[[], AsyncGenerator[T, None]]
     ) -> None:
+        error: BaseException | None = None
         try:
             async with aclosing(ask()) as pieces:
                 async for piece in pieces:
                     flight.add(piece)
-        except Exception as error:  # noqa: BLE001 (it is raised where the answer is wanted)
-            flight.end(error)
-        else:
-            self._answers[key] = tuple(flight.come)
-            flight.end(None)
+            with self._lock:
+                self._answers[key] = tuple(flight.come)
+        except BaseException as caught:
+            error = caught
+            if not isinstance(caught, Exception):
+                raise
         finally:
             if self._flights.get(key) is flight:
                 del self._flights[key]
+            flight.end(error)  # whatever it was: nobody may be left waiting
 
 
 class _Flight(Generic[T]):
@@ -107,14 +114,14 @@ class _Flight(Generic[T]):
         self.abandoned = False
         self._listeners = 0
         self._ended = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._news = asyncio.Event()
 
     def add(self, piece: T) -> None:
         self.come.append(piece)
         self._tell()
 
-    def end(self, error: Exception | None) -> None:
+    def end(self, error: BaseException | None) -> None:
         self._ended = True
         self._error = error
         self._tell()
@@ -138,6 +145,7 @@ class _Flight(Generic[T]):
             if not self._listeners and not self._ended and self.task is not None:
                 self.abandoned = True
                 self.task.cancel()
+                await asyncio.wait([self.task])
 
     def _tell(self) -> None:
         self._news.set()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 
@@ -21,6 +23,7 @@ class Service:
         self.asked: list[str] = []
         self.cancelled = 0
         self.go = asyncio.Event()
+        self.slow_to_end = False
         self.error: Exception | None = None
 
     def asks(self, key: str) -> AsyncGenerator[str, None]:
@@ -33,6 +36,8 @@ class Service:
             await self.go.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
+            if self.slow_to_end:
+                await self.go.wait()
             raise
         if self.error is not None:
             raise self.error
@@ -56,6 +61,10 @@ async def service() -> Service:
 
 async def read(cache: AnswerCache, service: Service, key: str) -> list[str]:
     return [piece async for piece in cache.stream(key, lambda: service.asks(key))]
+
+
+async def leave(stream: AsyncGenerator[str, None]) -> None:
+    await stream.aclose()
 
 
 async def settle() -> None:
@@ -139,11 +148,76 @@ async def test_whoever_comes_after_the_last_left_starts_a_new_flight(
 ) -> None:
     leaving = cache.stream("a", lambda: service.asks("a"))
     assert await anext(leaving) == "a1"
-    await leaving.aclose()  # type: ignore[attr-defined]
-    coming = cache.stream("a", lambda: service.asks("a"))  # before the flight has heard of it
+    service.slow_to_end = True
+    left = asyncio.create_task(leave(leaving))
+    await settle()
+    assert not left.done()
+    coming = cache.stream("a", lambda: service.asks("a"))  # before the flight has ended
+    assert await anext(coming) == "a1"
     service.go.set()
-    assert [piece async for piece in coming] == ["a1", "a2"]
+    assert [piece async for piece in coming] == ["a2"]
+    await left
     assert service.asked == ["a", "a"]
+    assert figures(cache) == (0, 2, 1)
+
+
+async def test_a_flight_that_is_ended_from_outside_leaves_nobody_waiting(
+    cache: AnswerCache, service: Service
+) -> None:
+    before = asyncio.all_tasks()
+    reader = asyncio.create_task(read(cache, service, "a"))
+    await settle()
+    (flight,) = asyncio.all_tasks() - before - {reader}
+    flight.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(reader, 5)
+    service.go.set()
+    assert await read(cache, service, "a") == ["a1", "a2"]
+
+
+class ClockForOne:
+    """A clock that goes with each reading, and notices when two threads read it at once."""
+
+    def __init__(self) -> None:
+        self._alone = threading.Lock()
+        self.readings = 0
+        self.clashes = 0
+
+    def __call__(self) -> float:
+        if not self._alone.acquire(blocking=False):
+            self.clashes += 1
+            return float(self.readings)
+        time.sleep(1e-4)  # lets the others run
+        self.readings += 1
+        self._alone.release()
+        return float(self.readings)
+
+
+def test_pictures_taken_on_another_thread_do_not_disturb_what_is_kept() -> None:
+    clock = ClockForOne()
+    cache = AnswerCache("answers", 3, 5, clock)
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            cache.snapshot()
+
+    async def use() -> None:
+        service = Service()
+        service.go.set()
+        for n in range(200):
+            key = "abcde"[n % 5]
+            assert await read(cache, service, key) == [f"{key}1", f"{key}2"]
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        asyncio.run(asyncio.wait_for(use(), 30))
+    finally:
+        done.set()
+        looking.join()
+    assert clock.readings > 200
+    assert clock.clashes == 0
 
 
 @given(
