@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from contextlib import aclosing
-from typing import Any
 
 from fuseboard.errors import CircuitOpenError
 from fuseboard.ollama import CachingClient, OllamaError
@@ -68,7 +66,5 @@ class Warming:
         return WarmingSnapshot(self._done, self._failed, self._total, self._held_up)
 
     async def _ask(self, prompt: str) -> None:
-        stream: Any = self._client.generate(prompt, model=self._model, options=OPTIONS)
-        async with aclosing(stream) as pieces:
-            async for _ in pieces:
-                pass
+        async for _ in self._client.generate(prompt, model=self._model, options=OPTIONS):
+            pass

@@ -16,6 +16,7 @@ from fuseboard.faults import FaultBoard
 from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError, Operation
 from fuseboard.ollama.client import breaker_per_operation
 from fuseboard.prompts import BUILT_IN, read_prompts
+from fuseboard.transport import RequestRejectedError
 from fuseboard.warming import Warming
 from tests.core.serving import proxied, simulated
 from tests.core.test_ollama_client import skip_ahead
@@ -57,7 +58,11 @@ async def text(stream: Any) -> str:
     ("options", "asked"),
     [
         ({"temperature": 0}, 1),
+        ({"temperature": 0.0}, 1),
         ({"seed": 7, "temperature": 0.9}, 1),
+        ({"seed": 0}, 1),
+        ({"seed": -1}, 2),
+        ({"seed": None}, 2),
         ({"temperature": 0.5}, 2),
         ({}, 2),
         (None, 2),
@@ -93,6 +98,63 @@ async def test_embeddings_are_kept() -> None:
         assert wire.asked(Operation.EMBED) == 2
         assert await wire.client.tags()
         assert await wire.client.version()
+
+
+async def test_the_same_question_at_the_same_time_is_one_call() -> None:
+    async with wired() as (wire, _):
+        said = await asyncio.gather(
+            *(text(wire.client.generate("a", model=MODEL, options={"seed": 1})) for _ in range(20))
+        )
+        assert len(set(said)) == 1
+        embedded = await asyncio.gather(
+            *(wire.client.embed(["a"], model="nomic-embed-text") for _ in range(20))
+        )
+        assert len(set(embedded)) == 1
+        assert (wire.asked(), wire.asked(Operation.EMBED)) == (1, 1)
+
+
+async def test_a_failure_is_one_failure_told_to_all_who_asked() -> None:
+    async with wired() as (wire, board):
+        wire.guards[Operation.GENERATE].configure(trip=ConsecutiveFailures(1))
+
+        async def ends() -> list[BaseException | str]:
+            streams = [
+                wire.client.generate("a", model=MODEL, options={"seed": 1}) for _ in range(5)
+            ]
+            return await asyncio.gather(*map(text, streams), return_exceptions=True)
+
+        board.switch("error500", active=True, probability=1.0)
+        reasons = {str(end) for end in await ends()}
+        assert reasons == {"HTTP 500: llama runner process has terminated: exit status 2"}
+        assert wire.guards[Operation.GENERATE].snapshot().calls.failure == 1
+        assert {type(end) for end in await ends()} == {RequestRejectedError}
+        assert wire.guards[Operation.GENERATE].snapshot().calls.rejected == 1
+        board.clear()
+        wire.guards[Operation.GENERATE].reset()
+        assert len(set(await ends())) == 1
+
+
+async def test_a_caller_who_is_cancelled_has_given_everything_back() -> None:
+    async with wired() as (wire, board):
+        board.switch("stall", active=True, probability=1.0)
+        guard = wire.guards[Operation.GENERATE]
+        call = asyncio.create_task(
+            text(wire.client.generate("a", model=MODEL, options={"seed": 1}))
+        )
+        while not guard.snapshot().in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert guard.snapshot().in_flight == 0
+        assert guard.snapshot().calls.ignored == 1
+
+
+async def test_closing_leaves_what_is_kept() -> None:
+    async with wired() as (wire, _):
+        async with wire.client as client:
+            said = await text(client.generate("a", model=MODEL, options={"seed": 1}))
+        assert await text(wire.client.generate("a", model=MODEL, options={"seed": 1})) == said
 
 
 async def test_what_is_kept_is_there_while_the_breaker_is_open() -> None:

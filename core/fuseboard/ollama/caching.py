@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from fuseboard.cache import AnswerCache
@@ -16,16 +16,27 @@ class CachingClient:
 
     Kept are embeddings, and texts that come out the same each time: those with
     temperature 0 or a seed among their options. What is kept does not go
-    through a breaker, so that it is there while the breaker is open.
+    through a breaker, so that it is there while the breaker is open. A text
+    whose reader stops before its end is not kept.
     """
 
     def __init__(self, client: OllamaClient, cache: AnswerCache) -> None:
         self._client = client
         self._cache = cache
 
+    async def __aenter__(self) -> CachingClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; what is kept stays."""
+        await self._client.aclose()
+
     def generate(
         self, prompt: str, *, model: str, options: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """Stream the completion of a prompt, as `OllamaClient.generate()` does."""
 
         def ask() -> AsyncGenerator[Piece, None]:
@@ -41,7 +52,7 @@ class CachingClient:
         *,
         model: str,
         options: Mapping[str, Any] | None = None,
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """Stream the next message of a chat, as `OllamaClient.chat()` does."""
 
         def ask() -> AsyncGenerator[Piece, None]:
@@ -74,7 +85,11 @@ class CachingClient:
 
 def is_deterministic(options: Mapping[str, Any] | None) -> bool:
     """Say whether a model answers the same each time with these options."""
-    return options is not None and (options.get("temperature") == 0 or "seed" in options)
+    options = options or {}
+    temperature, seed = options.get("temperature"), options.get("seed")
+    if type(temperature) in (int, float) and temperature == 0:
+        return True
+    return type(seed) is int and seed >= 0  # to Ollama, -1 is no seed
 
 
 def _key(operation: str, model: str, asked: object, options: Mapping[str, Any] | None) -> str:
