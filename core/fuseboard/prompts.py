@@ -26,7 +26,7 @@ def read_prompts(path: str) -> tuple[str, ...]:
         raise ValueError(f"cannot read the prompts in {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"cannot read the prompts in {path}: it is not UTF-8 text") from None
-    prompts = tuple(line.strip() for line in text.splitlines() if line.strip())
+    prompts = tuple(line.strip() for line in text.split("\n") if line.strip())
     if not prompts:
         raise ValueError(f"there are no prompts in {path}: it wants one a line")
     return prompts

@@ -223,8 +223,8 @@ async def test_what_is_the_callers_own_fault_is_given_up_at_once() -> None:
 
 def test_prompts_are_read_a_line_each(tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
-    file.write_text("\ufeffone\n\n  two \r\n", encoding="utf-8")
-    assert read_prompts(str(file)) == ("one", "two")
+    file.write_bytes("\ufeffone\n\n  two \r\nth\u2028r\u0085ee".encode())
+    assert read_prompts(str(file)) == ("one", "two", "th\u2028r\u0085ee")
 
 
 @pytest.mark.parametrize(
