@@ -52,7 +52,7 @@ from fuseboard.ollama.discovery import (
 )
 from fuseboard.registry import REGISTRY, Registry
 from fuseboard.simulator import SimulatorSettings, simulator_app
-from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot, WarmingSnapshot
+from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot
 from fuseboard.traffic import Traffic
 from fuseboard.trip_policy import ConsecutiveFailures
 from fuseboard.warming import Warming
@@ -201,9 +201,6 @@ class Engine:
         notices = self._notices
         if holdup := self._holdup():
             notices += (holdup,)
-        warming = self._warming.snapshot() if self._warming else None
-        if warming is not None and not (warming.ended and not warming.failed):
-            notices += (_in_words(warming),)
         return Snapshot(
             taken_at=time.time(),
             phase=self._phase,
@@ -218,7 +215,7 @@ class Engine:
             breakers=breakers,
             pools=self._registry.pools.snapshots(),
             caches=self._registry.caches.snapshots(),
-            warming=warming,
+            warming=self._warming.snapshot() if self._warming else None,
             rates=self._rates.by_breaker(),
         )
 
@@ -426,10 +423,3 @@ class Engine:
                 loop.call_soon_threadsafe(action)
             except RuntimeError:
                 _logger.debug("the engine stopped before it was asked")
-
-
-def _in_words(warming: WarmingSnapshot) -> str:
-    said = f"warming {warming.done}/{warming.total}"
-    if warming.failed:
-        said += f", {warming.failed} failed"
-    return f"{said}, waits for {warming.held_up}" if warming.held_up else said

@@ -121,7 +121,8 @@ def test_warming_is_told_and_goes_through_the_breaker() -> None:
         while told["done"] < told["total"]:
             told = next_event(process, "warming")
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=20)
+    assert errors == ""
     assert (told["failed"], told["waits_for"]) == (0, None)
     guards = {seen["name"]: seen for seen in events(output)[-1]["breakers"]}
     assert guards["ollama_generate"]["calls"]["success"] >= told["total"] == 5

@@ -19,7 +19,7 @@ from fuseboard.commands import (
 )
 from fuseboard.faults import CATALOGUE
 from fuseboard.faults.catalogue import Fault
-from fuseboard.snapshot import Phase, Snapshot
+from fuseboard.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard.state import State
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.screens.help import HelpScreen
@@ -28,6 +28,7 @@ from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.header_line import HeaderLine
+from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.picture import Picture
 from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker, step
@@ -250,6 +251,26 @@ async def test_an_unchanged_snapshot_redraws_nothing() -> None:
         assert drawn == []
         await it.show(replace(it.source.picture, uptime=752.0))
         assert {type(picture) for picture in drawn} == {HeaderLine}
+
+
+@pytest.mark.parametrize(
+    ("warming", "said"),
+    [
+        (WarmingSnapshot(12, 0, 40, ""), "warming 12/40"),
+        (WarmingSnapshot(12, 2, 40, "ollama_generate"), ", 2 failed, waits for ollama_generate"),
+        (WarmingSnapshot(38, 2, 40, ""), "warmed 38/40, 2 failed"),
+        (WarmingSnapshot(40, 0, 40, ""), ""),
+        (None, ""),
+    ],
+)
+async def test_the_warming_is_shown_until_all_is_well(
+    warming: WarmingSnapshot | None, said: str
+) -> None:
+    async with shown(replace(board(), warming=WarmingSnapshot(0, 0, 40, ""))) as it:
+        assert "warming 0/40" in it.text(NoticeLine)
+        await it.show(replace(board(), warming=warming))
+        assert it.app.screen.query_one(NoticeLine).display is bool(said)
+        assert it.text(NoticeLine).endswith(said)
 
 
 HOSTILE = "[/] [@click=app.quit]x[/] \x1b]0;pwned\x07 \x9b31m \u202edrow " + "long " * 300

@@ -64,13 +64,15 @@ def _wait(
     """Wait for the end of the duration, a signal, or the end of the engine by itself."""
     ends = time.monotonic() + duration if duration is not None else math.inf
     told = None
+    stop = False
     while (seen := engine.snapshot()).phase is Phase.RUNNING:
         if seen.warming != told and seen.warming is not None:
             output.write(_warming(seen.warming))
             told = seen.warming
-        left = ends - time.monotonic()
-        if left <= 0 or stopping.wait(min(left, _LOOK_SECONDS)):
+        if stop:
             return
+        left = ends - time.monotonic()
+        stop = left <= 0 or stopping.wait(min(left, _LOOK_SECONDS))
 
 
 class _JsonLines:
