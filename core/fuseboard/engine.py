@@ -110,7 +110,7 @@ class Engine:
         settings: What to run.
         registry: Where the breakers are found, by `/metrics` and whoever else looks.
         environment: Where `OLLAMA_HOST` is read.
-        clock: The breakers' clock, seconds.
+        clock: The breakers' clock, and the cache's, seconds.
 
     Raises:
         ValueError: If a setting makes no sense.
@@ -127,9 +127,15 @@ class Engine:
         metrics.checked_namespace(settings.metrics_namespace)
         self._cache: AnswerCache | None = None
         if settings.cache_entries:
-            self._cache = AnswerCache("ollama", settings.cache_entries, settings.cache_seconds)
+            self._cache = AnswerCache(
+                "ollama", settings.cache_entries, settings.cache_seconds, clock
+            )
         elif settings.warm:
             raise ValueError("there is no cache to warm: cache_entries is 0")
+        if settings.warm and (prompts := len(set(settings.warm))) > settings.cache_entries:
+            raise ValueError(
+                f"the cache has room for {settings.cache_entries} of the {prompts} prompts to warm"
+            )
         self._warming: Warming | None = None
         self._settings = settings
         self._clock = clock

@@ -159,6 +159,7 @@ def test_version() -> None:
         (["--cache-entries", "-1"], "'-1' is not a whole number from 0 on"),
         (["--cache-ttl", "0"], "'0' is not a number above 0"),
         (["serve", "--cache-entries", "0", "--warm"], "there is no cache to warm"),
+        (["serve", "--cache-entries", "4", "--warm"], "room for 4 of the 5 prompts to warm"),
         (["serve", "--metrics-namespace", "a-b"], "not 'a-b'"),
     ],
 )
