@@ -378,9 +378,10 @@ class Engine:
         self._registry.caches.add(self._cache)
         stack.callback(self._registry.caches.remove, self._cache.name)
         caching = CachingClient(client, self._cache)
+        traffic = Traffic(caching, target.model, rate, concurrency)
         if settings.warm:
-            self._warming = Warming(caching, target.model, settings.warm)
-        return Traffic(caching, target.model, rate, concurrency)
+            self._warming = Warming(caching, target.model, settings.warm, traffic.room)
+        return traffic
 
     async def _drive(self, traffic: Traffic, target: TargetSnapshot) -> None:
         """Make calls; a real model is loaded first, which takes longer than any first token."""

@@ -70,6 +70,11 @@ class Traffic:
                 call.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
 
+    async def room(self) -> None:
+        """Wait until as many calls as it lets be under way are not."""
+        while len(self._calls) >= self._concurrency:
+            await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
+
     def snapshot(self) -> TrafficSnapshot:
         """Picture the traffic."""
         return TrafficSnapshot(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from fuseboard.errors import CircuitOpenError
 from fuseboard.ollama import CachingClient, OllamaError
@@ -21,6 +21,10 @@ _PATIENCE = 1.0  # seconds until an open breaker that cannot say when is tried a
 _logger = logging.getLogger(__name__)
 
 
+async def _at_once() -> None:
+    """There is always room."""
+
+
 class Warming:
     """Asks for the completion of each prompt, one at a time, through the breaker.
 
@@ -29,11 +33,24 @@ class Warming:
     up again after all others, a few times. What is cached already costs
     nothing, and `run()` after a stop goes on where it was. Belongs to one event
     loop; `snapshot()` may be called from any thread.
+
+    Args:
+        client: Whom it asks.
+        model: Whose answers are cached.
+        prompts: What it asks.
+        room: Waits until the server has room for one more call.
     """
 
-    def __init__(self, client: CachingClient, model: str, prompts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        client: CachingClient,
+        model: str,
+        prompts: Sequence[str],
+        room: Callable[[], Awaitable[None]] = _at_once,
+    ) -> None:
         self._client = client
         self._model = model
+        self._room = room
         self._left = deque((prompt, _TRIES) for prompt in prompts)
         self._total = len(self._left)
         self._done = 0
@@ -44,6 +61,7 @@ class Warming:
         """Ask for everything that is not done, until it is or this is cancelled."""
         while self._left:
             prompt, tries = self._left[0]
+            await self._room()
             try:
                 await self._ask(prompt)
             except CircuitOpenError as rejection:

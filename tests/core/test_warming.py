@@ -16,6 +16,7 @@ from fuseboard.faults import FaultBoard
 from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError, Operation
 from fuseboard.ollama.client import breaker_per_operation
 from fuseboard.prompts import BUILT_IN, read_prompts
+from fuseboard.traffic import Traffic
 from fuseboard.transport import RequestRejectedError
 from fuseboard.warming import Warming
 from tests.core.serving import proxied, simulated
@@ -197,6 +198,39 @@ async def test_warming_gives_way_to_an_open_breaker() -> None:
         await running
         seen = warming.snapshot()
         assert (seen.done, seen.failed, seen.held_up) == (5, 0, "")
+
+
+async def test_warming_leaves_the_room_to_others() -> None:
+    async with wired() as (wire, _):
+        rooms: asyncio.Queue[None] = asyncio.Queue()
+        warming = Warming(wire.client, MODEL, BUILT_IN, rooms.get)
+        running = asyncio.create_task(warming.run())
+        for asked in range(len(BUILT_IN)):
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert wire.asked() == warming.snapshot().done == asked
+            rooms.put_nowait(None)
+            while warming.snapshot().done == asked:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await running
+
+
+async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_way() -> None:
+    async with wired() as (wire, board):
+        board.switch("stall", active=True, probability=1.0)
+        traffic = Traffic(wire.client, MODEL, rate=1000, concurrency=1)
+        await traffic.room()
+        driving = asyncio.create_task(traffic.run())
+        traffic.start()
+        while not traffic.snapshot().in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        room = asyncio.create_task(traffic.room())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not room.done()
+        driving.cancel()
+        await asyncio.gather(driving, return_exceptions=True)
+        await asyncio.wait_for(room, 5)
 
 
 async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_end() -> None:
