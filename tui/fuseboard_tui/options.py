@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 
 from fuseboard import __version__, export
 from fuseboard.engine import EngineSettings
 from fuseboard.faults import BY_NAME, CATALOGUE
-from fuseboard.ollama import Deadlines, ollama_url
-from fuseboard.prompts import BUILT_IN, read_prompts
+from fuseboard.ollama import Deadlines
+from fuseboard.prompts import BUILT_IN
+from fuseboard_tui import argument_types
 from fuseboard_tui.export import STDOUT
 
 
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument(
         "--duration",
-        type=_positive_number,
+        type=argument_types.positive_number,
         metavar="SECONDS",
         help="stop after so many seconds; without it, on Ctrl+C or SIGTERM",
     )
@@ -164,7 +164,7 @@ def _common_options() -> argparse.ArgumentParser:
     which = where.add_mutually_exclusive_group()
     which.add_argument(
         "--ollama",
-        type=_server,
+        type=argument_types.server,
         metavar="URL",
         help="this Ollama and never the simulator (default: OLLAMA_HOST, if it answers)",
     )
@@ -177,19 +177,19 @@ def _common_options() -> argparse.ArgumentParser:
     traffic = options.add_argument_group("traffic")
     traffic.add_argument(
         "--rate",
-        type=_positive_number,
+        type=argument_types.positive_number,
         metavar="CALLS_PER_SECOND",
         help="how many calls to start a second (default: 4, on a real Ollama 1)",
     )
     traffic.add_argument(
         "--concurrency",
-        type=_count,
+        type=argument_types.count,
         metavar="N",
         help="how many may be under way at once (default: 8, on a real Ollama 1)",
     )
     traffic.add_argument(
         "--first-token-timeout",
-        type=_positive_number,
+        type=argument_types.positive_number,
         default=Deadlines().first_token,
         metavar="SECONDS",
         help="how long the first token may take (default: %(default)g)",
@@ -197,21 +197,21 @@ def _common_options() -> argparse.ArgumentParser:
     cache = options.add_argument_group("cache")
     cache.add_argument(
         "--cache-entries",
-        type=_count_or_none,
+        type=argument_types.count_or_none,
         default=EngineSettings().cache_entries,
         metavar="N",
         help="how many answers are kept; 0 keeps none (default: %(default)d)",
     )
     cache.add_argument(
         "--cache-ttl",
-        type=_positive_number,
+        type=argument_types.positive_number,
         default=EngineSettings().cache_seconds,
         metavar="SECONDS",
         help="how long an answer is kept (default: %(default)g)",
     )
     cache.add_argument(
         "--warm",
-        type=_prompts,
+        type=argument_types.prompts_in_file,
         nargs="?",
         const=BUILT_IN,
         default=(),
@@ -221,7 +221,7 @@ def _common_options() -> argparse.ArgumentParser:
     breaking = options.add_argument_group("breaking and breakers")
     breaking.add_argument(
         "--fault",
-        type=_fault,
+        type=argument_types.fault,
         action="append",
         default=[],
         metavar="NAME[:PROBABILITY]",
@@ -232,14 +232,14 @@ def _common_options() -> argparse.ArgumentParser:
     )
     breaking.add_argument(
         "--failure-threshold",
-        type=_count,
+        type=argument_types.count,
         default=EngineSettings().failure_threshold,
         metavar="N",
         help="how many consecutive failures trip a breaker (default: %(default)d)",
     )
     breaking.add_argument(
         "--recovery-timeout",
-        type=_positive_number,
+        type=argument_types.positive_number,
         default=EngineSettings().recovery_timeout,
         metavar="SECONDS",
         help="how long a breaker stays open before a probe (default: %(default)g)",
@@ -253,7 +253,7 @@ def _common_options() -> argparse.ArgumentParser:
     )
     ports.add_argument(
         "--metrics-port",
-        type=_port,
+        type=argument_types.port,
         metavar="PORT",
         help="0 is any free port (default: 9464, or the next free one)",
     )
@@ -265,7 +265,7 @@ def _common_options() -> argparse.ArgumentParser:
     )
     ports.add_argument(
         "--proxy-port",
-        type=_port,
+        type=argument_types.port,
         default=EngineSettings().proxy_port,
         metavar="PORT",
         help="where the fault proxy listens, for other apps too (default: any free port)",
@@ -277,64 +277,3 @@ def _without_defaults(options: argparse.ArgumentParser) -> argparse.ArgumentPars
     for action in options._actions:  # noqa: SLF001 (argparse offers no other way)
         action.default = argparse.SUPPRESS
     return options
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _positive_number(text: str) -> float:
-    number = _number(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
-
-
-def _whole(text: str, least: int, most: float, what: str) -> int:
-    if text.isascii() and text.isdigit() and least <= int(text) <= most:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-
-
-def _count(text: str) -> int:
-    return _whole(text, 1, math.inf, "a whole number from 1 on")
-
-
-def _count_or_none(text: str) -> int:
-    return _whole(text, 0, math.inf, "a whole number from 0 on")
-
-
-def _prompts(path: str) -> tuple[str, ...]:
-    try:
-        return read_prompts(path)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _port(text: str) -> int:
-    return _whole(text, 0, 65535, "a port from 0 to 65535")
-
-
-def _server(text: str) -> str:
-    try:
-        ollama_url(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return text
-
-
-def _fault(text: str) -> tuple[str, float]:
-    name, colon, share = text.partition(":")
-    if name not in BY_NAME:
-        raise argparse.ArgumentTypeError(
-            f"there is no fault {name!r}; there are {', '.join(BY_NAME)}"
-        )
-    probability = _number(share) if colon else 1.0
-    if not 0 < probability <= 1:
-        raise argparse.ArgumentTypeError(
-            f"{share!r} is not a probability above 0 and at most 1, as in {name}:0.5"
-        )
-    return name, probability

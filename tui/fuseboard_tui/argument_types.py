@@ -1,0 +1,78 @@
+"""Reading what stands behind an option; each raises `ArgumentTypeError` with what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from fuseboard.faults import BY_NAME
+from fuseboard.ollama import ollama_url
+from fuseboard.prompts import read_prompts
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def positive_number(text: str) -> float:
+    """Read a number above 0."""
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def _whole(text: str, least: int, most: float, what: str) -> int:
+    if text.isascii() and text.isdigit() and least <= int(text) <= most:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+
+
+def count(text: str) -> int:
+    """Read a whole number from 1 on."""
+    return _whole(text, 1, math.inf, "a whole number from 1 on")
+
+
+def count_or_none(text: str) -> int:
+    """Read a whole number from 0 on."""
+    return _whole(text, 0, math.inf, "a whole number from 0 on")
+
+
+def prompts_in_file(path: str) -> tuple[str, ...]:
+    """Read the prompts in a file."""
+    try:
+        return read_prompts(path)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def port(text: str) -> int:
+    """Read a port; 0 is any free one."""
+    return _whole(text, 0, 65535, "a port from 0 to 65535")
+
+
+def server(text: str) -> str:
+    """Check that it names a server; it is kept as it is."""
+    try:
+        ollama_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def fault(text: str) -> tuple[str, float]:
+    """Read a fault and its probability, as in `cut:0.5`."""
+    name, colon, share = text.partition(":")
+    if name not in BY_NAME:
+        raise argparse.ArgumentTypeError(
+            f"there is no fault {name!r}; there are {', '.join(BY_NAME)}"
+        )
+    probability = _number(share) if colon else 1.0
+    if not 0 < probability <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{share!r} is not a probability above 0 and at most 1, as in {name}:0.5"
+        )
+    return name, probability
