@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fuseboard.fault_setting import FaultSetting
+from fuseboard.faults import Scenario
+
 
 @dataclass(frozen=True, slots=True)
 class SetFault:
-    """Switch a fault on at a probability (0–1), or off."""
+    """Switch a fault on or off; without a setting it stays set as it was."""
 
     name: str
     active: bool
-    probability: float
+    setting: FaultSetting | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClearFaults:
-    """Switch every fault off."""
+    """Switch every fault off, and play the scenario no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayScenario:
+    """Begin a scenario, in place of the one that is being played."""
+
+    scenario: Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +50,4 @@ class ResetBreaker:
     breaker: str
 
 
-Command = SetFault | ClearFaults | RunTraffic | TripBreaker | ResetBreaker
+Command = SetFault | ClearFaults | PlayScenario | RunTraffic | TripBreaker | ResetBreaker

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import socket
 import threading
 import time
@@ -25,6 +24,7 @@ from fuseboard.call_rates import CallRates
 from fuseboard.commands import (
     ClearFaults,
     Command,
+    PlayScenario,
     ResetBreaker,
     RunTraffic,
     SetFault,
@@ -32,7 +32,8 @@ from fuseboard.commands import (
 )
 from fuseboard.connection_limits import ConnectionLimits
 from fuseboard.endpoint import DEFAULT_PORT, METRICS_ARE_OFF, endpoint_app
-from fuseboard.faults import FaultBoard, FaultProxy
+from fuseboard.fault_setting import FaultSetting
+from fuseboard.faults import FaultBoard, FaultProxy, Scenario, ScenarioPlayer
 from fuseboard.http_server import HttpServer
 from fuseboard.listening import ListenError, bind, bind_from
 from fuseboard.local_hosts import listens_locally
@@ -83,8 +84,10 @@ class EngineSettings:
     recovery_timeout: float = 10.0
     """Seconds."""
     deadlines: Deadlines = field(default_factory=Deadlines)
-    faults: tuple[tuple[str, float], ...] = ()
-    """Faults that are on from the start, each with its probability, 0-1."""
+    faults: tuple[tuple[str, FaultSetting], ...] = ()
+    """Faults that are on from the start, and how each is set."""
+    scenario: Scenario | None = None
+    """What is played on the faults from the start of the traffic on."""
     metrics_host: str = "127.0.0.1"
     metrics_namespace: str = metrics.NAMESPACE
     """What every metric's name begins with."""
@@ -99,7 +102,7 @@ class EngineSettings:
     warm: tuple[str, ...] = ()
     """Prompts whose answers are put into the cache at the start."""
     seed: int | None = None
-    """For the dice of the faults."""
+    """For the dice of the faults and of the scenario."""
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
 
 
@@ -143,9 +146,10 @@ class Engine:
         self._address = ""
         if not settings.simulate:
             self._address = ollama_url(settings.ollama or environment("OLLAMA_HOST", ""))
-        self._board = FaultBoard(random.Random(settings.seed))  # noqa: S311 (no secret)
-        for name, probability in settings.faults:
-            self._board.switch(name, active=True, probability=probability)
+        self._board = FaultBoard(settings.seed)
+        for name, setting in settings.faults:
+            self._board.switch(name, active=True, setting=setting)
+        self._player = ScenarioPlayer(self._board, settings.seed)
         self._breakers = breaker_per_operation(self._make_breaker)
         self._rates = CallRates()
         self._notices: tuple[str, ...] = ()
@@ -218,6 +222,7 @@ class Engine:
             proxy_url=self._proxy_url,
             traffic=traffic.snapshot() if traffic else None,
             faults=self._board.snapshot(),
+            scenario=self._player.snapshot(),
             breakers=breakers,
             pools=self._registry.pools.snapshots(),
             caches=self._registry.caches.snapshots(),
@@ -390,6 +395,8 @@ class Engine:
             await load(target.url, target.model)
             self._loading = ""
         traffic.start()
+        if self._settings.scenario is not None:
+            self._player.play(self._settings.scenario)
         async with asyncio.TaskGroup() as group:
             if self._warming is not None:
                 group.create_task(self._warming.run())
@@ -409,10 +416,12 @@ class Engine:
 
     def _obey(self, command: Command) -> None:
         match command:
-            case SetFault(name, active, probability):
-                self._board.switch(name, active=active, probability=probability)
+            case SetFault(name, active, setting):
+                self._board.switch(name, active=active, setting=setting)
             case ClearFaults():
-                self._board.clear()
+                self._player.stop()
+            case PlayScenario(scenario):
+                self._player.play(scenario)
             case RunTraffic(running):
                 if self._traffic is not None:
                     self._traffic.start() if running else self._traffic.stop()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from fuseboard.fault_setting import FaultSetting
 from fuseboard.history import Transition
 from fuseboard.series import CallCounts, Durations
 from fuseboard.state import Mode, State
@@ -104,10 +105,19 @@ class FaultSnapshot:
     label: str
     """A few letters for where there is little room."""
     words: str
-    """One line that says what it does to the wire."""
-    probability: float
-    """The share of requests it hits when it is on, 0–1."""
+    """One line that says what it does to the wire, as it is set."""
+    setting: FaultSetting
     active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioSnapshot:
+    """A scenario that is being played."""
+
+    name: str
+    next_step: str
+    """What it does next, in the words it was written in."""
+    seconds_to_next: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +179,7 @@ class Snapshot:
     proxy_url: str = ""
     traffic: TrafficSnapshot | None = None
     faults: tuple[FaultSnapshot, ...] = ()
+    scenario: ScenarioSnapshot | None = None
     breakers: tuple[BreakerSnapshot, ...] = ()
     pools: tuple[PoolSnapshot, ...] = ()
     caches: tuple[CacheSnapshot, ...] = ()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,12 +15,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from fuseboard import Registry, State
 from fuseboard.commands import (
     ClearFaults,
+    PlayScenario,
     ResetBreaker,
     RunTraffic,
     SetFault,
     TripBreaker,
 )
 from fuseboard.engine import Engine, EngineSettings
+from fuseboard.fault_setting import FaultSetting
+from fuseboard.faults import find_scenario, read_fault
 from fuseboard.listening import PortTakenError, bind
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
@@ -96,7 +100,7 @@ def test_the_main_job() -> None:
         wait_for(lambda: it.breaker().calls.success > 5, "a success")
         assert it.breaker().state is State.CLOSED
 
-        it.engine.send(SetFault("error500", True, 1.0))
+        it.engine.send(SetFault("error500", True))
         it.wait_for_state(State.OPEN)
         assert it.breaker().why == (
             "3 consecutive failures:"
@@ -119,7 +123,7 @@ def test_the_main_job() -> None:
 
 
 def test_screen_scrape_and_breaker_agree() -> None:
-    with running(faults=(("cut", 0.5),)) as it:
+    with running(faults=(read_fault("cut:0.5"),)) as it:
         it.engine.wait_until_ready()
         wait_for(lambda: it.breaker().calls.failure > 3, "a failure")
         it.engine.send(RunTraffic(False))
@@ -183,7 +187,7 @@ def test_commands() -> None:
 
 
 def test_stops_at_once_while_calls_hang() -> None:
-    with running(faults=(("stall", 1.0),)) as it:
+    with running(faults=(read_fault("stall"),)) as it:
         it.engine.wait_until_ready()
         wait_for(lambda: it.breaker().in_flight > 3, "hanging calls")
         begun = time.monotonic()
@@ -195,7 +199,7 @@ def test_stops_at_once_while_calls_hang() -> None:
 
 
 def test_concurrency_is_bounded_and_what_is_left_out_is_counted() -> None:
-    with running(faults=(("stall", 1.0),), concurrency=3, rate=200.0) as it:
+    with running(faults=(read_fault("stall"),), concurrency=3, rate=200.0) as it:
         it.engine.wait_until_ready()
 
         def skipped() -> int:
@@ -232,12 +236,31 @@ async def test_the_proxy_is_there_for_others(unused_port: int) -> None:
         assert ready.proxy_url == f"http://127.0.0.1:{unused_port}"
         async with OllamaClient(ready.proxy_url, {}) as client:
             assert await client.version()
-            it.engine.send(SetFault("busy503", True, 1.0))
+            it.engine.send(SetFault("busy503", True))
             await asyncio.to_thread(
                 wait_for, lambda: any(f.active for f in it.engine.snapshot().faults), "the fault"
             )
             with pytest.raises(OllamaError, match="HTTP 503: server busy"):
                 await client.version()
+
+
+def test_a_scenario_plays_from_the_start_or_on_command(tmp_path: Path) -> None:
+    def active(it: Running) -> list[str]:
+        return [fault.name for fault in it.engine.snapshot().faults if fault.active]
+
+    written = tmp_path / "mine.txt"
+    written.write_text("0 error500\n1000 clear\n", encoding="utf-8")
+    with running(scenario=find_scenario(str(written))) as it:
+        wait_for(lambda: active(it) == ["error500"], "the first step")
+        playing = it.engine.snapshot().scenario
+        assert playing is not None
+        assert (playing.name, playing.next_step) == ("mine", "clear")
+        it.wait_for_state(State.OPEN)
+        it.engine.send(ClearFaults())
+        wait_for(lambda: not active(it), "mended wire")
+        assert it.engine.snapshot().scenario is None
+        it.engine.send(PlayScenario(find_scenario("outage")))
+        wait_for(lambda: it.engine.snapshot().scenario is not None, "the scenario")
 
 
 class TestFindingOllama:
@@ -291,8 +314,8 @@ class TestFindingOllama:
     [
         {"metrics_namespace": "a-b"},
         {"ollama": "http://host:port"},
-        {"faults": (("nonsense", 1.0),)},
-        {"faults": (("cut", 1.5),)},
+        {"faults": (("nonsense", FaultSetting()),)},
+        {"faults": (("cut", FaultSetting(seconds=3.0)),)},
         {"failure_threshold": 0},
     ],
 )

@@ -40,7 +40,7 @@ def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
 
 
 async def switch(board: FaultBoard, fault: str, url: str) -> None:
-    board.switch(fault, active=True, probability=1.0)
+    board.switch(fault, active=True)
     where = httpx.URL(url)
     async with asyncio.timeout(10):
         while fault == "refuse":  # until the port is closed

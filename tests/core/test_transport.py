@@ -726,7 +726,7 @@ async def test_failures_trip_it_and_a_good_probe_closes_it(kind: Kind) -> None:
         calling(kind, breaker, judge=ollama_judge) as caller,
     ):
         assert (await caller.ask(f"{url}/api/tags", "GET")).is_success
-        board.switch("busy503", active=True, probability=1.0)
+        board.switch("busy503", active=True)
         for _ in range(3):
             assert (await caller.ask(f"{url}/api/tags", "GET")).status_code == 503
         with pytest.raises(RequestRejectedError):

@@ -124,7 +124,7 @@ async def test_a_failure_is_one_failure_told_to_all_who_asked() -> None:
             ]
             return await asyncio.gather(*map(text, streams), return_exceptions=True)
 
-        board.switch("error500", active=True, probability=1.0)
+        board.switch("error500", active=True)
         reasons = {str(end) for end in await ends()}
         assert reasons == {"HTTP 500: llama runner process has terminated: exit status 2"}
         assert wire.guards[Operation.GENERATE].snapshot().calls.failure == 1
@@ -137,7 +137,7 @@ async def test_a_failure_is_one_failure_told_to_all_who_asked() -> None:
 
 async def test_a_caller_who_is_cancelled_has_given_everything_back() -> None:
     async with wired() as (wire, board):
-        board.switch("stall", active=True, probability=1.0)
+        board.switch("stall", active=True)
         guard = wire.guards[Operation.GENERATE]
         call = asyncio.create_task(
             text(wire.client.generate("a", model=MODEL, options={"seed": 1}))
@@ -217,7 +217,7 @@ async def test_warming_leaves_the_room_to_others() -> None:
 
 async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_way() -> None:
     async with wired() as (wire, board):
-        board.switch("stall", active=True, probability=1.0)
+        board.switch("stall", active=True)
         traffic = Traffic(wire.client, MODEL, rate=1000, concurrency=1)
         await traffic.room()
         driving = asyncio.create_task(traffic.run())
@@ -236,7 +236,7 @@ async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_
 async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_end() -> None:
     async with wired() as (wire, board):
         wire.guards[Operation.GENERATE].disable()
-        board.switch("error500", active=True, probability=1.0)
+        board.switch("error500", active=True)
         warming = Warming(wire.client, MODEL, BUILT_IN[:2])
         running = asyncio.create_task(warming.run())
         while wire.asked() < 2:  # noqa: ASYNC110

@@ -25,7 +25,7 @@ def test_trips_and_recovers_and_sees_the_model_die(model_server: ModelServer) ->
         assert (ready.target.simulated, ready.target.model) == (False, model_server.model)
         wait_for(lambda: it.breaker().calls.success >= 2, "an answer")
 
-        it.engine.send(SetFault("error500", True, 1.0))
+        it.engine.send(SetFault("error500", True))
         it.wait_for_state(State.OPEN)
         assert "HTTP 500" in it.breaker().why
 

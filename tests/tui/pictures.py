@@ -120,8 +120,8 @@ def board(
                 fault.key,
                 fault.name,
                 fault.label,
-                fault.words,
-                on.get(fault.name, 1.0),
+                fault.words(fault.default),
+                fault.setting(probability=on.get(fault.name, 1.0)),
                 fault.name in on,
             )
             for fault in CATALOGUE

@@ -146,6 +146,11 @@ def test_version() -> None:
         (["--fault", "fire"], "there is no fault 'fire'; there are refuse, error500"),
         (["--fault", "cut:2"], "'2' is not a probability above 0 and at most 1, as in cut:0.5"),
         (["--fault", "cut:"], "'' is not a probability"),
+        (["--fault", "cut,seconds=2"], "cut has no seconds to choose"),
+        (
+            ["--scenario", "blackout"],
+            "there is no scenario and no file 'blackout'; there are outage",
+        ),
         (["--rate", "0"], "'0' is not a number above 0"),
         (["--rate", "nan"], "'nan' is not a number above 0"),
         (["--concurrency", "1.5"], "'1.5' is not a whole number from 1 on"),

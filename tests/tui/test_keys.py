@@ -12,12 +12,13 @@ from textual.pilot import Pilot
 from fuseboard.commands import (
     ClearFaults,
     Command,
+    PlayScenario,
     ResetBreaker,
     RunTraffic,
     SetFault,
     TripBreaker,
 )
-from fuseboard.faults import CATALOGUE
+from fuseboard.faults import BY_NAME, CATALOGUE, find_scenario
 from fuseboard.faults.catalogue import Fault
 from fuseboard.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard.state import State
@@ -67,14 +68,14 @@ async def shown(
 
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
-async def test_a_digit_switches_its_fault(fault: Fault) -> None:
+async def test_a_key_switches_its_fault(fault: Fault) -> None:
     key, name = fault.key, fault.name
     async with shown() as it:
         await it.pilot.press(key)
-        assert it.source.commands == [SetFault(name, True, 1.0)]
+        assert it.source.commands == [SetFault(name, True)]
         await it.show(board(on={name: 0.4}))
         await it.pilot.press(key)
-        assert it.source.commands[1:] == [SetFault(name, False, 0.4)]
+        assert it.source.commands[1:] == [SetFault(name, False)]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,9 @@ async def test_plus_and_minus_change_the_selected_fault(
 ) -> None:
     async with shown(board(on={"cut": before})) as it:
         await it.pilot.press("6", key)
-        assert it.source.commands[-1] == SetFault("cut", True, after)
+        assert it.source.commands[-1] == SetFault(
+            "cut", True, BY_NAME["cut"].setting(probability=after)
+        )
 
 
 async def test_plus_without_a_selected_fault_says_what_to_do() -> None:
@@ -146,11 +149,11 @@ async def test_clicking_a_breaker_chooses_it() -> None:
         assert it.source.commands == [TripBreaker("ollama_embed")]
 
 
-@pytest.mark.parametrize(("size", "second_row"), [((80, 24), "latency"), ((120, 36), "error500")])
+@pytest.mark.parametrize(("size", "second_row"), [((80, 24), "midreset"), ((120, 36), "busy503")])
 async def test_clicking_a_fault_switches_it(size: tuple[int, int], second_row: str) -> None:
     async with shown(size=size) as it:
         await it.pilot.click(FaultList, offset=(5, 2))
-        assert it.source.commands == [SetFault(second_row, True, 1.0)]
+        assert it.source.commands == [SetFault(second_row, True)]
 
 
 async def test_p_holds_the_screen_and_says_how_old_it_is() -> None:
@@ -182,7 +185,7 @@ async def test_help_names_every_binding_and_every_fault() -> None:
         for binding in OverviewScreen.BINDINGS:
             assert (binding.tooltip or binding.description) in lines  # type: ignore[union-attr]
         for fault in CATALOGUE:
-            assert fault.words in lines
+            assert fault.words(fault.default) in lines
 
 
 async def test_page_keys_move_through_the_transitions() -> None:
@@ -209,11 +212,21 @@ async def test_the_palette_offers_every_command() -> None:
         screen = it.app.screen
         assert isinstance(screen, OverviewScreen)
         commands = {command.title: command for command in it.app.get_system_commands(screen)}
-        for title in ("Break: HTTP 500", "Mend: cut", "Traffic", "Trip", "Reset", "Pause", "Help"):
+        for title in (
+            "Break: HTTP 500",
+            "Mend: cut",
+            "Scenario: outage",
+            "Traffic",
+            "Trip",
+            "Reset",
+            "Pause",
+            "Help",
+        ):
             commands[title].callback()
         assert it.source.commands == [
-            SetFault("error500", True, 1.0),
-            SetFault("cut", False, 1.0),
+            SetFault("error500", True),
+            SetFault("cut", False),
+            PlayScenario(find_scenario("outage")),
             RunTraffic(False),
             TripBreaker("ollama_generate"),
             ResetBreaker("ollama_generate"),

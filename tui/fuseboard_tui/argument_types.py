@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 
-from fuseboard.faults import BY_NAME
+from fuseboard.fault_setting import FaultSetting
+from fuseboard.faults import Scenario, find_scenario, read_fault
 from fuseboard.ollama import ollama_url
 from fuseboard.prompts import read_prompts
 
@@ -63,16 +64,17 @@ def server(text: str) -> str:
     return text
 
 
-def fault(text: str) -> tuple[str, float]:
-    """Read a fault and its probability, as in `cut:0.5`."""
-    name, colon, share = text.partition(":")
-    if name not in BY_NAME:
-        raise argparse.ArgumentTypeError(
-            f"there is no fault {name!r}; there are {', '.join(BY_NAME)}"
-        )
-    probability = _number(share) if colon else 1.0
-    if not 0 < probability <= 1:
-        raise argparse.ArgumentTypeError(
-            f"{share!r} is not a probability above 0 and at most 1, as in {name}:0.5"
-        )
-    return name, probability
+def fault(text: str) -> tuple[str, FaultSetting]:
+    """Read a fault and how it is set, as in `cut:0.5,chunks=10`."""
+    try:
+        return read_fault(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def scenario(name: str) -> Scenario:
+    """Find a built-in scenario, or read one from a file."""
+    try:
+        return find_scenario(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -7,6 +7,7 @@ import argparse
 from fuseboard import __version__, export
 from fuseboard.engine import EngineSettings
 from fuseboard.faults import BY_NAME, CATALOGUE
+from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
 from fuseboard.ollama import Deadlines
 from fuseboard.prompts import BUILT_IN
 from fuseboard_tui import argument_types
@@ -33,6 +34,7 @@ def engine_settings(options: argparse.Namespace) -> EngineSettings:
             total=max(Deadlines().total, 2 * options.first_token_timeout),
         ),
         faults=tuple(options.fault),
+        scenario=options.scenario,
         metrics_host=options.metrics_host,
         metrics_port=options.metrics_port,
         metrics_namespace=options.metrics_namespace,
@@ -63,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fuseboard",
         description="Watch circuit breakers guard an Ollama client, and break the wire under it.",
-        epilog="faults: " + "; ".join(f"{fault.name}: {fault.words}" for fault in CATALOGUE),
+        epilog="faults: "
+        + "; ".join(f"{fault.name}: {fault.words(fault.default)}" for fault in CATALOGUE),
         parents=[common],
         allow_abbrev=False,
     )
@@ -224,11 +227,21 @@ def _common_options() -> argparse.ArgumentParser:
         type=argument_types.fault,
         action="append",
         default=[],
-        metavar="NAME[:PROBABILITY]",
-        help=f"switch a fault on from the start; may be repeated: {', '.join(BY_NAME)}",
+        metavar="NAME[:PROBABILITY][,…]",
+        help="switch a fault on from the start, as in cut:0.5,chunks=10,path=/api/chat;"
+        f" may be repeated: {', '.join(BY_NAME)}",
     )
     breaking.add_argument(
-        "--seed", type=int, metavar="N", help="make the dice of the faults fall the same each time"
+        "--scenario",
+        type=argument_types.scenario,
+        metavar="NAME",
+        help=f"faults strung over time: {', '.join(SCENARIOS)}, or a file",
+    )
+    breaking.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="make the dice of the faults and the scenario fall the same each time",
     )
     breaking.add_argument(
         "--failure-threshold",

@@ -1,4 +1,4 @@
-"""Which faults are on, and whether one hits."""
+"""Which faults are on and how they are set, and whether one hits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import random
 from collections.abc import Iterator
 
-from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault
+from fuseboard.fault_setting import FaultSetting
+from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault, fault_named
 from fuseboard.snapshot import FaultSnapshot
 
 
@@ -14,26 +15,32 @@ class FaultBoard:
     """The switches of the faults.
 
     Switched on the proxy's loop; `snapshot()` may be called from any thread.
-    Faults stay set to their probability while they are off.
+    A fault stays set as it was while it is off.
+
+    Args:
+        seed: Makes the dice of each fault fall the same each time.
     """
 
-    def __init__(self, dice: random.Random | None = None) -> None:
-        self._dice = dice or random.Random()  # noqa: S311 (no secret)
-        self._probabilities = dict.fromkeys(BY_NAME, 1.0)
+    def __init__(self, seed: int | None = None) -> None:
+        # Dice of its own for each, so that no fault changes how another one falls.
+        self._dice = {
+            name: random.Random(None if seed is None else f"{seed} {name}")  # noqa: S311 (no secret)
+            for name in BY_NAME
+        }
+        self._settings = {fault.name: fault.default for fault in CATALOGUE}
         self._active: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
 
-    def switch(self, name: str, *, active: bool, probability: float) -> None:
-        """Switch a fault on or off and set its probability, 0-1.
+    def switch(self, name: str, *, active: bool, setting: FaultSetting | None = None) -> None:
+        """Switch a fault on or off, and set it if it is to be set otherwise than it was.
 
         Raises:
-            ValueError: If there is no such fault, or no such probability.
+            ValueError: If there is no such fault, or it cannot be set so.
         """
-        if name not in BY_NAME:
-            raise ValueError(f"there is no fault {name!r}; there are {', '.join(BY_NAME)}")
-        if not 0 < probability <= 1:
-            raise ValueError(f"a probability is above 0 and at most 1, not {probability:g}")
-        self._probabilities[name] = probability
+        fault = fault_named(name)
+        if setting is not None:
+            fault.check(setting)
+            self._settings[name] = setting
         self._active = self._active | {name} if active else self._active - {name}
         self._announce()
 
@@ -42,9 +49,11 @@ class FaultBoard:
         self._active = frozenset()
         self._announce()
 
-    def active(self) -> Iterator[Fault]:
-        """Go through the faults that are on, in the catalogue's order."""
-        return (fault for fault in CATALOGUE if fault.name in self._active)
+    def active(self) -> Iterator[tuple[Fault, FaultSetting]]:
+        """Go through the faults that are on: those that delay first, each in the table's order."""
+        faults = [fault for fault in CATALOGUE if fault.name in self._active]
+        for fault in sorted(faults, key=lambda fault: not fault.delays):
+            yield fault, self._settings[fault.name]
 
     def is_on(self, name: str) -> bool:
         """Say whether a fault is on."""
@@ -52,12 +61,17 @@ class FaultBoard:
 
     def hits(self, fault: Fault) -> bool:
         """Roll the dice for a fault that is on."""
-        probability = self._probabilities[fault.name]
-        return probability >= 1 or self._dice.random() < probability
+        probability = self._settings[fault.name].probability
+        return probability >= 1 or self._dice[fault.name].random() < probability
 
-    def is_certain(self, fault: Fault) -> bool:
-        """Say whether a fault hits always while it is on."""
-        return self._probabilities[fault.name] >= 1
+    async def hold(self, name: str, seconds: float | None = None) -> None:
+        """Wait some seconds, and no longer than a fault is on."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.is_on(name):
+                    await self.change()
+        except TimeoutError:
+            return
 
     async def change(self) -> None:
         """Wait until a switch is moved."""
@@ -66,16 +80,17 @@ class FaultBoard:
     def snapshot(self) -> tuple[FaultSnapshot, ...]:
         """Picture every fault."""
         active = self._active
+        settings = [(fault, self._settings[fault.name]) for fault in CATALOGUE]
         return tuple(
             FaultSnapshot(
                 key=fault.key,
                 name=fault.name,
                 label=fault.label,
-                words=fault.words,
-                probability=self._probabilities[fault.name],
+                words=fault.words(setting),
+                setting=setting,
                 active=fault.name in active,
             )
-            for fault in CATALOGUE
+            for fault, setting in settings
         )
 
     def _announce(self) -> None:

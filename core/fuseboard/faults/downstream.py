@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from typing import NoReturn
 
 import h11
 
@@ -52,7 +53,7 @@ class ClientConnection:
             else:
                 raise ConnectionOver
 
-    async def leaves(self) -> None:
+    async def leaves(self) -> NoReturn:
         """Wait until the client closes the connection; raises `ConnectionOver` then."""
         ahead = 0
         while ahead < _MOST_AHEAD:
@@ -67,6 +68,11 @@ class ClientConnection:
         if data:
             self._writer.write(data)
             await self._writer.drain()
+
+    async def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are; nothing but a close can follow."""
+        self._writer.write(data)
+        await self._writer.drain()
 
     def finish_exchange(self) -> None:
         """Make ready for the next request, if there can be one."""

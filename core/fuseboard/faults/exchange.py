@@ -1,22 +1,25 @@
-"""One request through the fault proxy and its answer, as far as the faults let them."""
+"""One request through the fault proxy, as far as the faults let it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import h11
 
+from fuseboard.faults.answer import Answer
 from fuseboard.faults.board import FaultBoard
-from fuseboard.faults.catalogue import CHUNKS_BEFORE_BREAK, Fault
+from fuseboard.faults.dialect import error_body
 from fuseboard.faults.downstream import ClientConnection, ConnectionOver
+from fuseboard.faults.encounter import Encounter
+from fuseboard.faults.hop_by_hop import end_to_end
 from fuseboard.faults.upstream import Upstream, UpstreamConnection
 
 _MOST_HELD_BACK = 1024 * 1024  # bytes of a request that wait while a fault decides
-_HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"expect"}
-_FRAMING = {b"content-length", b"transfer-encoding"}
+_LINGER_SECONDS = 5.0
 
 BodyPart = h11.Data | h11.EndOfMessage
 
@@ -43,51 +46,60 @@ class Exchange:
         self.behind = behind
         self._client = client
         self._request = request
+        self._target = _origin_form(request.target)
+        self._path = self._target.partition(b"?")[0].decode("latin-1")
         self._upstream = upstream
-        self._board = board
+        self._encounter = Encounter(board, self._path)
         self._held_back: list[BodyPart] = []
         self._request_complete = False
-        self._rolled: dict[str, bool] = {}
 
     async def run(self) -> None:
         """Carry it out; raises `ConnectionOver`, `OSError` or h11's errors when the wire breaks."""
         await self._hold_request_back()
         if self._request_complete:
-            await self._unless_client_leaves(self._carry_out())
+            await _unless(self._client.leaves(), self._carry_out())
         else:
             # A client in the middle of its request is noticed leaving when that is read.
             await self._carry_out()
 
     # What faults can do
 
-    async def answer(self, status: int, error: str) -> None:
-        """Answer in Ollama's manner instead of passing the request on."""
-        while not self._request_complete:
-            self._held_back.clear()
-            await self._hold_request_back()
-        body = json.dumps({"error": error}).encode()
+    @property
+    def model(self) -> str:
+        """The model that the request names; empty if it names none."""
+        parts = [bytes(part.data) for part in self._held_back if isinstance(part, h11.Data)]
+        try:
+            said = json.loads(b"".join(parts))
+        except (ValueError, RecursionError):
+            return ""
+        return str(said.get("model", "")) if isinstance(said, dict) else ""
+
+    async def answer(
+        self, status: int, error: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Answer with an error in the API's manner instead of passing the request on."""
+        await self._read_to_the_end()
+        body = error_body(self._path, error, status)
         headers = [
             ("Content-Type", "application/json; charset=utf-8"),
             ("Content-Length", str(len(body))),
+            *headers,
         ]
         await self._client.send(h11.Response(status_code=status, headers=headers))
-        await self._client.send(h11.Data(data=body))
+        if self._request.method != b"HEAD":
+            await self._client.send(h11.Data(data=body))
         await self._client.send(h11.EndOfMessage())
 
     async def hold(self, fault: str, seconds: float | None = None) -> None:
         """Say nothing for some seconds, and no longer than the fault is on."""
-        try:
-            async with asyncio.timeout(seconds):
-                while self._board.is_on(fault):
-                    await self._board.change()
-        except TimeoutError:
-            return
+        await self._encounter.hold(fault, seconds)
 
-    async def end_answer(self) -> None:
-        """End the answer properly, as if nothing were missing."""
-        await self._client.send(h11.EndOfMessage())
+    async def close(self) -> NoReturn:
+        """Close the connection properly; with something unread that would be a reset."""
+        await self._read_to_the_end()
+        raise ConnectionOver
 
-    async def reset(self) -> None:
+    def reset(self) -> NoReturn:
         """Reset the connection."""
         self._client.reset()
         raise ConnectionOver
@@ -95,14 +107,22 @@ class Exchange:
     # The request
 
     async def _carry_out(self) -> None:
-        for fault in self._board.active():
-            if fault.on_request is None or not self._is_hit_by(fault):
-                continue
-            if not await fault.on_request(self):
+        for fault, setting in self._encounter.hits():
+            if fault.on_request is not None and not await fault.on_request(self, setting):
                 return
         behind = await self._connect()
-        await self._pass_request_on(behind)
-        await self._pass_answer_on(behind)
+        await self._send_head(behind)
+        answer = Answer(self._client, self._request.method, self._path, self._encounter)
+        if self._request_complete:
+            await self._send_held_back(behind)
+            await answer.pass_on(behind)
+        else:
+            # A server may answer an upload before it has read all of it.
+            await _unless(self._upload(behind), answer.pass_on(behind))
+            await self._let_upload_end()
+        if not behind.finish():
+            behind.close()
+            self.behind = None
 
     async def _connect(self) -> UpstreamConnection:
         if self.behind is not None and not self.behind.is_fresh():
@@ -121,6 +141,19 @@ class Exchange:
             if isinstance(part, h11.Data):
                 held += len(part.data)
 
+    async def _read_to_the_end(self) -> None:
+        while not self._request_complete:
+            self._held_back.clear()
+            await self._hold_request_back()
+
+    async def _let_upload_end(self) -> None:
+        """Read what a client still sends that has its answer: to close on it would be a reset."""
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                await self._read_to_the_end()
+        except TimeoutError:
+            raise ConnectionOver from None
+
     async def _next_part(self) -> BodyPart:
         part = await self._client.next_event()
         if not isinstance(part, h11.Data | h11.EndOfMessage):
@@ -128,83 +161,55 @@ class Exchange:
         self._request_complete = isinstance(part, h11.EndOfMessage)
         return part
 
-    async def _pass_request_on(self, behind: UpstreamConnection) -> None:
-        dropped = _HOP_BY_HOP | {b"host"}
-        kept = [(name, value) for name, value in self._request.headers if name not in dropped]
+    async def _send_head(self, behind: UpstreamConnection) -> None:
+        headers = end_to_end(self._request.headers)
+        kept = [(name, value) for name, value in headers if name != b"host"]
         head = h11.Request(
             method=self._request.method,
-            target=self._upstream.path.encode("ascii") + self._request.target,
+            target=self._upstream.path.encode("ascii") + self._target,
             headers=[(b"host", self._upstream.host_header), *kept],
         )
         await behind.send(head)
+
+    async def _send_held_back(self, behind: UpstreamConnection) -> None:
         for part in self._held_back:
             await behind.send(part)
         self._held_back.clear()
-        while not self._request_complete:
-            await behind.send(await self._next_part())
 
-    # The answer
-
-    async def _pass_answer_on(self, behind: UpstreamConnection) -> None:
-        head = await behind.receive()
-        if not isinstance(head, h11.Response):
-            raise ConnectionOver
-        breaking = self._breaking_fault()
-        # An answer that will lack something cannot promise its length.
-        dropped = _HOP_BY_HOP | _FRAMING if breaking else _HOP_BY_HOP
-        headers = [(name, value) for name, value in head.headers if name not in dropped]
-        if breaking and self._request.method != b"HEAD":
-            headers.append((b"transfer-encoding", b"chunked"))
-        await self._client.send(h11.Response(status_code=head.status_code, headers=headers))
-
-        passed = 0
-        held: bytes | None = None
-        while isinstance(part := await behind.receive(), h11.Data):
-            breaking = breaking or self._breaking_fault()
-            if held is not None:
-                await self._client.send(h11.Data(data=held))
-                passed += 1
-                held = None
-            if breaking is None:
-                await self._client.send(h11.Data(data=bytes(part.data)))
-                passed += 1
-            elif passed >= CHUNKS_BEFORE_BREAK:
-                break
-            else:
-                # One chunk behind from here on, so that the last one never gets out.
-                held = bytes(part.data)
-        if breaking is not None and breaking.on_body is not None:
-            if held and not passed:
-                await self._client.send(h11.Data(data=held[: len(held) // 2]))
-            await breaking.on_body(self)
-        elif isinstance(part, h11.EndOfMessage):
-            await self._client.send(h11.EndOfMessage())
-        else:
-            raise ConnectionOver
-        if not behind.finish():
-            behind.close()
-            self.behind = None
-
-    def _breaking_fault(self) -> Fault | None:
-        """Find a fault that breaks this answer; each is rolled once, when it is first met."""
-        for fault in self._board.active():
-            if fault.on_body is not None and self._is_hit_by(fault):
-                return fault
-        return None
-
-    def _is_hit_by(self, fault: Fault) -> bool:
-        if fault.name not in self._rolled:
-            self._rolled[fault.name] = self._board.hits(fault)
-        return self._rolled[fault.name]
-
-    async def _unless_client_leaves(self, work: Coroutine[Any, Any, None]) -> None:
-        working = asyncio.create_task(work)
-        leaving = asyncio.create_task(self._client.leaves())
+    async def _upload(self, behind: UpstreamConnection) -> NoReturn:
+        """Pass a long request on, then wait for the client to leave; raises `ConnectionOver`."""
+        listens = True
         try:
-            await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
-            first = working if working.done() else leaving
-            first.result()
-        finally:
-            working.cancel()
-            leaving.cancel()
-            await asyncio.gather(working, leaving, return_exceptions=True)
+            await self._send_held_back(behind)
+        except OSError:
+            listens = False
+        while not self._request_complete:
+            part = await self._next_part()
+            try:
+                if listens:
+                    await behind.send(part)
+            except OSError:
+                listens = False  # what it has to say about that is still to be read
+        await self._client.leaves()
+
+
+def _origin_form(target: bytes) -> bytes:
+    """Give the path and the query of a target; clients of a forward proxy name the host as well."""
+    if not target.startswith((b"http://", b"https://")):
+        return target
+    parts = urlsplit(target)
+    return (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")
+
+
+async def _unless(ending: Coroutine[Any, Any, NoReturn], work: Coroutine[Any, Any, None]) -> None:
+    """Do some work unless something else raises before it is done."""
+    working = asyncio.create_task(work)
+    waiting = asyncio.create_task(ending)
+    try:
+        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+        first = working if working.done() else waiting
+        first.result()
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)

@@ -112,7 +112,7 @@ class FaultProxy:
         while True:
             changed = asyncio.create_task(self._board.change())
             refused = asyncio.create_task(self._upstream_refuses.wait())
-            closing = [fault for fault in self._board.active() if fault.closes_port]
+            closing = [fault for fault, _ in self._board.active() if fault.closes_port]
             if self._upstream_refuses.is_set() and not await self._upstream.refuses():
                 self._upstream_refuses.clear()
             if self._upstream_refuses.is_set() or any(map(self._board.hits, closing)):
@@ -121,9 +121,12 @@ class FaultProxy:
                     connection.close_when_idle()
             elif self._server is None:
                 await self._reopen_port()
-            settled = all(map(self._board.is_certain, closing)) and (
-                bool(closing) or self._server is not None
+            is_certain = all(
+                setting.probability >= 1
+                for fault, setting in self._board.active()
+                if fault.closes_port
             )
+            settled = is_certain and (bool(closing) or self._server is not None)
             await asyncio.wait(
                 [changed] if self._upstream_refuses.is_set() else [changed, refused],
                 timeout=None if settled else _PORT_SLICE,

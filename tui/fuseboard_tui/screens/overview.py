@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -14,7 +15,16 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from fuseboard.commands import ClearFaults, ResetBreaker, RunTraffic, SetFault, TripBreaker
+from fuseboard.commands import (
+    ClearFaults,
+    PlayScenario,
+    ResetBreaker,
+    RunTraffic,
+    SetFault,
+    TripBreaker,
+)
+from fuseboard.faults import find_scenario
+from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
 from fuseboard.snapshot import BreakerSnapshot, FaultSnapshot, Phase, Snapshot
 from fuseboard.state import State
 from fuseboard_tui.literal import literal
@@ -78,6 +88,7 @@ class OverviewScreen(Screen[None]):
         (0, "-too-short"),
         (SMALLEST[1], "-short"),
         (30, "-tall"),
+        (44, "-high"),
     ]
 
     snapshot: var[Snapshot | None] = var[Snapshot | None](None, init=False)
@@ -186,6 +197,12 @@ class OverviewScreen(Screen[None]):
             title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
             yield partial(self._toggle, fault.name), title, fault.words
         yield self.action_clear_faults, "Mend everything", "switch every fault off"
+        for name in SCENARIOS:
+            title, words = (
+                f"Scenario: {name}",
+                "faults strung over time; mending everything ends it",
+            )
+            yield partial(self._play, name), title, words
         yield self.action_traffic, "Traffic", "start or stop the calls"
         yield self.action_trip, "Trip", "open the chosen breaker by hand"
         yield self.action_reset, "Reset", "close the chosen breaker by hand"
@@ -215,11 +232,14 @@ class OverviewScreen(Screen[None]):
         fault = self._fault(name)
         if fault is not None:
             self._selected_fault = name
-            self._source.send(SetFault(name, not fault.active, fault.probability))
+            self._source.send(SetFault(name, not fault.active))
             self._show()
 
+    def _play(self, scenario: str) -> None:
+        self._source.send(PlayScenario(find_scenario(scenario)))
+
     def action_clear_faults(self) -> None:
-        """Switch every fault off."""
+        """Switch every fault off, and end the scenario."""
         self._source.send(ClearFaults())
 
     def action_probability(self, direction: int) -> None:
@@ -228,8 +248,9 @@ class OverviewScreen(Screen[None]):
         if fault is None:
             self.notify("switch a fault on first, with its key", markup=False)
             return
-        probability = round(fault.probability + direction * _STEP, 2)
-        self._source.send(SetFault(fault.name, fault.active, min(max(probability, _STEP), 1.0)))
+        probability = round(fault.setting.probability + direction * _STEP, 2)
+        setting = replace(fault.setting, probability=min(max(probability, _STEP), 1.0))
+        self._source.send(SetFault(fault.name, fault.active, setting))
 
     def action_traffic(self) -> None:
         """Start the traffic, or stop it."""

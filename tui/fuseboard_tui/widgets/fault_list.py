@@ -8,11 +8,12 @@ from textual import events
 from textual.content import Content
 from textual.message import Message
 
-from fuseboard.snapshot import FaultSnapshot, Snapshot
+from fuseboard.snapshot import FaultSnapshot, ScenarioSnapshot, Snapshot
 from fuseboard_tui.literal import literal
 from fuseboard_tui.widgets.picture import Rows
 
 _CELL = 18  # columns of a fault where several share a row
+_SHORT_CELL = 13  # the same without its share
 
 
 class FaultList(Rows):
@@ -28,13 +29,13 @@ class FaultList(Rows):
         super().__init__(id=id, title=title)
         self._faults: tuple[FaultSnapshot, ...] = ()
         self._columns = 1
+        self._cell_width = _CELL
 
     def show(self, snapshot: Snapshot, selected: str) -> None:
         """Draw a snapshot with the fault named `selected` marked."""
         self._faults = snapshot.faults
-        height = max(self.size.height, 1)
-        fit = max(self.size.width // _CELL, 1)
-        self._columns = 1 if len(self._faults) <= height else fit
+        self.entitle(_title(snapshot.scenario))
+        self._lay_out()
         cells = [self._cell(fault, fault.name == selected) for fault in self._faults]
         rows = [
             Content("").join(cells[start : start + self._columns])
@@ -47,15 +48,31 @@ class FaultList(Rows):
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        column = offset.x // _CELL if self._columns > 1 else 0
+        column = offset.x // self._cell_width if self._columns > 1 else 0
         index = (self.top + offset.y) * self._columns + column
         if column < self._columns and index < len(self._faults):
             self.post_message(self.Toggled(self._faults[index].name))
 
+    def _lay_out(self) -> None:
+        """Find the roomiest way to show them all."""
+        width, height = self.size
+        for columns, self._cell_width in (
+            (1, _CELL),
+            (width // _CELL, _CELL),
+            (width // _SHORT_CELL, _SHORT_CELL),
+        ):
+            self._columns = max(columns, 1)
+            if len(self._faults) <= self._columns * height:
+                return
+
     def _cell(self, fault: FaultSnapshot, is_selected: bool) -> Content:
-        share = f"{fault.probability:.0%}".rjust(5) if fault.active or is_selected else "     "
+        share = (
+            f"{fault.setting.probability:.0%}".rjust(5) if fault.active or is_selected else "     "
+        )
         mark = "▲" if fault.active else " "
         looks = "alarm" if fault.active else "strong" if is_selected else "plain"
+        if self._columns > 1 and self._cell_width == _SHORT_CELL:
+            share = ""
         words = f"  {literal(fault.words)}" if self._columns == 1 else ""
         return Content.assemble(
             self.styled("▌" if is_selected else " ", "cursor"),
@@ -64,3 +81,10 @@ class FaultList(Rows):
             self.styled(share, looks),
             self.styled(words, "quiet"),
         )
+
+
+def _title(scenario: ScenarioSnapshot | None) -> str:
+    if scenario is None:
+        return "Faults"
+    name, words = literal(scenario.name, 20), literal(scenario.next_step, 60)
+    return f"Faults, {name}: {words} in {scenario.seconds_to_next:.0f} s"

@@ -56,7 +56,7 @@ class HeaderLine(Picture):
         on = [fault for fault in snapshot.faults if fault.active]
         if not on:
             return Content("no faults")
-        words = ", ".join(f"{fault.label} {fault.probability:.0%}" for fault in on)
+        words = ", ".join(f"{fault.label} {fault.setting.probability:.0%}" for fault in on)
         return self.styled(f"faults: {words}", "alarm")
 
 
