@@ -6,11 +6,19 @@ import json
 
 import pytest
 
+from tests.benchmarks import proxy
 from tests.benchmarks.column import COLUMNS
 from tests.benchmarks.contestant import Contestant, Function, NotGuardingError, ServiceError
 from tests.benchmarks.ours import OURS
 from tests.benchmarks.overhead import main
 from tests.benchmarks.proof import prove
+
+
+def test_the_proxys_cost_is_told_for_every_load(capsys: pytest.CaptureFixture[str]) -> None:
+    proxy.main(["--rounds", "1"])
+    table = capsys.readouterr().out
+    assert [load.words in table for load in proxy.LOADS] == [True] * len(proxy.LOADS)
+
 
 TINY = ["--rounds", "1", "--calls", "5"]
 
