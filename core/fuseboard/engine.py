@@ -275,7 +275,9 @@ class Engine:
 
     def _run_loop(self, metrics_listener: socket.socket, proxy_listener: socket.socket) -> None:
         try:
-            asyncio.run(self._run(metrics_listener, proxy_listener))
+            # The same loop everywhere; the fault proxy's port needs one like it.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._run(metrics_listener, proxy_listener))
         except (ListenError, NoModelError) as error:
             self._fail(str(error))
         except Exception as error:

@@ -71,3 +71,28 @@ async def raw_server(answer: Answer) -> AsyncIterator[str]:
         yield url_of(listener)
     finally:
         server.close()
+
+
+async def closed_port(url: str) -> None:
+    """Wait until nobody listens there."""
+    await _until(url, listening=False)
+
+
+async def open_port(url: str) -> None:
+    """Wait until somebody listens there."""
+    await _until(url, listening=True)
+
+
+async def _until(url: str, *, listening: bool) -> None:
+    host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except ConnectionRefusedError:
+            if not listening:
+                return
+        else:
+            writer.close()
+            if listening:
+                return
+        await asyncio.sleep(0.005)

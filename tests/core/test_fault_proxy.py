@@ -19,7 +19,15 @@ from fuseboard.faults import BY_NAME, CATALOGUE, FaultBoard, FaultProxy, fault_n
 from fuseboard.listening import bind
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.simulator import SimulatorSettings
-from tests.core.serving import Answer, proxied, raw_server, served, simulated
+from tests.core.serving import (
+    Answer,
+    closed_port,
+    open_port,
+    proxied,
+    raw_server,
+    served,
+    simulated,
+)
 from tests.core.test_ollama_client import (
     STREAM_HEAD,
     TOKEN,
@@ -72,6 +80,10 @@ async def client_behind(url: str) -> AsyncIterator[OllamaClient]:
         yield client
 
 
+def url_of(client: OllamaClient) -> str:
+    return str(client._http.base_url)
+
+
 @asynccontextmanager
 async def failing(answer: Answer, board: FaultBoard) -> AsyncIterator[OllamaClient]:
     """A client behind a proxy in front of a server that answers as the test wants."""
@@ -100,14 +112,14 @@ async def test_a_fault_breaks_a_stream_and_clearing_mends_it(
     assert await generate(client), "the connection that the fault will meet is open already"
     switch(board, name)
     if name == "refuse":
-        await closed_port(client)
+        await closed_port(url_of(client))
     for _ in range(2):
         with pytest.raises(OllamaError) as caught:
             await generate(client)
         assert caught.value.reason == STREAMED[name]
     board.clear()
     if name == "refuse":
-        await open_port(client)
+        await open_port(url_of(client))
     assert await generate(client)
 
 
@@ -117,39 +129,10 @@ async def test_a_fault_breaks_an_answer_that_is_not_streamed(
 ) -> None:
     switch(board, name)
     if name == "refuse":
-        await closed_port(client)
+        await closed_port(url_of(client))
     with pytest.raises(OllamaError) as caught:
         await client.embed(["text"], model=EMBEDDER)
     assert caught.value.reason == WHOLE[name]
-
-
-def port_of(client: OllamaClient) -> int:
-    port = client._http.base_url.port
-    assert port is not None
-    return port
-
-
-async def closed_port(client: OllamaClient) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port_of(client))
-            except ConnectionRefusedError:
-                return
-            writer.close()
-            await asyncio.sleep(0.005)
-
-
-async def open_port(client: OllamaClient) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port_of(client))
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.005)
-            else:
-                writer.close()
-                return
 
 
 async def test_a_stall_ends_in_the_first_token_deadline(
@@ -375,7 +358,7 @@ class TestAnUpstreamThatFailsByItself:
         async with proxied(upstream, board) as url, client_behind(url) as client:
             with pytest.raises(OllamaError, match="connection reset"):
                 await generate(client)
-            await closed_port(client)
+            await closed_port(url_of(client))
             with pytest.raises(OllamaError, match="connect refused"):
                 await generate(client)
 

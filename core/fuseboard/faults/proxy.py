@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from typing import Any
 
 import h11
 
 from fuseboard.faults.board import FaultBoard
 from fuseboard.faults.downstream import ClientConnection, ConnectionOver
 from fuseboard.faults.exchange import Exchange
+from fuseboard.faults.port import Port
 from fuseboard.faults.upstream import Upstream, UpstreamConnection
 from fuseboard.listening import ListenError, bind, url_of
 
@@ -36,41 +38,44 @@ class FaultProxy:
         self._host, self._port = listener.getsockname()[:2]
         self._upstream = Upstream.at(upstream_url)
         self._board = board
-        self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], ClientConnection] = {}
+        self._tcp_port: Port | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+        self._connections: set[ClientConnection] = set()
         self._port_keeper: asyncio.Task[None] | None = None
         self._upstream_refuses = asyncio.Event()
 
     async def start(self) -> None:
         """Start listening."""
-        await self._open_port(self._listener)
-        self._port_keeper = asyncio.create_task(self._keep_port())
+        self._tcp_port = Port(self._listener, self._accept)
+        self._port_keeper = asyncio.create_task(self._keep_port(self._tcp_port))
 
     async def stop(self) -> None:
         """Stop listening and drop every connection."""
         if self._port_keeper is not None:
             self._port_keeper.cancel()
             await asyncio.wait([self._port_keeper])
-        self._close_port()
-        serving = list(self._connections)
+        if self._tcp_port is not None:
+            self._tcp_port.close()
+        await asyncio.sleep(0)  # so that each has begun: only then it closes its connection
+        serving = list(self._serving)
         for task in serving:
             task.cancel()
         if serving:
             await asyncio.wait(serving)
 
-    async def _open_port(self, listener: socket.socket) -> None:
-        self._server = await asyncio.start_server(self._accept, sock=listener)
-
-    def _close_port(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = ClientConnection(reader, writer)
-        task = asyncio.create_task(self._serve(connection))
-        self._connections[task] = connection
+    def _accept(self, connection: socket.socket) -> None:
+        task = asyncio.create_task(self._serve_on(connection))
+        self._serving.add(task)
         task.add_done_callback(self._forget)
+
+    async def _serve_on(self, connection: socket.socket) -> None:
+        client = ClientConnection(*await asyncio.open_connection(sock=connection))
+        self._connections.add(client)
+        try:
+            await self._serve(client)
+        finally:
+            self._connections.discard(client)
+            client.close()
 
     async def _serve(self, client: ClientConnection) -> None:
         """Answer a client's requests until either side is done with the connection."""
@@ -96,47 +101,50 @@ class FaultProxy:
         finally:
             if behind is not None:
                 behind.close()
-            client.close()
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        del self._connections[task]
+        self._serving.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _logger.error("a connection through the fault proxy failed", exc_info=error)
 
-    async def _keep_port(self) -> None:
+    async def _keep_port(self, port: Port) -> None:
         """Close the port while a fault wants it closed or the server refuses, then open it again.
 
         A refused connection is not seen by who refuses it, so a fault with a
         probability below 1 keeps the port closed for that share of the time.
         """
         while True:
-            changed = asyncio.create_task(self._board.change())
-            refused = asyncio.create_task(self._upstream_refuses.wait())
-            closing = [fault for fault, _ in self._board.active() if fault.closes_port]
-            if self._upstream_refuses.is_set() and not await self._upstream.refuses():
-                self._upstream_refuses.clear()
-            if self._upstream_refuses.is_set() or any(map(self._board.hits, closing)):
-                self._close_port()
-                for connection in self._connections.values():
-                    connection.close_when_idle()
-            elif self._server is None:
-                await self._reopen_port()
-            is_certain = all(
-                setting.probability >= 1
-                for fault, setting in self._board.active()
-                if fault.closes_port
-            )
-            settled = is_certain and (bool(closing) or self._server is not None)
-            await asyncio.wait(
-                [changed] if self._upstream_refuses.is_set() else [changed, refused],
-                timeout=None if settled else _PORT_SLICE,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            changed.cancel()
-            refused.cancel()
+            news: list[asyncio.Task[Any]] = [asyncio.create_task(self._board.change())]
+            try:
+                seconds = await self._open_or_close(port)
+                if not self._upstream_refuses.is_set():
+                    news.append(asyncio.create_task(self._upstream_refuses.wait()))
+                await asyncio.wait(news, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for waiting in news:
+                    waiting.cancel()
+                await asyncio.gather(*news, return_exceptions=True)
 
-    async def _reopen_port(self) -> None:
+    async def _open_or_close(self, port: Port) -> float | None:
+        """Have the port as it shall be; gives the seconds until the next look.
+
+        `None` where only news can change it.
+        """
+        closing = [each for each in self._board.active() if each[0].closes_port]
+        if self._upstream_refuses.is_set() and not await self._upstream.refuses():
+            self._upstream_refuses.clear()
+        if self._upstream_refuses.is_set() or any(self._board.hits(fault) for fault, _ in closing):
+            port.close()
+            for connection in self._connections:
+                connection.close_when_idle()
+        elif not port.is_open:
+            self._reopen(port)
+        is_certain = all(setting.probability >= 1 for _, setting in closing)
+        is_settled = is_certain and (bool(closing) or port.is_open)
+        return None if is_settled else _PORT_SLICE
+
+    def _reopen(self, port: Port) -> None:
         try:
-            await self._open_port(bind(self._host, self._port))
+            port.open(bind(self._host, self._port))
         except ListenError as error:
             _logger.warning("the fault proxy cannot have its port back yet: %s", error)
