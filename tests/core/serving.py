@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fuseboard.faults import FaultBoard, FaultProxy
 from fuseboard.http_server import HttpServer
@@ -34,6 +37,39 @@ async def simulated(settings: SimulatorSettings = FAST) -> AsyncIterator[str]:
     """Serve the simulator; gives its URL."""
     async with served(simulator_app(settings)) as url:
         yield url
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as the server saw it."""
+
+    path: str
+    body: dict[str, Any]
+
+
+@asynccontextmanager
+async def overheard(settings: SimulatorSettings = FAST) -> AsyncIterator[tuple[str, list[Asked]]]:
+    """Serve the simulator; gives its URL, and a list that grows with every request."""
+    app = simulator_app(settings)
+    heard: list[Asked] = []
+
+    async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        heard.append(Asked(scope["path"], json.loads(body or b"{}")))
+        again: list[Message] = [{"type": "http.request", "body": body}]
+
+        async def receive_again() -> Message:
+            return again.pop() if again else await receive()
+
+        await app(scope, receive_again, send)
+
+    async with served(listening) as url:
+        yield url, heard
 
 
 @asynccontextmanager
