@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fuseboard import metrics
+from fuseboard.asking import Asking
 from fuseboard.breaker import CircuitBreaker
 from fuseboard.cache import AnswerCache
 from fuseboard.call_rates import CallRates
@@ -45,16 +46,19 @@ from fuseboard.ollama import (
     ollama_url,
 )
 from fuseboard.ollama.discovery import (
+    DEFAULT_EMBEDDING_MODEL,
     DEFAULT_MODEL,
     FoundOllama,
     NoModelError,
     load,
     look_at,
 )
+from fuseboard.prompts import BUILT_IN
 from fuseboard.registry import REGISTRY, Registry
 from fuseboard.simulator import SimulatorSettings, simulator_app
 from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot
 from fuseboard.traffic import Traffic
+from fuseboard.traffic_kind import TrafficKind
 from fuseboard.trip_policy import ConsecutiveFailures
 from fuseboard.warming import Warming
 
@@ -77,8 +81,13 @@ class EngineSettings:
     simulate: bool = False
     """The simulator, whatever else is there."""
     model: str | None = None
+    embedding_model: str | None = None
+    traffic: TrafficKind | None = None
+    """`None` is RAG, or GENERATE where no model is known to embed."""
+    prompts: tuple[str, ...] = BUILT_IN
+    """The questions that the traffic asks."""
     rate: float | None = None
-    """Calls a second."""
+    """Calls of the traffic started a second; a question with all that it takes is one."""
     concurrency: int | None = None
     failure_threshold: int = 5
     recovery_timeout: float = 10.0
@@ -133,12 +142,8 @@ class Engine:
             self._cache = AnswerCache(
                 "ollama", settings.cache_entries, settings.cache_seconds, clock
             )
-        elif settings.warm:
-            raise ValueError("there is no cache to warm: cache_entries is 0")
-        if settings.warm and (prompts := len(set(settings.warm))) > settings.cache_entries:
-            raise ValueError(
-                f"the cache has room for {settings.cache_entries} of the {prompts} prompts to warm"
-            )
+        _check_traffic(settings)
+        _check_warming(settings)
         self._warming: Warming | None = None
         self._settings = settings
         self._clock = clock
@@ -317,10 +322,11 @@ class Engine:
             await wire.start()
             self._proxy_url = wire.url
 
-            self._traffic = await self._make_traffic(stack, wire.url, self._target)
+            kind = self._choose_kind(self._target)
+            self._traffic = await self._make_traffic(stack, wire.url, self._target, kind)
             self._phase = Phase.RUNNING
             self._settled.set()
-            driving = self._drive(self._traffic, self._target)
+            driving = self._drive(self._traffic, self._target, kind)
             await self._until_stopped(driving, self._watch())
 
     async def _until_stopped(self, *endless: Coroutine[Any, Any, None]) -> None:
@@ -341,29 +347,49 @@ class Engine:
     async def _find_target(self, stack: AsyncExitStack) -> TargetSnapshot:
         settings = self._settings
         if not settings.simulate:
-            found = await look_at(self._address, settings.model)
+            must_embed = settings.traffic is not None and settings.traffic.embeds
+            found = await look_at(
+                self._address, settings.model, settings.embedding_model, must_embed=must_embed
+            )
             if not found.problem:
-                return TargetSnapshot(found.url, found.model, simulated=False)
+                return _real(found)
             if settings.ollama:
                 return self._keep_to(found)
         return await self._start_simulator(stack)
 
     def _keep_to(self, silent: FoundOllama) -> TargetSnapshot:
         self._silence = f"{silent.url} does not answer yet: {silent.problem}"
-        return TargetSnapshot(silent.url, silent.model, simulated=False)
+        return _real(silent)
 
     async def _start_simulator(self, stack: AsyncExitStack) -> TargetSnapshot:
         settings = self._settings.simulator
         model = self._settings.model or DEFAULT_MODEL
         if settings.find(model) is None:
             settings = settings.with_chat_model(model)
+        embedding_model = self._settings.embedding_model or DEFAULT_EMBEDDING_MODEL
+        if settings.find(embedding_model) is None:
+            settings = settings.with_embedding_model(embedding_model)
         simulator = HttpServer(simulator_app(settings), bind("127.0.0.1", 0))
         stack.push_async_callback(simulator.stop)
         await simulator.start()
-        return TargetSnapshot(simulator.url, model, simulated=True)
+        return TargetSnapshot(simulator.url, model, simulated=True, embedding_model=embedding_model)
+
+    def _choose_kind(self, target: TargetSnapshot) -> TrafficKind:
+        if self._settings.traffic is not None:
+            return self._settings.traffic
+        if target.embedding_model:
+            return TrafficKind.RAG
+        if self._silence:
+            why = "it is not known what embeds, so traffic is generate"
+            advice = f"--traffic rag counts on {DEFAULT_EMBEDDING_MODEL}"
+        else:
+            why = "no model is known to embed, so traffic is generate, not rag"
+            advice = f"`ollama pull {DEFAULT_EMBEDDING_MODEL}`, then start again"
+        self._notices += (f"{why}: {advice}",)
+        return TrafficKind.GENERATE
 
     async def _make_traffic(
-        self, stack: AsyncExitStack, url: str, target: TargetSnapshot
+        self, stack: AsyncExitStack, url: str, target: TargetSnapshot, kind: TrafficKind
     ) -> Traffic:
         settings = self._settings
         rate = settings.rate or (_SIMULATED_RATE if target.simulated else _REAL_RATE)
@@ -380,21 +406,32 @@ class Engine:
         )
         self._registry.pools.add(client.pool)
         stack.callback(self._registry.pools.remove, client.pool.name)
-        if self._cache is None:
-            return Traffic(client, target.model, rate, concurrency)
-        self._registry.caches.add(self._cache)
-        stack.callback(self._registry.caches.remove, self._cache.name)
-        caching = CachingClient(client, self._cache)
-        traffic = Traffic(caching, target.model, rate, concurrency)
+        asks: OllamaClient | CachingClient = client
+        if self._cache is not None:
+            self._registry.caches.add(self._cache)
+            stack.callback(self._registry.caches.remove, self._cache.name)
+            asks = CachingClient(client, self._cache)
+        asking = Asking(
+            kind,
+            asks,
+            settings.prompts,
+            model=target.model,
+            embedding_model=target.embedding_model,
+        )
+        traffic = Traffic(kind, asking.ask_next, rate, concurrency)
         if settings.warm:
-            self._warming = Warming(caching, target.model, settings.warm, traffic.room)
+            self._warming = Warming(asking.ask_repeatably, settings.warm, traffic.room)
         return traffic
 
-    async def _drive(self, traffic: Traffic, target: TargetSnapshot) -> None:
-        """Make calls; a real model is loaded first, which takes longer than any first token."""
+    async def _drive(self, traffic: Traffic, target: TargetSnapshot, kind: TrafficKind) -> None:
+        """Make calls; real models are loaded first, which takes longer than any first token."""
         if not target.simulated and not self._silence:
-            self._loading = f"loading {target.model}"
-            await load(target.url, target.model)
+            if kind.embeds:
+                self._loading = f"loading {target.embedding_model}"
+                await load(target.url, target.embedding_model, embeds=True)
+            if kind.speaks:
+                self._loading = f"loading {target.model}"
+                await load(target.url, target.model)
             self._loading = ""
         traffic.start()
         if self._settings.scenario is not None:
@@ -441,3 +478,35 @@ class Engine:
                 loop.call_soon_threadsafe(action)
             except RuntimeError:
                 _logger.debug("the engine stopped before it was asked")
+
+
+def _real(found: FoundOllama) -> TargetSnapshot:
+    return TargetSnapshot(
+        found.url, found.model, simulated=False, embedding_model=found.embedding_model
+    )
+
+
+def _check_traffic(settings: EngineSettings) -> None:
+    if not settings.prompts:
+        raise ValueError("there are no prompts to ask")
+    kind = settings.traffic
+    if settings.embedding_model and kind is not None and not kind.embeds:
+        raise ValueError(
+            f"{kind.value} traffic embeds nothing: leave the embedding model out,"
+            f" or choose {TrafficKind.RAG.value} or {TrafficKind.EMBED.value}"
+        )
+
+
+def _check_warming(settings: EngineSettings) -> None:
+    if not settings.warm:
+        return
+    if not settings.cache_entries:
+        raise ValueError("there is no cache to warm: cache_entries is 0")
+    kind = settings.traffic or TrafficKind.RAG
+    prompts = len(set(settings.warm))
+    needed = prompts * (kind.embeds + kind.speaks)
+    if needed > settings.cache_entries:
+        raise ValueError(
+            f"the cache has room for {settings.cache_entries} answers,"
+            f" and warming it with {prompts} prompts takes {needed}"
+        )

@@ -7,9 +7,20 @@ from pathlib import Path
 BUILT_IN = (
     "What does a circuit breaker do?",
     "Why should a probe be a real call?",
-    "When does a failure rate beat a count of failures?",
-    "What is a half-open state for?",
-    "Why does an overloaded model look slow before it looks broken?",
+    "When does a failure rate over a window beat counting consecutive failures?",
+    "What is the half-open state for?",
+    "How long should the recovery timeout be?",
+    "What can callers get while the breaker is open?",
+    "Why do all clients come back together without jitter?",
+    "When does a retry hurt?",
+    "Which header says how long a client has to wait after HTTP 429?",
+    "What happens without a timeout?",
+    "How does a bulkhead keep a slow service from sinking the others?",
+    "Why does the time to first token rise when a server is overloaded?",
+    "Why is the verdict on a streamed answer only known at its end?",
+    "Why is the first answer of Ollama slow after a pause?",
+    "Why can an answer at temperature zero be cached?",
+    "What does Prometheus miss between two scrapes?",
 )
 """What is asked where nothing else is given."""
 

@@ -10,6 +10,7 @@ from fuseboard.fault_setting import FaultSetting
 from fuseboard.history import Transition
 from fuseboard.series import CallCounts, Durations
 from fuseboard.state import Mode, State
+from fuseboard.traffic_kind import TrafficKind
 from fuseboard.trip_policy import Gauge
 from fuseboard.verdict import Verdict
 
@@ -122,8 +123,9 @@ class ScenarioSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class TrafficSnapshot:
-    """The calls that the engine makes by itself."""
+    """The calls that the engine makes by itself; a call may be several to the server."""
 
+    kind: TrafficKind
     running: bool
     rate: float
     """Calls a second it aims at."""
@@ -157,8 +159,11 @@ class TargetSnapshot:
 
     url: str
     model: str
+    """The model on it that speaks."""
     simulated: bool
     """Whether it is the built-in simulator."""
+    embedding_model: str = ""
+    """The model on it that embeds; empty if none is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fuseboard.errors import CircuitOpenError
-from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError
-from fuseboard.prompts import BUILT_IN
+from fuseboard.ollama import OllamaError
 from fuseboard.snapshot import TrafficSnapshot
+from fuseboard.traffic_kind import TrafficKind
 
 _logger = logging.getLogger(__name__)
-
-_OPTIONS = {"num_predict": 48}
-_GENERATES_PER_CHAT = 3
 
 
 class Traffic:
@@ -24,19 +20,28 @@ class Traffic:
 
     Open loop: a slow server makes calls be skipped, not the clock go slower.
     Belongs to one event loop; `snapshot()` may be called from any thread.
+
+    Args:
+        kind: What is told of it.
+        make_call: Makes one call, which may be several to the server.
+        rate: Calls a second.
+        concurrency: How many may be under way at once.
     """
 
     def __init__(
-        self, client: OllamaClient | CachingClient, model: str, rate: float, concurrency: int
+        self,
+        kind: TrafficKind,
+        make_call: Callable[[], Coroutine[Any, Any, None]],
+        rate: float,
+        concurrency: int,
     ) -> None:
-        self._client = client
-        self._model = model
+        self._kind = kind
+        self._make_call = make_call
         self._rate = rate
         self._concurrency = concurrency
         self._running = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._skipped = 0
-        self._questions = itertools.cycle(BUILT_IN)
 
     def start(self) -> None:
         """Begin making calls."""
@@ -51,7 +56,7 @@ class Traffic:
         loop = asyncio.get_running_loop()
         next_at = loop.time()
         try:
-            for make_call in self._kinds():
+            while True:
                 if not self._running.is_set():
                     await self._running.wait()
                     next_at = loop.time()
@@ -62,7 +67,7 @@ class Traffic:
                 if len(self._calls) >= self._concurrency:
                     self._skipped += 1
                     continue
-                call = asyncio.create_task(_survive(make_call()))
+                call = asyncio.create_task(_survive(self._make_call()))
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
         finally:
@@ -78,26 +83,13 @@ class Traffic:
     def snapshot(self) -> TrafficSnapshot:
         """Picture the traffic."""
         return TrafficSnapshot(
+            kind=self._kind,
             running=self._running.is_set(),
             rate=self._rate,
             concurrency=self._concurrency,
             in_flight=len(self._calls),
             skipped=self._skipped,
         )
-
-    def _kinds(self) -> itertools.cycle[Callable[[], Coroutine[Any, Any, None]]]:
-        return itertools.cycle((*(self._generate,) * _GENERATES_PER_CHAT, self._chat))
-
-    async def _generate(self) -> None:
-        async for _ in self._client.generate(
-            next(self._questions), model=self._model, options=_OPTIONS
-        ):
-            pass
-
-    async def _chat(self) -> None:
-        messages = [Message("user", next(self._questions))]
-        async for _ in self._client.chat(messages, model=self._model, options=_OPTIONS):
-            pass
 
 
 async def _survive(call: Coroutine[Any, Any, None]) -> None:

@@ -8,12 +8,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from fuseboard.errors import CircuitOpenError
-from fuseboard.ollama import CachingClient, OllamaError
+from fuseboard.ollama import OllamaError
 from fuseboard.snapshot import WarmingSnapshot
 from fuseboard.verdict import Verdict
-
-OPTIONS = {"temperature": 0, "num_predict": 48}
-"""What the prompts are asked with; only the same options find the answers again."""
 
 _TRIES = 3
 _PATIENCE = 1.0  # seconds until an open breaker that cannot say when is tried again
@@ -26,7 +23,7 @@ async def _at_once() -> None:
 
 
 class Warming:
-    """Asks for the completion of each prompt, one at a time, through the breaker.
+    """Asks every prompt, one at a time, through the breaker.
 
     It gives way while the breaker is open: what is rejected has not failed and
     is asked again when the breaker may be. What the server fails with comes
@@ -35,21 +32,18 @@ class Warming:
     loop; `snapshot()` may be called from any thread.
 
     Args:
-        client: Whom it asks.
-        model: Whose answers are cached.
+        ask: Asks a prompt so that a cache keeps what comes.
         prompts: What it asks.
         room: Waits until the server has room for one more call.
     """
 
     def __init__(
         self,
-        client: CachingClient,
-        model: str,
+        ask: Callable[[str], Awaitable[None]],
         prompts: Sequence[str],
         room: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
-        self._client = client
-        self._model = model
+        self._ask = ask
         self._room = room
         self._left = deque((prompt, _TRIES) for prompt in prompts)
         self._total = len(self._left)
@@ -82,7 +76,3 @@ class Warming:
     def snapshot(self) -> WarmingSnapshot:
         """Picture how far it is."""
         return WarmingSnapshot(self._done, self._failed, self._total, self._held_up)
-
-    async def _ask(self, prompt: str) -> None:
-        async for _ in self._client.generate(prompt, model=self._model, options=OPTIONS):
-            pass

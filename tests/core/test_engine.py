@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -27,8 +29,9 @@ from fuseboard.faults import find_scenario, read_fault
 from fuseboard.listening import PortTakenError, bind
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
+from fuseboard.traffic_kind import TrafficKind
 from tests.core.clock import ManualClock
-from tests.core.serving import FAST
+from tests.core.serving import FAST, Asked, overheard
 
 PATIENCE = 20.0  # seconds after which something that should have come will not come
 
@@ -50,6 +53,9 @@ class Running:
         assert found is not None
         return found
 
+    def has_answers(self, count: int, breaker: str) -> bool:
+        return self.breaker(breaker).calls.success >= count
+
     def wait_for_state(self, state: State) -> None:
         wait_for(lambda: self.breaker().state is state, state.name)
 
@@ -58,6 +64,7 @@ class Running:
 def running(environment: dict[str, str] | None = None, **settings: object) -> Iterator[Running]:
     chosen: dict[str, object] = {
         "simulate": True,
+        "traffic": TrafficKind.GENERATE,
         "rate": 50.0,
         "concurrency": 8,
         "failure_threshold": 3,
@@ -309,10 +316,129 @@ class TestFindingOllama:
             wait_for(lambda: it.breaker().calls.success > 0, "a success")
 
 
+class TestTraffic:
+    def test_by_default_everything_lives(self) -> None:
+        with running(traffic=None) as it:
+            ready = it.engine.wait_until_ready()
+            assert ready.notices == ()
+            assert ready.traffic is not None
+            assert ready.traffic.kind is TrafficKind.RAG
+            for breaker in ("ollama_embed", "ollama_generate"):
+                wait_for(partial(it.has_answers, 10, breaker), breaker)
+            wait_for(lambda: it.engine.snapshot().caches[0].hits > 20, "hits")
+            assert it.engine.snapshot().pools[0].waits.count > 20
+
+    def test_the_simulator_has_any_embedding_model_that_is_asked_for(self) -> None:
+        with running(traffic=TrafficKind.EMBED, embedding_model="mxbai-embed-large") as it:
+            it.engine.wait_until_ready()
+            wait_for(lambda: it.breaker("ollama_embed").calls.success > 0, "a success")
+
+    def test_goes_on_without_a_cache(self) -> None:
+        with running(traffic=TrafficKind.RAG, cache_entries=0) as it:
+            it.engine.wait_until_ready()
+            wait_for(lambda: it.breaker().calls.success > 5, "answers")
+            assert it.engine.snapshot().caches == ()
+
+    async def test_a_real_ones_models_are_loaded_one_after_the_other(self) -> None:
+        async with overheard() as (url, heard):
+            await run_briefly(heard, 8, traffic=None, ollama=url, prompts=("my own question?",))
+        tags, embedding, speaking, *rest = heard
+        assert tags.path == "/api/tags"
+        assert (embedding.path, embedding.body["model"]) == (
+            "/api/embed",
+            "nomic-embed-text:latest",
+        )
+        assert (speaking.path, speaking.body["prompt"]) == ("/api/generate", "")
+        assert ["my own question?"] in [
+            asked.body["input"] for asked in rest if "input" in asked.body
+        ]
+
+    async def test_what_the_traffic_does_not_need_is_not_loaded(self) -> None:
+        for kind, path in ((TrafficKind.CHAT, "/api/generate"), (TrafficKind.EMBED, "/api/embed")):
+            async with overheard() as (url, heard):
+                await run_briefly(heard, 4, traffic=kind, ollama=url)
+            assert {asked.path for asked in heard} == {"/api/tags", path, f"/api/{kind.value}"}
+
+    async def test_one_that_cannot_embed_is_asked_without_passages(self) -> None:
+        async with overheard(CANNOT_EMBED) as (url, heard):
+            ready = await run_briefly(heard, 4, traffic=None, ollama=url)
+        assert ready.traffic is not None
+        assert ready.traffic.kind is TrafficKind.GENERATE
+        assert ready.notices[0] == (
+            "no model is known to embed, so traffic is generate, not rag:"
+            " `ollama pull nomic-embed-text`, then start again"
+        )
+        assert {asked.path for asked in heard} == {"/api/tags", "/api/generate"}
+
+    @pytest.mark.parametrize("kind", [TrafficKind.RAG, TrafficKind.EMBED])
+    async def test_one_that_cannot_embed_is_an_error_where_it_must(self, kind: TrafficKind) -> None:
+        async with overheard(CANNOT_EMBED) as (url, heard):
+            failed = await run_briefly(heard, 1, traffic=kind, ollama=url)
+        assert failed.phase is Phase.FAILED
+        assert "no model that is known to embed" in failed.problem
+        assert "`ollama pull nomic-embed-text`" in failed.problem
+
+    async def test_the_named_embedding_model_is_taken_if_it_is_there(self) -> None:
+        async with overheard(CANNOT_EMBED) as (url, heard):
+            failed = await run_briefly(
+                heard, 1, traffic=None, ollama=url, embedding_model="all-minilm"
+            )
+            assert failed.phase is Phase.FAILED
+            assert "no model 'all-minilm': pull it with `ollama pull all-minilm`" in failed.problem
+            assert "--embedding-model: llama3.2:latest" in failed.problem
+            # Whether it embeds is for whoever names it to know.
+            ready = await run_briefly(
+                heard, 5, traffic=None, ollama=url, embedding_model="llama3.2"
+            )
+        assert ready.target is not None
+        assert ready.target.embedding_model == "llama3.2:latest"
+        assert ready.traffic is not None
+        assert ready.traffic.kind is TrafficKind.RAG
+
+    def test_one_that_is_silent_is_assumed_to_embed_only_where_it_must(
+        self, unused_port: int
+    ) -> None:
+        silent = f"127.0.0.1:{unused_port}"
+        with running(simulate=False, ollama=silent, traffic=None) as it:
+            ready = it.engine.wait_until_ready()
+            assert ready.traffic is not None
+            assert ready.traffic.kind is TrafficKind.GENERATE
+            assert ready.notices[0] == (
+                "it is not known what embeds, so traffic is generate:"
+                " --traffic rag counts on nomic-embed-text"
+            )
+            it.wait_for_state(State.OPEN)
+        with running(simulate=False, ollama=silent, traffic=TrafficKind.RAG) as it:
+            assert len(it.engine.wait_until_ready().notices) == 1
+            wait_for(lambda: it.breaker("ollama_embed").state is State.OPEN, "OPEN")
+            assert "connect refused" in it.breaker("ollama_embed").why
+
+
+CANNOT_EMBED = replace(FAST, embedding_models=())
+
+
+async def run_briefly(heard: list[Asked], requests: int, **settings: object) -> Snapshot:
+    """Run an engine before a real server until that has had so many requests."""
+
+    def run() -> Snapshot:
+        with running(None, simulate=False, concurrency=1, **settings) as it:
+            ready = it.engine.wait_until_ready()
+            if ready.phase is Phase.RUNNING:
+                wait_for(lambda: len(heard) >= requests, "the requests")
+            return ready
+
+    return await asyncio.to_thread(run)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {"metrics_namespace": "a-b"},
+        {"prompts": ()},
+        {"traffic": TrafficKind.CHAT, "embedding_model": "nomic-embed-text"},
+        {"warm": ("a", "b"), "cache_entries": 3},
+        {"warm": ("a", "b"), "cache_entries": 1, "traffic": TrafficKind.CHAT},
+        {"warm": ("a",), "cache_entries": 0},
         {"ollama": "http://host:port"},
         {"faults": (("nonsense", FaultSetting()),)},
         {"faults": (("cut", FaultSetting(seconds=3.0)),)},

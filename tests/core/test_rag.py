@@ -50,6 +50,7 @@ def test_the_corpus_is_passages_of_one_line_each() -> None:
     ],
 )
 async def test_a_questions_own_passage_is_among_the_nearest(question: str, beginning: str) -> None:
+    assert question in BUILT_IN
     async with retrieval() as it:
         found = await it.nearest(question)
     assert len(found) == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
+from fuseboard.asking import Asking
 from fuseboard.cache import AnswerCache
 from fuseboard.faults import FaultBoard
 from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError, Operation
 from fuseboard.ollama.client import breaker_per_operation
 from fuseboard.prompts import BUILT_IN, read_prompts
-from fuseboard.traffic import Traffic
+from fuseboard.traffic_kind import TrafficKind
 from fuseboard.transport import RequestRejectedError
 from fuseboard.warming import Warming
 from tests.core.serving import proxied, simulated
@@ -35,6 +36,12 @@ class Wire:
 
     def asked(self, operation: Operation = Operation.GENERATE) -> int:
         return self.guards[operation].snapshot().calls.total
+
+    def warming(
+        self, prompts: Sequence[str], model: str = MODEL, **room: Callable[[], Awaitable[None]]
+    ) -> Warming:
+        asking = Asking(TrafficKind.GENERATE, self.client, prompts, model=model, embedding_model="")
+        return Warming(asking.ask_repeatably, prompts, **room)
 
 
 @asynccontextmanager
@@ -169,7 +176,7 @@ async def test_what_is_kept_is_there_while_the_breaker_is_open() -> None:
 
 async def test_warming_asks_each_prompt_once_and_can_go_on() -> None:
     async with wired() as (wire, _):
-        warming = Warming(wire.client, MODEL, BUILT_IN)
+        warming = wire.warming(BUILT_IN)
         running = asyncio.create_task(warming.run())
         while warming.snapshot().done < 2:  # noqa: ASYNC110 (it has no event of its own)
             await asyncio.sleep(0)
@@ -178,9 +185,14 @@ async def test_warming_asks_each_prompt_once_and_can_go_on() -> None:
         assert not warming.snapshot().ended
         await warming.run()
         seen = warming.snapshot()
-        assert (seen.done, seen.failed, seen.total, seen.ended) == (5, 0, 5, True)
+        assert (seen.done, seen.failed, seen.total, seen.ended) == (
+            len(BUILT_IN),
+            0,
+            len(BUILT_IN),
+            True,
+        )
         before = wire.asked()
-        await Warming(wire.client, MODEL, BUILT_IN).run()
+        await wire.warming(BUILT_IN).run()
         assert wire.asked() == before
 
 
@@ -188,7 +200,7 @@ async def test_warming_gives_way_to_an_open_breaker() -> None:
     async with wired() as (wire, _):
         guard = wire.guards[Operation.GENERATE]
         guard.force_open()
-        warming = Warming(wire.client, MODEL, BUILT_IN)
+        warming = wire.warming(BUILT_IN)
         running = asyncio.create_task(warming.run())
         while not warming.snapshot().held_up:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -197,13 +209,13 @@ async def test_warming_gives_way_to_an_open_breaker() -> None:
         skip_ahead(60)
         await running
         seen = warming.snapshot()
-        assert (seen.done, seen.failed, seen.held_up) == (5, 0, "")
+        assert (seen.done, seen.failed, seen.held_up) == (len(BUILT_IN), 0, "")
 
 
 async def test_warming_leaves_the_room_to_others() -> None:
     async with wired() as (wire, _):
         rooms: asyncio.Queue[None] = asyncio.Queue()
-        warming = Warming(wire.client, MODEL, BUILT_IN, rooms.get)
+        warming = wire.warming(BUILT_IN, room=rooms.get)
         running = asyncio.create_task(warming.run())
         for asked in range(len(BUILT_IN)):
             for _ in range(20):
@@ -215,29 +227,11 @@ async def test_warming_leaves_the_room_to_others() -> None:
         await running
 
 
-async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_way() -> None:
-    async with wired() as (wire, board):
-        board.switch("stall", active=True)
-        traffic = Traffic(wire.client, MODEL, rate=1000, concurrency=1)
-        await traffic.room()
-        driving = asyncio.create_task(traffic.run())
-        traffic.start()
-        while not traffic.snapshot().in_flight:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        room = asyncio.create_task(traffic.room())
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert not room.done()
-        driving.cancel()
-        await asyncio.gather(driving, return_exceptions=True)
-        await asyncio.wait_for(room, 5)
-
-
 async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_end() -> None:
     async with wired() as (wire, board):
         wire.guards[Operation.GENERATE].disable()
         board.switch("error500", active=True)
-        warming = Warming(wire.client, MODEL, BUILT_IN[:2])
+        warming = wire.warming(BUILT_IN[:2])
         running = asyncio.create_task(warming.run())
         while wire.asked() < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -249,7 +243,7 @@ async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_
 
 async def test_what_is_the_callers_own_fault_is_given_up_at_once() -> None:
     async with wired() as (wire, _):
-        warming = Warming(wire.client, "no-such-model", BUILT_IN[:2])
+        warming = wire.warming(BUILT_IN[:2], "no-such-model")
         await warming.run()
         assert warming.snapshot().failed == 2
         assert wire.asked() == 2

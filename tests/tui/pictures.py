@@ -18,6 +18,7 @@ from fuseboard.snapshot import (
     TrafficSnapshot,
 )
 from fuseboard.state import Mode, State
+from fuseboard.traffic_kind import TrafficKind
 from fuseboard.trip_policy import Gauge
 from fuseboard.verdict import Verdict
 
@@ -114,7 +115,7 @@ def board(
         target=TargetSnapshot("http://127.0.0.1:11434", "llama3.2", simulated=False),
         metrics_url="http://127.0.0.1:9464/metrics",
         proxy_url="http://127.0.0.1:40000",
-        traffic=TrafficSnapshot(True, 4.0, 8, 1, 0),
+        traffic=TrafficSnapshot(TrafficKind.RAG, True, 4.0, 8, 1, 0),
         faults=tuple(
             FaultSnapshot(
                 fault.key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,8 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fuseboard import __version__
 from fuseboard.listening import bind
+from tests.core.serving import FAST, overheard, simulated
+from tests.core.test_engine import wait_for
 
 COMMAND = [sys.executable, "-m", "fuseboard_tui"]
 QUICK = ["serve", "--simulate", "--metrics-port", "0", "--rate", "20"]
@@ -57,9 +62,10 @@ def next_event(process: subprocess.Popen[str], kind: str) -> Event:
 def test_serve_tells_the_whole_story() -> None:
     """The metrics scraped on the way agree with the transitions and, at the end, the summary."""
     options = ["--failure-threshold", "3", "--recovery-timeout", "0.3", "--fault", "error500"]
-    with started(*QUICK, *options) as process:
+    with started(*QUICK, *options, "--traffic", "generate") as process:
         ready = next_event(process, "ready")
         assert ready["simulated"] is True
+        assert (ready["model"], ready["traffic"]) == ("llama3.2", "generate")
         assert ready["ollama_url"].startswith("http://127.0.0.1:")
         assert ready["proxy_url"].startswith("http://127.0.0.1:")
         told: dict[tuple[str, str, str], int] = defaultdict(int)
@@ -114,8 +120,16 @@ def test_a_reader_that_goes_away_ends_serve() -> None:
         assert "Traceback" not in process.stderr.read()
 
 
-def test_warming_is_told_and_goes_through_the_breaker() -> None:
-    with started(*QUICK, "--warm", "--rate", "0.01") as process:
+@pytest.fixture
+def prompts(tmp_path: Path) -> str:
+    """A file with prompts."""
+    file = tmp_path / "prompts.txt"
+    file.write_text("Is it on?\nIs it off?\n")
+    return str(file)
+
+
+def test_warming_is_told_and_goes_through_the_breakers(prompts: str) -> None:
+    with started(*QUICK, "--prompts", prompts, "--warm", "--rate", "0.01") as process:
         next_event(process, "ready")
         told = next_event(process, "warming")
         while told["done"] < told["total"]:
@@ -123,9 +137,60 @@ def test_warming_is_told_and_goes_through_the_breaker() -> None:
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=20)
     assert errors == ""
-    assert (told["failed"], told["waits_for"]) == (0, None)
+    assert (told["total"], told["failed"], told["waits_for"]) == (2, 0, None)
     guards = {seen["name"]: seen for seen in events(output)[-1]["breakers"]}
-    assert guards["ollama_generate"]["calls"]["success"] >= told["total"] == 5
+    for name in ("ollama_embed", "ollama_generate"):
+        assert guards[name]["calls"]["success"] >= told["total"]
+
+
+async def test_the_prompts_of_a_file_reach_the_wire(prompts: str) -> None:
+    async with overheard() as (url, heard):
+
+        def said() -> set[str]:
+            return {str(asked.body["messages"]) for asked in heard if asked.path == "/api/chat"}
+
+        def ask_both() -> int:
+            options = ("--traffic", "chat", "--prompts", prompts, "--rate", "20")
+            with started("serve", "--ollama", url, "--metrics-port", "0", *options) as process:
+                wait_for(lambda: len(said()) == 2, "both prompts")
+                process.send_signal(signal.SIGTERM)
+                return process.wait(timeout=20)
+
+        assert await asyncio.to_thread(ask_both) == 0
+    assert said() == {
+        str([{"role": "user", "content": prompt}]) for prompt in ("Is it on?", "Is it off?")
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--traffic", "rag"], "pull one with `ollama pull nomic-embed-text`"),
+        (["--traffic", "embed"], "pull one with `ollama pull nomic-embed-text`"),
+        (["--embedding-model", "all-minilm"], "pull it with `ollama pull all-minilm`"),
+    ],
+)
+async def test_an_ollama_that_cannot_embed_is_an_error_where_it_must(
+    options: list[str], said: str
+) -> None:
+    async with simulated(replace(FAST, embedding_models=())) as url:
+        ran = await asyncio.to_thread(
+            run, "serve", "--ollama", url, "--metrics-port", "0", *options
+        )
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
+async def test_an_ollama_that_cannot_embed_is_asked_without_passages_and_it_is_said() -> None:
+    async with simulated(replace(FAST, embedding_models=())) as url:
+        ran = await asyncio.to_thread(
+            run, "serve", "--ollama", url, "--metrics-port", "0", "--duration", "0.2"
+        )
+    assert "traffic is generate, not rag: `ollama pull nomic-embed-text`" in ran.stderr
+    assert ran.returncode == 0
+    ready = events(ran.stdout)[0]
+    assert (ready["traffic"], ready["embedding_model"]) == ("generate", "")
 
 
 def test_options_may_stand_before_the_command() -> None:
@@ -164,7 +229,16 @@ def test_version() -> None:
         (["--cache-entries", "-1"], "'-1' is not a whole number from 0 on"),
         (["--cache-ttl", "0"], "'0' is not a number above 0"),
         (["serve", "--cache-entries", "0", "--warm"], "there is no cache to warm"),
-        (["serve", "--cache-entries", "4", "--warm"], "room for 4 of the 5 prompts to warm"),
+        (
+            ["serve", "--cache-entries", "4", "--warm"],
+            "the cache has room for 4 answers, and warming it with 16 prompts takes 32",
+        ),
+        (["--traffic", "rags"], "there is no traffic 'rags'; there are rag, generate, chat, embed"),
+        (["--prompts", "no-such.txt"], "cannot read the prompts in no-such.txt: No such"),
+        (
+            ["serve", "--traffic", "chat", "--embedding-model", "bge-m3"],
+            "chat traffic embeds nothing: leave the embedding model out, or choose rag or embed",
+        ),
         (["serve", "--metrics-namespace", "a-b"], "not 'a-b'"),
     ],
 )

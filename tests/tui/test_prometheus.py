@@ -21,10 +21,11 @@ PREFIX = "ollama_rag_circuit_breaker_"
 BREAKER = "ollama_generate"
 ALL = "[1h]"  # longer than any run
 
-# With this seed four calls fail, the next seven go well, and the one after them stalls. Whichever
-# of the two operations they belong to, the breaker trips and recovers, and then nothing changes any
-# more, so that the last scrape has the final numbers.
+# With this seed four calls fail, the next seven go well, and the one after them stalls: the
+# breaker trips and recovers, and then nothing changes any more, so that the last scrape has the
+# final numbers.
 STORY = (
+    *("--traffic", "generate"),
     *("--fault", "error500:0.5", "--fault", "stall:0.2", "--seed", "6963"),
     *("--failure-threshold", "2", "--recovery-timeout", "1", "--first-token-timeout", "300"),
     *("--rate", "8", "--concurrency", "1"),

@@ -9,6 +9,7 @@ from fuseboard.fault_setting import FaultSetting
 from fuseboard.faults import Scenario, find_scenario, read_fault
 from fuseboard.ollama import ollama_url
 from fuseboard.prompts import read_prompts
+from fuseboard.traffic_kind import TrafficKind
 
 
 def _number(text: str) -> float:
@@ -53,6 +54,17 @@ def prompts_in_file(path: str) -> tuple[str, ...]:
 def port(text: str) -> int:
     """Read a port; 0 is any free one."""
     return _whole(text, 0, 65535, "a port from 0 to 65535")
+
+
+def traffic_kind(text: str) -> TrafficKind:
+    """Read the name of a kind of traffic."""
+    try:
+        return TrafficKind(text)
+    except ValueError:
+        names = ", ".join(kind.value for kind in TrafficKind)
+        raise argparse.ArgumentTypeError(
+            f"there is no traffic {text!r}; there are {names}"
+        ) from None
 
 
 def server(text: str) -> str:

@@ -9,7 +9,6 @@ from fuseboard.engine import EngineSettings
 from fuseboard.faults import BY_NAME, CATALOGUE
 from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
 from fuseboard.ollama import Deadlines
-from fuseboard.prompts import BUILT_IN
 from fuseboard_tui import argument_types
 from fuseboard_tui.export import STDOUT
 
@@ -25,6 +24,9 @@ def engine_settings(options: argparse.Namespace) -> EngineSettings:
         ollama=options.ollama,
         simulate=options.simulate,
         model=options.model,
+        embedding_model=options.embedding_model,
+        traffic=options.traffic,
+        prompts=options.prompts,
         rate=options.rate,
         concurrency=options.concurrency,
         failure_threshold=options.failure_threshold,
@@ -40,7 +42,7 @@ def engine_settings(options: argparse.Namespace) -> EngineSettings:
         metrics_namespace=options.metrics_namespace,
         cache_entries=options.cache_entries,
         cache_seconds=options.cache_ttl,
-        warm=options.warm,
+        warm=options.prompts if options.warm is None else options.warm,
         proxy_port=options.proxy_port,
         seed=options.seed,
     )
@@ -177,12 +179,29 @@ def _common_options() -> argparse.ArgumentParser:
         help="the built-in simulator, whatever else is there",
     )
     where.add_argument("--model", metavar="NAME", help="the model to call")
+    where.add_argument(
+        "--embedding-model", metavar="NAME", help="the model that embeds (default: one that it has)"
+    )
     traffic = options.add_argument_group("traffic")
+    traffic.add_argument(
+        "--traffic",
+        type=argument_types.traffic_kind,
+        metavar="KIND",
+        help="rag: embed each question and answer it from passages; generate, chat, embed:"
+        " one call for each (default: rag, or generate where no model embeds)",
+    )
+    traffic.add_argument(
+        "--prompts",
+        type=argument_types.prompts_in_file,
+        default=EngineSettings().prompts,
+        metavar="FILE",
+        help="ask the questions in FILE, one a line, instead of the built-in ones",
+    )
     traffic.add_argument(
         "--rate",
         type=argument_types.positive_number,
         metavar="CALLS_PER_SECOND",
-        help="how many calls to start a second (default: 4, on a real Ollama 1)",
+        help="how many questions to ask a second (default: 4, on a real Ollama 1)",
     )
     traffic.add_argument(
         "--concurrency",
@@ -216,10 +235,9 @@ def _common_options() -> argparse.ArgumentParser:
         "--warm",
         type=argument_types.prompts_in_file,
         nargs="?",
-        const=BUILT_IN,
         default=(),
         metavar="FILE",
-        help="cache the answers to the prompts in FILE, one a line, or to the built-in ones",
+        help="cache the answers to the questions in FILE, one a line, or to those of the traffic",
     )
     breaking = options.add_argument_group("breaking and breakers")
     breaking.add_argument(

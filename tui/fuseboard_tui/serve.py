@@ -128,6 +128,8 @@ def _ready(snapshot: Snapshot) -> dict[str, object]:
         "proxy_url": snapshot.proxy_url,
         "simulated": bool(target and target.simulated),
         "model": target.model if target else "",
+        "embedding_model": target.embedding_model if target else "",
+        "traffic": snapshot.traffic.kind.value if snapshot.traffic else "",
     }
 
 

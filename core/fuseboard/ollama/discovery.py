@@ -11,6 +11,7 @@ from fuseboard.ollama.client import OllamaClient, OllamaError
 from fuseboard.ollama.deadlines import Deadlines
 
 DEFAULT_MODEL = "llama3.2"
+DEFAULT_EMBEDDING_MODEL = "nomic-embed-text"
 _LOADING_SECONDS = 300.0  # Ollama itself gives up on a load after five minutes
 _PATIENCE = Deadlines(connect=1.0, first_token=2.0, between_tokens=2.0, total=4.0)
 
@@ -24,35 +25,55 @@ class NoModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FoundOllama:
-    """A server and the model on it to use."""
+    """A server and the models on it to use."""
 
     url: str
     model: str
+    """The one that speaks."""
+    embedding_model: str
+    """The one that embeds; empty if none is known."""
     problem: str = ""
     """Why it did not answer, if it did not."""
 
 
-async def look_at(url: str, wanted: str | None) -> FoundOllama:
-    """Ask a server which models it has and choose one.
+async def look_at(
+    url: str, wanted: str | None, wanted_to_embed: str | None, *, must_embed: bool
+) -> FoundOllama:
+    """Ask a server which models it has, and choose one that speaks and one that embeds.
+
+    One that does not answer is assumed to have what is wanted of it.
 
     Raises:
-        NoModelError: If it has none, or not the wanted one.
+        NoModelError: If it has no model, not the wanted ones, or none that
+            embeds although one must.
     """
     try:
         async with OllamaClient(url, {}, deadlines=_PATIENCE) as client:
             models = await client.tags()
     except OllamaError as error:
-        return FoundOllama(url, wanted or DEFAULT_MODEL, problem=error.reason)
-    return FoundOllama(url, _choose(models, wanted, url))
+        assumed = wanted_to_embed or (DEFAULT_EMBEDDING_MODEL if must_embed else "")
+        return FoundOllama(url, wanted or DEFAULT_MODEL, assumed, problem=error.reason)
+    model = _choose(models, wanted, url)
+    embedding_model = _choose_embedding(models, wanted_to_embed, url)
+    if must_embed and not embedding_model:
+        raise NoModelError(
+            f"the Ollama at {url} has no model that is known to embed: pull one with"
+            f" `ollama pull {DEFAULT_EMBEDDING_MODEL}`, name one with --embedding-model,"
+            " or ask without it with --traffic generate"
+        )
+    return FoundOllama(url, model, embedding_model)
 
 
-async def load(url: str, model: str) -> None:
+async def load(url: str, model: str, *, embeds: bool = False) -> None:
     """Have a server load a model, and wait for it; if it cannot, the next call will tell."""
     patience = Deadlines(
         first_token=_LOADING_SECONDS, between_tokens=_LOADING_SECONDS, total=_LOADING_SECONDS
     )
     try:
         async with OllamaClient(url, {}, deadlines=patience) as client:
+            if embeds:
+                await client.embed(["load"], model=model)
+                return
             # An empty prompt only loads; servers that know no such thing make one token.
             async for _ in client.generate("", model=model, options={"num_predict": 1}):
                 pass
@@ -61,27 +82,42 @@ async def load(url: str, model: str) -> None:
 
 
 def _choose(models: Sequence[Model], wanted: str | None, url: str) -> str:
-    names = [model.name for model in models]
-    if not names:
+    if not models:
         raise NoModelError(
             f"the Ollama at {url} has no model: pull one with"
             f" `ollama pull {wanted or DEFAULT_MODEL}`, or use the simulator with --simulate"
         )
-    if wanted is None:
-        speaking = [model.name for model in models if not _only_embeds(model)]
-        return _find(names, DEFAULT_MODEL) or (speaking or names)[0]
-    found = _find(names, wanted)
-    if found is None:
+    if wanted is not None:
+        return _find(models, wanted, url, "--model")
+    speaking = [model for model in models if not _embeds(model)]
+    return _default(speaking, DEFAULT_MODEL) or models[0].name
+
+
+def _choose_embedding(models: Sequence[Model], wanted: str | None, url: str) -> str:
+    if wanted is not None:
+        return _find(models, wanted, url, "--embedding-model")
+    return _default([model for model in models if _embeds(model)], DEFAULT_EMBEDDING_MODEL)
+
+
+def _find(models: Sequence[Model], wanted: str, url: str, option: str) -> str:
+    found = _named(models, wanted)
+    if not found:
+        names = ", ".join(sorted(model.name for model in models))
         raise NoModelError(
             f"the Ollama at {url} has no model {wanted!r}: pull it with `ollama pull {wanted}`,"
-            f" or choose one it has with --model: {', '.join(sorted(names))}"
+            f" or choose one it has with {option}: {names}"
         )
     return found
 
 
-def _find(names: Sequence[str], wanted: str) -> str | None:
-    return next((name for name in names if name in {wanted, f"{wanted}:latest"}), None)
+def _default(models: Sequence[Model], default: str) -> str:
+    return _named(models, default) or next((model.name for model in models), "")
 
 
-def _only_embeds(model: Model) -> bool:
+def _named(models: Sequence[Model], wanted: str) -> str:
+    names = (model.name for model in models)
+    return next((name for name in names if name in {wanted, f"{wanted}:latest"}), "")
+
+
+def _embeds(model: Model) -> bool:
     return "bert" in model.family or "embed" in model.name

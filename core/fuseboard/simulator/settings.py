@@ -29,3 +29,8 @@ class SimulatorSettings:
         """Add a model that speaks."""
         full = name if ":" in name else f"{name}:latest"
         return replace(self, chat_models=(full, *self.chat_models))
+
+    def with_embedding_model(self, name: str) -> SimulatorSettings:
+        """Add a model that embeds."""
+        full = name if ":" in name else f"{name}:latest"
+        return replace(self, embedding_models=(full, *self.embedding_models))
