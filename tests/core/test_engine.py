@@ -341,7 +341,7 @@ class TestTraffic:
 
     async def test_a_real_ones_models_are_loaded_one_after_the_other(self) -> None:
         async with overheard() as (url, heard):
-            await run_briefly(heard, 8, traffic=None, ollama=url, prompts=("my own question?",))
+            await run_briefly(heard, 20, traffic=None, ollama=url, prompts=("my own question?",))
         tags, embedding, speaking, *rest = heard
         assert tags.path == "/api/tags"
         assert (embedding.path, embedding.body["model"]) == (

@@ -6,6 +6,7 @@ import pytest
 
 from fuseboard import State
 from fuseboard.commands import ClearFaults, SetFault
+from fuseboard.traffic_kind import TrafficKind
 from tests.core.test_engine import running, wait_for
 from tests.real_model.model_server import ModelServer
 
@@ -37,3 +38,23 @@ def test_trips_and_recovers_and_sees_the_model_die(model_server: ModelServer) ->
         model_server.kill_model()
         it.wait_for_state(State.OPEN)
         assert "error in the answer: Connection error." in it.breaker().why
+
+
+def test_answers_from_passages_with_real_embeddings(model_server: ModelServer) -> None:
+    with running(
+        simulate=False,
+        ollama=model_server.url,
+        model=model_server.model,
+        traffic=None,
+        # It is not known to embed by its name, so that it has to be named.
+        embedding_model=model_server.model,
+        rate=4.0,
+        concurrency=1,
+    ) as it:
+        ready = it.engine.wait_until_ready()
+        assert ready.traffic is not None
+        assert ready.traffic.kind is TrafficKind.RAG
+        wait_for(lambda: it.breaker().calls.success >= 2, "an answer")
+        for breaker in it.engine.snapshot().breakers:
+            assert breaker.calls.failure == 0, breaker.why
+        assert it.breaker("ollama_embed").calls.success > 2

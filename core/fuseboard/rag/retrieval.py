@@ -10,7 +10,7 @@ from operator import itemgetter, mul
 from fuseboard.ollama import CachingClient, OllamaClient, OllamaError
 from fuseboard.verdict import Ruling, Verdict
 
-_BATCH = 8  # passages in a call: few enough that a slow machine embeds them in time
+_BATCH = 4  # passages in a call: few enough that a slow machine embeds them in time
 
 Vector = tuple[float, ...]
 
