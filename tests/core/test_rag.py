@@ -95,7 +95,7 @@ async def test_what_failed_is_embedded_with_the_next_question() -> None:
         OllamaClient(url, {Operation.EMBED: guard}) as client,
     ):
         it = Retrieval(client, MODEL, CORPUS)
-        board.switch("error500", active=True, probability=1.0)
+        board.switch("error500", active=True)
         for _ in range(2):
             with pytest.raises(OllamaError, match="HTTP 500"):
                 await it.nearest("a probe")

@@ -160,7 +160,7 @@ async def test_what_is_asked_repeatably_is_there_while_every_breaker_is_open() -
 
 async def test_a_question_that_cannot_be_embedded_is_not_asked_on() -> None:
     async with scene(TrafficKind.RAG) as it:
-        it.board.switch("error500", active=True, probability=1.0)
+        it.board.switch("error500", active=True)
         with pytest.raises(OllamaError, match="HTTP 500"):
             await it.asking.ask_next()
         it.guards[Operation.EMBED].force_open()
@@ -174,7 +174,7 @@ async def test_a_broken_wire_trips_both_breakers_and_breaks_nothing_else(
 ) -> None:
     async with scene(TrafficKind.RAG) as it:
         await it.ask(len(BUILT_IN))
-        it.board.switch("error500", active=True, probability=1.0)
+        it.board.switch("error500", active=True)
         traffic = Traffic(TrafficKind.RAG, it.asking.ask_next, rate=1000, concurrency=8)
         driving = asyncio.create_task(traffic.run())
         traffic.start()
@@ -190,7 +190,7 @@ async def test_a_broken_wire_trips_both_breakers_and_breaks_nothing_else(
 
 async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_way() -> None:
     async with scene(TrafficKind.GENERATE) as it:
-        it.board.switch("stall", active=True, probability=1.0)
+        it.board.switch("stall", active=True)
         traffic = Traffic(TrafficKind.GENERATE, it.asking.ask_next, rate=1000, concurrency=1)
         await traffic.room()
         driving = asyncio.create_task(traffic.run())
