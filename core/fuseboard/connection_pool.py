@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import httpx
@@ -16,6 +18,8 @@ from fuseboard.snapshot import PoolSnapshot
 WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram of waiting times, seconds."""
 
+_logger = logging.getLogger(__name__)
+
 
 class ConnectionPool(httpx.AsyncBaseTransport):
     """Lets at most `maximum` exchanges be under way at once, and counts them.
@@ -24,13 +28,16 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     the breaker, so that a rejection never waits, and above what keeps deadlines,
     so that waiting here is not taken for the server's slowness. httpx shows no
     figures of its own pool, and loses slots of a contended one when waiting
-    requests are cancelled (encode/httpcore#1093): with this in front it never is.
+    requests are cancelled (encode/httpcore#1093): with this in front it never
+    is. Should a transport say that it is full all the same, though it has room
+    for `maximum`, another takes its place, and it is closed when its last
+    exchange is over.
 
     Belongs to one event loop; `snapshot()` may be called from any thread.
 
     Args:
         name: The name in metrics and on the screen.
-        inner: The transport that does the work.
+        make_inner: Makes the transport that does the work; it has room for `maximum`.
         maximum: How many connections it may have.
         patience: Seconds that an exchange waits for one before `httpx.PoolTimeout` is raised.
         clock: Seconds that only ever go forward.
@@ -39,7 +46,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def __init__(
         self,
         name: str,
-        inner: httpx.AsyncBaseTransport,
+        make_inner: Callable[[], httpx.AsyncBaseTransport],
         maximum: int,
         *,
         patience: float,
@@ -49,7 +56,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         if maximum < 1:
             raise ValueError(f"a pool needs at least 1 connection, not {maximum}")
         self.name = name
-        self._inner = inner
+        self._make_inner = make_inner
+        self._inner = _Inner(make_inner())
+        self._replaced: set[_Inner] = set()  # those with exchanges that are not over
         self._maximum = maximum
         self._patience = patience
         self._clock = clock
@@ -57,6 +66,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._lock = threading.Lock()
         self._active = 0
         self._waits = DurationHistogram(wait_buckets)
+        self._endings: set[asyncio.Task[None]] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Wait for a connection and send a request over it.
@@ -66,8 +76,13 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             httpx.TransportError: Whatever the inner transport raises.
         """
         await self._take()
+        inner = self._inner
         try:
-            response = await self._inner.handle_async_request(request)
+            try:
+                response = await self._begin(inner, request)
+            except httpx.PoolTimeout:
+                inner = await self._in_place_of(inner)
+                response = await self._begin(inner, request)
         except BaseException:
             self._give_back()
             raise
@@ -75,13 +90,16 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=_HeldBody(body, self._give_back),
+            stream=_HeldBody(body, lambda: self._end(inner, body)),
             extensions=response.extensions,
         )
 
     async def aclose(self) -> None:
         """Close the inner transport."""
-        await self._inner.aclose()
+        if self._endings:
+            await asyncio.wait(self._endings)
+        for inner in (*self._replaced, self._inner):
+            await inner.transport.aclose()
 
     def snapshot(self) -> PoolSnapshot:
         """Take a picture of the pool."""
@@ -108,22 +126,68 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._active -= 1
         self._free.release()
 
+    async def _begin(self, inner: _Inner, request: httpx.Request) -> httpx.Response:
+        inner.exchanges += 1
+        try:
+            return await inner.transport.handle_async_request(request)
+        except BaseException:
+            await self._count_off(inner)
+            raise
+
+    async def _end(self, inner: _Inner, body: httpx.AsyncByteStream) -> None:
+        # In a task of its own: a caller who is cancelled leaves no connection half closed.
+        ending = asyncio.create_task(self._close(inner, body))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        await asyncio.shield(ending)
+
+    async def _close(self, inner: _Inner, body: httpx.AsyncByteStream) -> None:
+        try:
+            await body.aclose()
+        finally:
+            self._give_back()
+            await self._count_off(inner)
+
+    async def _in_place_of(self, full: _Inner) -> _Inner:
+        """Give a transport that has room, where one has lost count of its connections."""
+        if self._inner is full:  # else another exchange has seen to it
+            _logger.warning("a transport of the pool %r lost connections: replaced", self.name)
+            self._replaced.add(full)
+            self._inner = _Inner(self._make_inner())
+            await self._close_if_over(full)
+        return self._inner
+
+    async def _count_off(self, inner: _Inner) -> None:
+        inner.exchanges -= 1
+        await self._close_if_over(inner)
+
+    async def _close_if_over(self, inner: _Inner) -> None:
+        if not inner.exchanges and inner in self._replaced:
+            self._replaced.remove(inner)
+            await inner.transport.aclose()
+
+
+@dataclass(eq=False, slots=True)
+class _Inner:
+    """A transport and how many exchanges it has."""
+
+    transport: httpx.AsyncBaseTransport
+    exchanges: int = 0
+
 
 class _HeldBody(httpx.AsyncByteStream):
     """A body that gives its connection back when it is closed, however often that is asked."""
 
-    def __init__(self, body: httpx.AsyncByteStream, give_back: Callable[[], None]) -> None:
+    def __init__(self, body: httpx.AsyncByteStream, end: Callable[[], Awaitable[None]]) -> None:
         self._body = body
-        self._give_back: Callable[[], None] | None = give_back
+        self._end = end
+        self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for data in self._body:
             yield data
 
     async def aclose(self) -> None:
-        give_back, self._give_back = self._give_back, None
-        try:
-            await self._body.aclose()
-        finally:
-            if give_back is not None:
-                give_back()
+        if not self._closed:
+            self._closed = True
+            await self._end()

@@ -42,7 +42,9 @@ from fuseboard.ollama import (
     CachingClient,
     Deadlines,
     OllamaClient,
+    Operation,
     breaker_per_operation,
+    ollama_api_key,
     ollama_url,
 )
 from fuseboard.ollama.discovery import (
@@ -65,6 +67,8 @@ from fuseboard.warming import Warming
 _TICK = 0.1  # seconds; how late at most a listener hears of a transition that time alone made
 _SPARE_CONNECTIONS = 4
 _STOP_SECONDS = 5.0
+
+_GUARDED = (Operation.GENERATE, Operation.CHAT, Operation.EMBED)  # what traffic is made of
 
 _SIMULATED_RATE, _SIMULATED_CONCURRENCY = 4.0, 8
 _REAL_RATE, _REAL_CONCURRENCY = 1.0, 1  # a developer's own machine has other things to do
@@ -121,7 +125,7 @@ class Engine:
     Args:
         settings: What to run.
         registry: Where the breakers are found, by `/metrics` and whoever else looks.
-        environment: Where `OLLAMA_HOST` is read.
+        environment: Where `OLLAMA_HOST` and `OLLAMA_API_KEY` are read.
         clock: The breakers' clock, and the cache's, seconds.
 
     Raises:
@@ -149,13 +153,14 @@ class Engine:
         self._clock = clock
         self._registry = registry
         self._address = ""
+        self._api_key = ollama_api_key(environment("OLLAMA_API_KEY", ""))
         if not settings.simulate:
             self._address = ollama_url(settings.ollama or environment("OLLAMA_HOST", ""))
         self._board = FaultBoard(settings.seed)
         for name, setting in settings.faults:
             self._board.switch(name, active=True, setting=setting)
         self._player = ScenarioPlayer(self._board, settings.seed)
-        self._breakers = breaker_per_operation(self._make_breaker)
+        self._breakers = breaker_per_operation(self._make_breaker, _GUARDED)
         self._rates = CallRates()
         self._notices: tuple[str, ...] = ()
         self._loading = ""  # a notice that holds until the model is loaded
@@ -175,7 +180,7 @@ class Engine:
 
     @property
     def breakers(self) -> Sequence[CircuitBreaker]:
-        """The breakers that guard its client, one for each operation."""
+        """The breakers that guard its client, one for each operation of the traffic."""
         return tuple(self._breakers.values())
 
     def start(self) -> None:
@@ -349,7 +354,11 @@ class Engine:
         if not settings.simulate:
             must_embed = settings.traffic is not None and settings.traffic.embeds
             found = await look_at(
-                self._address, settings.model, settings.embedding_model, must_embed=must_embed
+                self._address,
+                settings.model,
+                settings.embedding_model,
+                must_embed=must_embed,
+                api_key=self._api_key,
             )
             if not found.problem:
                 return _real(found)
@@ -402,6 +411,7 @@ class Engine:
                 self._breakers,
                 deadlines=settings.deadlines,
                 max_connections=concurrency + _SPARE_CONNECTIONS,
+                api_key=self._api_key,
             )
         )
         self._registry.pools.add(client.pool)
@@ -426,12 +436,13 @@ class Engine:
     async def _drive(self, traffic: Traffic, target: TargetSnapshot, kind: TrafficKind) -> None:
         """Make calls; real models are loaded first, which takes longer than any first token."""
         if not target.simulated and not self._silence:
+            key = self._api_key
             if kind.embeds:
                 self._loading = f"loading {target.embedding_model}"
-                await load(target.url, target.embedding_model, embeds=True)
+                await load(target.url, target.embedding_model, embeds=True, api_key=key)
             if kind.speaks:
                 self._loading = f"loading {target.model}"
-                await load(target.url, target.model)
+                await load(target.url, target.model, api_key=key)
             self._loading = ""
         traffic.start()
         if self._settings.scenario is not None:

@@ -29,27 +29,36 @@ class GuardedExchange:
     Args:
         judge: The judge of this exchange and no other.
         permit: What to settle; `None` for an exchange that nothing guards.
+        request: The request that opens it.
     """
 
-    def __init__(self, judge: Judge, permit: Permit | None) -> None:
+    def __init__(self, judge: Judge, permit: Permit | None, request: httpx.Request) -> None:
         self._judge = judge
         self._permit = permit
+        self._request = request
         self._decoder: Decoder | None = None
         self._undecodable: Ruling | None = None
         self._answered = False
-        self._over = False
+        self._settled: Ruling | None = None
+
+    @property
+    def ruling(self) -> Ruling | None:
+        """The ruling on it once it is over, before that what is certain already."""
+        return self._settled or self._certain()
 
     def begin(self, status: int, headers: httpx.Headers) -> None:
         """The head of the answer is here."""
         self._decoder = decoder_for(headers)
         if self._decoder is None:
-            self._judge = HttpJudge()  # nobody can read the body; how HTTP went is left
+            self._judge = HttpJudge(self._request)  # the body is beyond us; how HTTP went is left
+            if self._request.headers.get("Accept-Encoding") == "identity":  # and beyond the caller
+                self._undecodable = rule_on_error(httpx.DecodingError("a coding not asked for"))
         with self._judging():
             self._judge.begin(status, headers)
 
     def feed(self, data: bytes) -> None:
         """A piece of the body is here, as it came over the wire."""
-        if self._over or self._undecodable or self._decoder is None:
+        if self._settled or self._undecodable or self._decoder is None:
             return
         with self._judging():
             try:
@@ -61,7 +70,7 @@ class GuardedExchange:
 
     def ended(self) -> None:
         """The body came to its regular end."""
-        if self._over:
+        if self._settled:
             return
         with self._judging():
             if self._decoder is not None and not self._undecodable:
@@ -77,13 +86,13 @@ class GuardedExchange:
         """Sending the request or reading the answer raised."""
         if isinstance(error, GeneratorExit):
             self.stopped()
-        elif not self._over:
+        elif not self._settled:
             with self._judging():
                 self._settle(self._certain() or rule_on_error(error))
 
     def stopped(self) -> None:
         """The reader does not want the rest."""
-        if self._over:
+        if self._settled:
             return
         with self._judging():
             good = Ruling(Verdict.SUCCESS) if self._judge.answered else _STOPPED
@@ -99,7 +108,7 @@ class GuardedExchange:
                 self._permit.first_item()
 
     def _settle(self, ruling: Ruling) -> None:
-        self._over = True
+        self._settled = ruling
         if self._permit is not None:
             self._permit.settle(ruling)
 

@@ -7,6 +7,7 @@ a ruling when the answer is over, however it ended.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -62,6 +63,12 @@ def rule_on_error(error: BaseException) -> Ruling:
             return Ruling(Verdict.FAILURE, "connect timed out")
         case httpx.ConnectError():
             return Ruling(Verdict.FAILURE, _why_not_connected(error))
+        case httpx.ProxyError():
+            return Ruling(Verdict.FAILURE, "the proxy did not connect")
+        case httpx.WriteTimeout():
+            return Ruling(Verdict.FAILURE, "sending timed out")
+        case httpx.WriteError():
+            return Ruling(Verdict.FAILURE, "connection reset while sending")
         case httpx.TimeoutException():
             return Ruling(Verdict.FAILURE, "timed out")
         case httpx.NetworkError():
@@ -70,6 +77,8 @@ def rule_on_error(error: BaseException) -> Ruling:
             return Ruling(Verdict.FAILURE, _why_not_understood(str(error)))
         case httpx.DecodingError():
             return Ruling(Verdict.FAILURE, "answer cannot be decoded")
+        case httpx.TooManyRedirects():
+            return Ruling(Verdict.FAILURE, "too many redirects")
         case Exception():
             return Ruling(Verdict.FAILURE, type(error).__name__)
         case _:
@@ -83,6 +92,10 @@ def _why_not_connected(error: BaseException) -> str:
                 return "connect refused"
             case socket.gaierror():
                 return "host name not found"
+            case ssl.SSLCertVerificationError():
+                return "certificate not trusted"
+            case ssl.SSLError():
+                return "TLS handshake failed"
     return "connect failed"
 
 

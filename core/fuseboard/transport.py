@@ -24,6 +24,9 @@ JUDGE = "fuseboard.judge"
 A judge judges one exchange: such a request must not lead to a second one, as redirects do.
 """
 
+EXCHANGE = "fuseboard.exchange"
+"""The response extension that holds its `GuardedExchange`, which has the ruling on it."""
+
 
 class RequestRejectedError(CircuitOpenError, httpx.TransportError):
     """A breaker did not let a request out.
@@ -89,7 +92,7 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             exchange.raised(error)
             raise
         body = _JudgedBody(cast("httpx.SyncByteStream", response.stream), exchange)
-        return _with_body(response, body)
+        return _with_body(response, body, exchange)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request.
@@ -107,7 +110,7 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             exchange.raised(error)
             raise
         body = _AsyncJudgedBody(cast("httpx.AsyncByteStream", response.stream), exchange)
-        return _with_body(response, body)
+        return _with_body(response, body, exchange)
 
     def close(self) -> None:
         """Close the inner transport."""
@@ -126,7 +129,7 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             permit = breaker.acquire() if breaker is not None else None
         except CircuitOpenError as rejection:
             raise RequestRejectedError.from_rejection(rejection) from None
-        return GuardedExchange(judge, permit)
+        return GuardedExchange(judge, permit, request)
 
     def _for_sync(self) -> httpx.BaseTransport:
         with self._making:
@@ -146,14 +149,16 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 def _with_body(
-    response: httpx.Response, body: httpx.SyncByteStream | httpx.AsyncByteStream
+    response: httpx.Response,
+    body: httpx.SyncByteStream | httpx.AsyncByteStream,
+    exchange: GuardedExchange,
 ) -> httpx.Response:
     # A new one: a response whose content is known already would never read its body.
     return httpx.Response(
         response.status_code,
         headers=response.headers,
         stream=body,
-        extensions=response.extensions,
+        extensions={**response.extensions, EXCHANGE: exchange},
     )
 
 

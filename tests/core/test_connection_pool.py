@@ -27,7 +27,7 @@ async def pooled(maximum: int) -> AsyncIterator[tuple[httpx.AsyncClient, Connect
     loop = asyncio.get_running_loop()
     pool = ConnectionPool(
         "ollama",
-        httpx.MockTransport(hang),
+        lambda: httpx.MockTransport(hang),
         maximum,
         patience=30,
         clock=lambda: loop.time(),  # looked up each time: skip_ahead() puts another in its place
@@ -92,7 +92,7 @@ async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
         await writer.drain()
 
     async with raw_server(answer) as url:
-        pool = ConnectionPool("ollama", httpx.AsyncHTTPTransport(), 1, patience=30)
+        pool = ConnectionPool("ollama", httpx.AsyncHTTPTransport, 1, patience=30)
         async with httpx.AsyncClient(transport=pool) as client:
             async with client.stream("GET", url) as response:
                 assert pool.snapshot().active == 1
@@ -104,4 +104,4 @@ async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
 
 def test_a_senseless_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        ConnectionPool("ollama", httpx.AsyncHTTPTransport(), 0, patience=1)
+        ConnectionPool("ollama", httpx.AsyncHTTPTransport, 0, patience=1)

@@ -29,11 +29,16 @@ GOOD = Ruling(SUCCESS)
 SSE = {"Content-Type": "text/event-stream; charset=utf-8"}
 MIB = 1024 * 1024
 
+
+def asked(path: str = "/") -> httpx.Request:
+    return httpx.Request("POST", f"http://here{path}")
+
+
 JUDGES: dict[str, Callable[[], Judge]] = {
-    "http": HttpJudge,
-    "ollama stream": partial(OllamaJudge[object], "/api/generate"),
-    "ollama object": partial(OllamaJudge[object], "/api/tags"),
-    "openai": OpenAIJudge,
+    "http": partial(HttpJudge, asked()),
+    "ollama stream": partial(OllamaJudge[object], asked("/api/generate")),
+    "ollama object": partial(OllamaJudge[object], asked("/api/tags")),
+    "openai": partial(OpenAIJudge, asked()),
 }
 
 
@@ -111,8 +116,8 @@ def test_error_statuses(name: str, status: int, verdict: Verdict) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 301, 304, 307])
 def test_other_statuses_are_good_http(status: int) -> None:
-    assert judged(HttpJudge(), [], status).ruling == GOOD
-    assert judged(HttpJudge(), [b"x"], status) == Seen(GOOD, answered=True)
+    assert judged(HttpJudge(asked()), [], status).ruling == GOOD
+    assert judged(HttpJudge(asked()), [b"x"], status) == Seen(GOOD, answered=True)
 
 
 @pytest.mark.parametrize("name", [name for name in JUDGES if name != "http"])
@@ -124,7 +129,7 @@ def test_a_redirect_is_no_answer_of_a_model(name: str) -> None:
 def test_a_400_on_an_embedding_of_ollamas_is_a_crash(path: str) -> None:
     judge = ollama_judge(httpx.Request("POST", f"http://here/base{path}"))
     assert judged(judge, [b'{"error":"EOF"}'], 400).ruling == failed("HTTP 400: EOF")
-    assert judged(OpenAIJudge(), [], 400).ruling.verdict is IGNORED
+    assert judged(OpenAIJudge(asked()), [], 400).ruling.verdict is IGNORED
 
 
 @pytest.mark.parametrize(
@@ -188,10 +193,10 @@ def test_retry_after(said: str, seconds: float | None) -> None:
 
 def test_retry_after_without_a_date_goes_by_the_clock_here() -> None:
     headers = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}
-    seconds = judged(HttpJudge(), [], 503, headers).ruling.retry_after
+    seconds = judged(HttpJudge(asked()), [], 503, headers).ruling.retry_after
     assert seconds is not None
     assert seconds > 7000 * 365 * 24 * 3600
-    assert judged(HttpJudge(), [], 503).ruling.retry_after is None
+    assert judged(HttpJudge(asked()), [], 503).ruling.retry_after is None
 
 
 POINTS_IN_TIME = st.text() | st.lists(
@@ -203,7 +208,7 @@ POINTS_IN_TIME = st.text() | st.lists(
 @given(POINTS_IN_TIME, POINTS_IN_TIME)
 def test_no_retry_after_raises(said: str, date: str) -> None:
     headers = httpx.Headers([(b"Retry-After", said.encode()), (b"Date", date.encode())])
-    judge = HttpJudge()
+    judge = HttpJudge(asked())
     judge.begin(503, headers)
     assert judge.ruling is not None
     seconds = judge.ruling.retry_after
@@ -315,30 +320,32 @@ SIZES = [1, 2, 3, 7, 10_000]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("path", "body", "ruling", "answered"), OLLAMA)
 def test_ollama(path: str, body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
-    seen = judged(OllamaJudge[object](path), cut(body, size))
+    seen = judged(OllamaJudge[object](asked(path)), cut(body, size))
     assert (seen.ruling, seen.answered) == (ruling, answered)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("body", "ruling", "answered"), OPENAI_STREAMS)
 def test_openai_streams(body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
-    seen = judged(OpenAIJudge(), cut(body, size), headers=SSE)
+    seen = judged(OpenAIJudge(asked()), cut(body, size), headers=SSE)
     assert (seen.ruling, seen.answered) == (ruling, answered)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("kind", "body", "ruling", "answered"), OPENAI_OBJECTS)
 def test_openai_objects(kind: str, body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
-    seen = judged(OpenAIJudge(), cut(body, size), headers={"Content-Type": kind} if kind else {})
+    seen = judged(
+        OpenAIJudge(asked()), cut(body, size), headers={"Content-Type": kind} if kind else {}
+    )
     assert (seen.ruling, seen.answered) == (ruling, answered)
 
 
 def test_what_ends_an_answer_is_certain_before_the_body_ends() -> None:
-    assert judged(OllamaJudge[object]("/api/chat"), [TOKEN, DONE]).on_the_way == [GOOD]
-    assert judged(OpenAIJudge(), [DELTA, STOP], headers=SSE).on_the_way == [GOOD]
+    assert judged(OllamaJudge[object](asked("/api/chat")), [TOKEN, DONE]).on_the_way == [GOOD]
+    assert judged(OpenAIJudge(asked()), [DELTA, STOP], headers=SSE).on_the_way == [GOOD]
     bad = [TOKEN, b'{"error":"gone"}\n', TOKEN]
     gone = failed("error in the answer: gone")
-    assert judged(OllamaJudge[object]("/api/chat"), bad).on_the_way == [gone, gone]
+    assert judged(OllamaJudge[object](asked("/api/chat")), bad).on_the_way == [gone, gone]
 
 
 # Bounds
@@ -349,20 +356,20 @@ def test_what_ends_an_answer_is_certain_before_the_body_ends() -> None:
 def test_an_endless_line_is_given_up(end: bytes, size: int) -> None:
     line = b'{"response":"' + b"a" * (16 * MIB) + b'"}' + end
     too_long = failed("answer is too long")
-    assert judged(OllamaJudge[object]("/api/chat"), cut(line, size)).ruling == too_long
+    assert judged(OllamaJudge[object](asked("/api/chat")), cut(line, size)).ruling == too_long
     data = b"data: " + line
-    assert judged(OpenAIJudge(), cut(data, size), headers=SSE).ruling == too_long
+    assert judged(OpenAIJudge(asked()), cut(data, size), headers=SSE).ruling == too_long
     lines = (b"data: " + b"1" * 1000 + b"\n") * (17 * 1024)
-    assert judged(OpenAIJudge(), cut(lines, size), headers=SSE).ruling == too_long
+    assert judged(OpenAIJudge(asked()), cut(lines, size), headers=SSE).ruling == too_long
 
 
 @pytest.mark.parametrize("size", [65_536, 40 * MIB])
 def test_a_big_batch_is_no_failure(size: int) -> None:
     line = b'{"embeddings":"' + b"a" * (15 * MIB) + b'"}'
-    assert judged(OllamaJudge[object]("/api/embed"), cut(line, size)).ruling == GOOD
+    assert judged(OllamaJudge[object](asked("/api/embed")), cut(line, size)).ruling == GOOD
     headers = {"Content-Type": "application/json"}
     for body in (line, line + line):  # the latter is too long to be read
-        assert judged(OpenAIJudge(), cut(body, size), headers=headers).ruling == GOOD
+        assert judged(OpenAIJudge(asked()), cut(body, size), headers=headers).ruling == GOOD
 
 
 # Whatever comes

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures, State, Verdict
 from fuseboard.listening import bind, url_of
 from fuseboard.ollama import (
     Deadlines,
     Message,
+    ModelDetails,
     OllamaClient,
     OllamaError,
     Operation,
+    RunningModel,
     breaker_per_operation,
 )
+from fuseboard.ollama.client import TextSettings
 from fuseboard.transport import RequestRejectedError
-from tests.core.serving import Answer, raw_server, simulated
+from tests.core.serving import Answer, raw_server, served, simulated
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -256,22 +267,126 @@ async def test_a_400_on_an_embedding_is_a_failure() -> None:
     assert verdicts(guards[Operation.EMBED]) == FAILURE
 
 
+def drips(*gaps: float, piece: bytes = TOKEN) -> Answer:
+    """Write a piece again and again with these gaps between, seconds; then the end."""
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        writer.write(STREAM_HEAD)
+        for gap in gaps:
+            writer.write(chunk(piece))
+            await writer.drain()
+            for _ in range(20 if gap else 1):
+                await asyncio.sleep(0)
+            if gap:
+                skip_ahead(gap)
+        await writes(chunk(DONE), END)(reader, writer)
+
+    return answer
+
+
 async def test_a_drip_meets_the_total_deadline() -> None:
     guards = breakers()
-
-    async def drip(reader: Reader, writer: Writer) -> None:
-        writer.write(STREAM_HEAD)
-        while not reader.at_eof():
-            writer.write(chunk(TOKEN))
-            await writer.drain()
-            for _ in range(20):
-                await asyncio.sleep(0)
-            skip_ahead(4)  # each gap is shorter than the deadline between tokens
-
-    async with raw_server(Script(drip).answer) as url, client_of(url, guards) as client:
+    deadlines = Deadlines(slowest_pace=0)
+    drip = drips(*[4] * 20)  # each gap is shorter than the deadline between tokens
+    async with (
+        raw_server(Script(drip).answer) as url,
+        client_of(url, guards, deadlines=deadlines) as client,
+    ):
         with pytest.raises(OllamaError, match=r"^not finished within 60 s$"):
             await generate(client)
     assert verdicts(guards[Operation.GENERATE]) == FAILURE
+
+
+@pytest.mark.parametrize(
+    ("pace", "tokens", "gaps"),
+    [
+        (0.5, 1, [4] * 5),
+        (0.5, 1, [0] * 50 + [4] * 5),
+        (0.5, 0, [2] * 10),
+        (20, 10, [0.4] * 30 + [1] * 15),
+        (0.01, 1, [0] * 5 + [250] * 5),
+    ],
+    ids=["from the start", "after a burst", "without a line", "fast, then half as fast", "slow"],
+)
+async def test_a_drip_meets_the_slowest_pace(
+    pace: float, tokens: int, gaps: Sequence[float]
+) -> None:
+    guards = breakers()
+    deadlines = Deadlines(slowest_pace=pace, total=9000, between_tokens=900)
+    drip = drips(*gaps, piece=TOKEN * tokens or TOKEN[:1])
+    async with (
+        raw_server(Script(drip).answer) as url,
+        client_of(url, guards, deadlines=deadlines) as client,
+    ):
+        with pytest.raises(OllamaError, match=rf"^slower than {pace:g} tokens/s$"):
+            await generate(client)
+    assert verdicts(guards[Operation.GENERATE]) == FAILURE
+
+
+@pytest.mark.parametrize(
+    ("pace", "tokens", "gaps"),
+    [
+        (0.5, 1, [1.9] * 40),
+        (0.5, 20, [9] * 10),
+        (0.5, 1, [4] * 2),
+        (0.5, 1, [0] * 50 + [9]),
+        (20, 10, [0.4] * 40),
+        (0.01, 1, [90] * 10),
+        (0, 1, [90] * 10),
+    ],
+)
+async def test_who_keeps_the_pace_is_no_drip(
+    pace: float, tokens: int, gaps: Sequence[float]
+) -> None:
+    deadlines = Deadlines(slowest_pace=pace, total=9000, between_tokens=900)
+    drip = drips(*gaps, piece=TOKEN * tokens)
+    async with raw_server(drip) as url, client_of(url, {}, deadlines=deadlines) as client:
+        assert await generate(client) == "hi" * tokens * len(gaps)
+
+
+async def test_a_slow_reader_makes_no_drip() -> None:
+    deadlines = Deadlines(total=9000)
+    answer = drips(*[0] * 20)
+    async with raw_server(answer) as url, client_of(url, {}, deadlines=deadlines) as client:
+        said = ""
+        async for piece in client.generate("hello", model=MODEL):
+            said += piece.text
+            skip_ahead(20)
+        assert said == "hi" * 20
+
+
+async def test_what_does_not_come_in_tokens_makes_no_drip() -> None:
+    async def slow(reader: Reader, writer: Writer) -> None:
+        body = b'{"response":"all","done":true,"embeddings":[[1]]}'
+        head, _, rest = plain(200, body, b"Connection: close").partition(b"\r\n\r\n")
+        for part in (head + b"\r\n\r\n", *(rest[at : at + 9] for at in range(0, len(rest), 9))):
+            await writes(part)(reader, writer)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            skip_ahead(4.5)
+
+    async with raw_server(slow) as url, client_of(url, {}) as client:
+        assert (await client.embed(["text"], model=MODEL)).vectors == ((1.0,),)
+        pieces = [piece async for piece in client.generate("hello", model=MODEL, stream=False)]
+    assert [piece.text for piece in pieces] == ["all"]
+
+
+async def test_a_text_that_is_not_streamed_may_take_all_the_time_there_is() -> None:
+    late = 0.0
+
+    async def whole(reader: Reader, writer: Writer) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        skip_ahead(late)
+        await writes(plain(200, DONE, b"Connection: close"))(reader, writer)
+
+    async with raw_server(whole) as url, client_of(url, {}) as client:
+        late = 50
+        pieces = [piece async for piece in client.generate("hello", model=MODEL, stream=False)]
+        assert [piece.done for piece in pieces] == [True]
+        late = 70
+        with pytest.raises(OllamaError, match=r"^not finished within 60 s$"):
+            await anext(client.generate("hello", model=MODEL, stream=False))
 
 
 async def test_cancelling_is_no_verdict() -> None:
@@ -348,16 +463,221 @@ async def test_every_operation_works_and_has_its_own_breaker() -> None:
         assert pieces[-1].done
         assert pieces[-1].done_reason == "stop"
         assert pieces[-1].tokens == len(pieces) - 1
+        assert pieces[-1].prompt_tokens > 0
         assert pieces[-1].seconds > 0
+        assert pieces[-1].seconds >= pieces[-1].prompt_seconds + pieces[-1].text_seconds > 0
         said = [p.text async for p in client.chat([Message("user", "hello")], model=MODEL)]
         assert "".join(said)
         embeddings = await client.embed(["a", "b"], model="nomic-embed-text")
         assert [len(vector) for vector in embeddings.vectors] == [384, 384]
         assert next(iter(await client.tags())).name == "llama3.2:latest"
         assert await client.version()
+        now = datetime.now(UTC)
+        (loaded,) = [model for model in await client.ps() if model.name.startswith(MODEL)]
+        assert loaded.expires_at > now - timedelta(hours=1)
+        assert loaded.size >= loaded.size_vram > 0
+        assert loaded.context_length > 0
+        assert (await client.show(MODEL)).family == "llama"
+        assert "embedding" in (await client.show("nomic-embed-text")).capabilities
     for operation, breaker in guards.items():
         assert breaker.name == f"ollama_{operation.name.lower()}"
-        assert verdicts(breaker) == (1, 0, 0, 0)
+        assert verdicts(breaker) == (2 if operation is Operation.SHOW else 1, 0, 0, 0)
+
+
+@asynccontextmanager
+async def overheard(answer: dict[str, object]) -> AsyncIterator[tuple[str, list[Request]]]:
+    """A server that gives one answer to all; gives its URL and what it was asked."""
+    asked: list[Request] = []
+
+    async def take(request: Request) -> Response:
+        await request.body()
+        asked.append(request)
+        return JSONResponse(answer)
+
+    routes = [Route(operation.value, take, methods=["GET", "POST"]) for operation in Operation]
+    async with served(Starlette(routes=routes)) as url:
+        yield url, asked
+
+
+async def test_what_is_asked_for_reaches_the_server() -> None:
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}}
+    settings: TextSettings = {
+        "stream": False,
+        "options": MappingProxyType({"seed": 7}),
+        "format": schema,
+        "keep_alive": "5m",
+    }
+    sent = {"model": "m", "stream": False, "options": {"seed": 7}, "format": schema}
+    sent["keep_alive"] = "5m"
+    said = {"messages": [{"role": "user", "content": "half \ud83d a pair, é"}]}
+    async with (
+        overheard({"done": True, "embeddings": [[1]]}) as (url, asked),
+        client_of(url, {}) as client,
+    ):
+        async for _ in client.generate("why?", model="m", system="be brief", **settings):
+            pass
+        async for _ in client.chat(
+            [Message("user", "half \ud83d a pair, é")], model="m", **settings
+        ):
+            pass
+        async for _ in client.generate("why?", model="m", options=None):
+            pass
+        await client.embed(["a"], model="m", truncate=False, options={"num_ctx": 8}, keep_alive=-1)
+        bodies = [await request.json() for request in asked]
+    assert bodies == [
+        {**sent, "prompt": "why?", "system": "be brief"},
+        {**sent, **said},
+        {"model": "m", "prompt": "why?", "stream": True},
+        {
+            "model": "m",
+            "input": ["a"],
+            "truncate": False,
+            "options": {"num_ctx": 8},
+            "keep_alive": -1,
+        },
+    ]
+
+
+async def test_what_cannot_be_asked_for_is_refused_at_once() -> None:
+    async with client_of("http://here", {}) as client:
+        with pytest.raises(TypeError, match="no setting 'sytem': stream, options, format"):
+            client.generate("hello", model=MODEL, sytem="")  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="no setting 'stream': truncate, options"):
+            await client.embed(["a"], model=MODEL, stream=False)  # type: ignore[call-arg]
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            client.generate("hello", model=MODEL, options={"temperature": float("nan")})
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            client.chat([Message("user", "hello")], model=MODEL, options={"stop": {"."}})
+
+
+KEY = "sk-fuse-0123456789abcdef"
+
+
+async def test_the_key_opens_a_guarded_server_and_is_told_to_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    guards = breakers()
+
+    async def refuse(request: Request) -> Response:
+        authorization = request.headers.get("Authorization", "")
+        if authorization == f"Bearer {KEY}" and request.url.path == Operation.VERSION.value:
+            return JSONResponse({"version": "1"})
+        return JSONResponse({"error": f"no such key: {authorization}"}, 500)
+
+    routes = [Route(operation.value, refuse, methods=["GET", "POST"]) for operation in Operation]
+    async with (
+        served(Starlette(routes=routes)) as url,
+        client_of(url, guards, api_key=f" {KEY}\n") as client,
+        client_of(url, guards) as stranger,
+    ):
+        assert await client.version() == "1"
+        with pytest.raises(OllamaError, match=r"^HTTP 500: no such key:$"):
+            await stranger.version()
+        with pytest.raises(OllamaError) as caught:
+            await client.tags()
+        assert caught.value.reason == "HTTP 500: no such key: Bearer …"
+        told = [repr(client), repr(vars(client)), repr(caught.value), caplog.text]
+        told += [repr(breaker.snapshot()) for breaker in guards.values()]
+        told += [repr(breaker.history) for breaker in guards.values()]
+    assert not [text for text in told if KEY in text]
+
+
+@pytest.mark.parametrize("key", ["two words", "line\nbreak", "clé"])
+def test_a_key_that_no_header_can_hold_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="API key") as caught:
+        OllamaClient("http://here", {}, api_key=key)
+    assert key not in str(caught.value)
+
+
+BAD_SHAPES: list[tuple[str, dict[str, object], str]] = [
+    ("generate", {"response": 7}, "response is not text"),
+    ("generate", {"done": True, "eval_count": "1"}, "eval_count is not a whole number"),
+    ("generate", {"done": True, "eval_count": True}, "eval_count is not a whole number"),
+    ("generate", {"done": True, "total_duration": 10**400}, "total_duration is not a whole number"),
+    ("chat", {"message": "hi", "done": True}, "message is not an object"),
+    ("chat", {"message": {"content": []}}, "content is not text"),
+    ("embed", {}, "embeddings is not a list"),
+    ("embed", {"embeddings": "11"}, "embeddings is not a list"),
+    ("embed", {"embeddings": ["1"]}, "embeddings are not lists of numbers"),
+    ("embed", {"embeddings": [[10**400]]}, "embeddings are not lists of numbers"),
+    ("embed", {"embeddings": [["1"]]}, "embeddings are not lists of numbers"),
+    ("embed", {"embeddings": [[1], [2]]}, "there is not one embedding for each input"),
+    ("tags", {"models": None}, "models is not a list"),
+    ("tags", {"models": ["m"]}, "models are not objects with names"),
+    ("tags", {"models": [{"name": "m", "size": 1.5}]}, "size is not a whole number"),
+    ("ps", {"models": [{"name": "m", "expires_at": "soon"}]}, "expires_at is not a time"),
+    ("show", {"details": 1}, "details is not an object"),
+    ("show", {"capabilities": [1]}, "capabilities are not texts"),
+    (
+        "show",
+        {"model_info": {"general.architecture": "x", "x.context_length": "1"}},
+        "context length is not a whole number",
+    ),
+    ("version", {"version": 1}, "version is not text"),
+]
+
+
+def ask(client: OllamaClient, operation: str) -> Coroutine[object, object, object]:
+    calls: dict[str, Callable[[], Coroutine[object, object, object]]] = {
+        "generate": lambda: generate(client),
+        "chat": lambda: anext(client.chat([Message("user", "hello")], model=MODEL)),
+        "embed": lambda: client.embed(["a"], model=MODEL),
+        "tags": client.tags,
+        "ps": client.ps,
+        "show": lambda: client.show(MODEL),
+        "version": client.version,
+    }
+    return calls[operation]()
+
+
+@pytest.mark.parametrize(("operation", "answer", "reason"), BAD_SHAPES)
+async def test_an_answer_of_another_shape_is_a_failure(
+    operation: str, answer: dict[str, object], reason: str
+) -> None:
+    guards = breakers()
+    body = json.dumps(answer).encode()
+    async with raw_server(writes(plain(200, body))) as url, client_of(url, guards) as client:
+        with pytest.raises(OllamaError) as caught:
+            await ask(client, operation)
+    assert caught.value.reason == reason
+    assert verdicts(guards[Operation[operation.upper()]]) == FAILURE
+
+
+async def test_what_ollama_shows_of_a_model() -> None:
+    details = {"family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}
+    facts = {"general.architecture": "llama", "llama.context_length": 131072}
+    answer = {
+        "details": {**details, "families": None},
+        "model_info": {**facts, "llama.embedding_length": 3072, "tokenizer.ggml.tokens": None},
+        "capabilities": ["completion", "tools"],
+    }
+    async with overheard(answer) as (url, _), client_of(url, {}) as client:
+        assert await client.show("llama3.2") == ModelDetails(
+            frozenset({"completion", "tools"}), "llama", "3.2B", "Q4_K_M", 131072, 3072
+        )
+    async with overheard({"modelfile": ""}) as (url, _), client_of(url, {}) as client:
+        assert await client.show("old") == ModelDetails(frozenset(), "", "", "", 0, 0)
+
+
+async def test_what_ollama_says_of_a_model_that_runs() -> None:
+    loaded = {
+        "name": "llama3.2:latest",
+        "model": "llama3.2:latest",
+        "size": 3_000_000_000,
+        "size_vram": 1_000_000_000,
+        "expires_at": "2318-11-23T12:00:00.123456789+01:00",
+        "context_length": 4096,
+    }
+    async with overheard({"models": [loaded]}) as (url, _), client_of(url, {}) as client:
+        (model,) = await client.ps()
+    assert model == RunningModel(
+        "llama3.2:latest",
+        datetime(2318, 11, 23, 11, 0, 0, 123456, UTC),
+        3_000_000_000,
+        1_000_000_000,
+        4096,
+    )
 
 
 async def test_more_calls_than_connections_wait_for_their_turn() -> None:
@@ -368,8 +688,18 @@ async def test_more_calls_than_connections_wait_for_their_turn() -> None:
     assert verdicts(guards[Operation.GENERATE]) == (20, 0, 0, 0)
 
 
-@pytest.mark.parametrize("name", Deadlines.__slots__)
-@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
-def test_senseless_deadlines_are_refused(name: str, seconds: float) -> None:
+SENSELESS = [(name, n) for name in Deadlines.__slots__ for n in (0, -1, float("inf"), float("nan"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [case for case in SENSELESS if case != ("slowest_pace", 0)]
+)
+def test_senseless_deadlines_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
-        Deadlines(**{name: seconds})
+        Deadlines(**{name: value})
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:11434", "ftp://here", "http://", "http://a:b:c"])
+def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="is not the URL of a server"):
+        OllamaClient(url, {})

@@ -24,7 +24,7 @@ from fuseboard import (
 )
 from fuseboard.faults import FaultBoard
 from fuseboard.judge import Judge
-from fuseboard.judges import HttpJudge, ollama_judge, openai_judge
+from fuseboard.judges import HttpJudge, http_judge, ollama_judge, openai_judge
 from fuseboard.listening import bind, url_of
 from fuseboard.transport import JUDGE, BreakerTransport, RequestRejectedError
 from fuseboard.verdict import Ruling
@@ -306,7 +306,7 @@ MODES: dict[str, tuple[Callable[[httpx.Request], Judge], str, bytes, list[Mode]]
         ],
     ),
     "http": (
-        lambda _: HttpJudge(),
+        http_judge,
         "/",
         closing(plain(200, b"fine")),
         [
@@ -473,7 +473,6 @@ async def test_every_request_of_a_redirect_is_a_call(kind: Kind, breaker: Circui
 async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
     kind: Kind, breaker: CircuitBreaker, judge: Callable[[httpx.Request], Judge] | None
 ) -> None:
-    brought = HttpJudge()
     guards = {"/guarded": breaker}
     async with (
         raw_server(writes(closing(plain(200, b"fine")))) as url,
@@ -481,7 +480,8 @@ async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
             kind, lambda request: guards.get(request.url.path), judge=judge or ollama_judge
         ) as caller,
     ):
-        request = httpx.Request("GET", f"{url}/free", extensions={JUDGE: brought})
+        request = httpx.Request("GET", f"{url}/free")
+        brought = request.extensions[JUDGE] = HttpJudge(request)
         if isinstance(caller, AsyncCaller):
             await caller.client.send(request)
         elif isinstance(caller, SyncCaller):
@@ -805,8 +805,8 @@ async def test_threads_share_one_pool(
 class Faulty(HttpJudge):
     """A judge that raises in one of its methods."""
 
-    def __init__(self, where: str) -> None:
-        super().__init__()
+    def __init__(self, request: httpx.Request, where: str) -> None:
+        super().__init__(request)
         self._where = where
 
     def _stumble(self, where: str) -> None:
@@ -830,7 +830,7 @@ async def test_a_judge_that_raises_proves_nothing_and_breaks_nothing(
 ) -> None:
     async with (
         raw_server(writes(plain(200, b"fine"))) as url,
-        calling(kind, breaker, judge=lambda _: Faulty(where)) as caller,
+        calling(kind, breaker, judge=lambda request: Faulty(request, where)) as caller,
     ):
         assert (await caller.ask(url)).text == "fine"
     assert verdicts(breaker) == IGNORED

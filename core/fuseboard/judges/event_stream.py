@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fuseboard.judges.items import BadAnswerError
+from fuseboard.judges.items import TOO_LONG, BadAnswerError
 from fuseboard.judges.lines import LONGEST_LINE, Lines
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -67,4 +67,4 @@ class EventStream:
             self._data += value + b"\n"
             if len(self._data) > LONGEST_LINE:
                 self._data.clear()
-                raise BadAnswerError("answer is too long")
+                raise BadAnswerError(TOO_LONG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from fuseboard.judges.error_answer import ErrorAnswer
+from fuseboard.judges.server_words import ServerWords
 from fuseboard.verdict import Ruling, Verdict
 
 
@@ -15,7 +16,8 @@ class HttpJudge:
     caller's own fault, and all else is a success once its body has ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, request: httpx.Request) -> None:
+        self._words = ServerWords(request)
         self._error: ErrorAnswer | None = None
         self._answered = False
 
@@ -32,7 +34,7 @@ class HttpJudge:
     def begin(self, status: int, headers: httpx.Headers) -> None:
         """See the head of the answer."""
         if status >= 400:
-            self._error = ErrorAnswer(status, headers)
+            self._error = ErrorAnswer(status, headers, self._words)
 
     def feed(self, data: bytes) -> None:
         """See a piece of the body."""
@@ -46,6 +48,6 @@ class HttpJudge:
         return self.ruling or Ruling(Verdict.SUCCESS)
 
 
-def http_judge(_: httpx.Request) -> HttpJudge:
+def http_judge(request: httpx.Request) -> HttpJudge:
     """Make the judge of any request."""
-    return HttpJudge()
+    return HttpJudge(request)

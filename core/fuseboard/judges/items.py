@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fuseboard.judges.error_answer import words_of
+from fuseboard.judges.server_words import ServerWords
+
+TOO_LONG = "answer is too long"
 
 
 class BadAnswerError(Exception):
     """An answer is no good one; the message is fit for a reason."""
 
 
-def item_in(data: bytes) -> dict[str, Any]:
-    """Read one JSON object.
+def item_in(data: bytes, words: ServerWords) -> dict[str, Any]:
+    """Read one JSON object; `words` reads what an error among them says.
 
     Raises:
         BadAnswerError: If it is none, or tells of an error; that is looked for
@@ -26,7 +28,7 @@ def item_in(data: bytes) -> dict[str, Any]:
     if not isinstance(item, dict):
         raise BadAnswerError("answer is not a JSON object")
     if item.get("error"):
-        raise error_in_the_answer(words_of(item))
+        raise error_in_the_answer(words.in_item(item))
     return item
 
 

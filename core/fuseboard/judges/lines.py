@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fuseboard.judges.items import BadAnswerError
+from fuseboard.judges.items import TOO_LONG, BadAnswerError
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes; a batch of embeddings is one line
 
@@ -41,4 +41,4 @@ class Lines:
     def _require_room(self, length: int) -> None:
         if length > LONGEST_LINE:
             self._unread.clear()
-            raise BadAnswerError("answer is too long")
+            raise BadAnswerError(TOO_LONG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -10,9 +11,10 @@ import httpx
 from fuseboard.judge import Judge
 from fuseboard.judges.error_answer import ErrorAnswer
 from fuseboard.judges.http import HttpJudge
-from fuseboard.judges.items import BadAnswerError, item_in
+from fuseboard.judges.items import TOO_LONG, BadAnswerError, item_in
 from fuseboard.judges.lines import Lines
 from fuseboard.judges.openai import OpenAIJudge
+from fuseboard.judges.server_words import ServerWords
 from fuseboard.verdict import Ruling, Verdict
 
 T = TypeVar("T")
@@ -38,16 +40,26 @@ class OllamaJudge(Generic[T]):
     looked for before `done`.
 
     Args:
-        path: The request's path, or its end.
+        request: The request that opens the exchange.
         read: Turns each object of a good answer into a value for `take()`; one
             that it raises `UnexpectedAnswerError` on is a failure. Without it
             none are kept.
+        longest: Bytes that a good answer may have; one that is longer is a
+            failure. Without it, only a line of it can be too long.
     """
 
-    def __init__(self, path: str, read: Callable[[dict[str, Any]], T] | None = None) -> None:
-        self._needs_done = path.endswith(_STREAMED)
-        self._failures = _A_CRASH_TOO if path.endswith(_EMBEDS) else frozenset[int]()
+    def __init__(
+        self,
+        request: httpx.Request,
+        read: Callable[[dict[str, Any]], T] | None = None,
+        *,
+        longest: float = inf,
+    ) -> None:
+        self._needs_done = request.url.path.endswith(_STREAMED)
+        self._failures = _A_CRASH_TOO if request.url.path.endswith(_EMBEDS) else frozenset[int]()
+        self._words = ServerWords(request)
         self._to_value = read
+        self._room = longest
         self._values: list[T] = []
         self._lines = Lines()
         self._error: ErrorAnswer | None = None
@@ -67,7 +79,7 @@ class OllamaJudge(Generic[T]):
     def begin(self, status: int, headers: httpx.Headers) -> None:
         """See the head of the answer."""
         if status >= 300:
-            self._error = ErrorAnswer(status, headers, failures=self._failures)
+            self._error = ErrorAnswer(status, headers, self._words, failures=self._failures)
 
     def feed(self, data: bytes) -> None:
         """See a piece of the body."""
@@ -80,6 +92,7 @@ class OllamaJudge(Generic[T]):
                     self._read(line)
                     if self._ruling is not None:
                         return
+                self._require_room(len(data))
             except BadAnswerError as error:
                 self._fail(error)
 
@@ -107,7 +120,7 @@ class OllamaJudge(Generic[T]):
     def _read(self, line: bytes) -> None:
         if not line.strip():
             return
-        item = item_in(line)
+        item = item_in(line, self._words)
         if self._to_value is not None:
             try:
                 self._values.append(self._to_value(item))
@@ -116,6 +129,11 @@ class OllamaJudge(Generic[T]):
         self._answered = True
         if self._needs_done and item.get("done") is True:
             self._ruling = _GOOD
+
+    def _require_room(self, length: int) -> None:
+        self._room -= length
+        if self._room < 0:
+            raise BadAnswerError(TOO_LONG)
 
     def _fail(self, reason: object) -> None:
         self._ruling = Ruling(Verdict.FAILURE, str(reason))
@@ -126,9 +144,9 @@ def ollama_judge(request: httpx.Request) -> Judge:
     path = request.url.path
     own, openai = path.rfind("/api/"), path.rfind("/v1/")  # a base path may hold one as well
     if request.method == "HEAD" or own == openai:
-        return HttpJudge()
+        return HttpJudge(request)
     if openai > own:
-        return OpenAIJudge(failures=_A_CRASH_TOO if path.endswith(_EMBEDS) else ())
+        return OpenAIJudge(request, failures=_A_CRASH_TOO if path.endswith(_EMBEDS) else ())
     if path.endswith(_SAYS_NOTHING) or path.startswith("/api/blobs/", own):
-        return HttpJudge()
-    return OllamaJudge[object](path)
+        return HttpJudge(request)
+    return OllamaJudge[object](request)

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable
 import httpx
 
 from fuseboard.judge import Judge
-from fuseboard.judges.error_answer import ErrorAnswer, words_in, words_of
+from fuseboard.judges.error_answer import ErrorAnswer
 from fuseboard.judges.event_stream import Event, EventStream
 from fuseboard.judges.http import HttpJudge
 from fuseboard.judges.items import BadAnswerError, error_in_the_answer, item_in
+from fuseboard.judges.server_words import ServerWords
 from fuseboard.verdict import Ruling, Verdict
 
 _LONGEST_BODY = 16 * 1024 * 1024  # bytes
@@ -30,10 +31,12 @@ class OpenAIJudge:
     for before anything else. JSON of more than 16 MiB is taken at its word.
 
     Args:
+        request: The request that opens the exchange.
         failures: Statuses that this server fails with as well.
     """
 
-    def __init__(self, *, failures: Collection[int] = ()) -> None:
+    def __init__(self, request: httpx.Request, *, failures: Collection[int] = ()) -> None:
+        self._words = ServerWords(request)
         self._failures = failures
         self._error: ErrorAnswer | None = None
         self._events: EventStream | None = None
@@ -55,7 +58,7 @@ class OpenAIJudge:
         """See the head of the answer."""
         media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if status >= 300:
-            self._error = ErrorAnswer(status, headers, failures=self._failures)
+            self._error = ErrorAnswer(status, headers, self._words, failures=self._failures)
         elif media_type == "text/event-stream":
             self._events = EventStream()
         elif media_type in {"", "text/html"} or media_type.endswith(("/json", "+json")):
@@ -89,7 +92,7 @@ class OpenAIJudge:
 
     def _finish(self) -> Ruling:
         if self._body is not None:
-            self._answered = bool(self._body.strip() and item_in(bytes(self._body)))
+            self._answered = bool(self._body.strip() and item_in(bytes(self._body), self._words))
         if not self._answered:
             raise BadAnswerError("empty answer")
         if self._events is not None:
@@ -110,7 +113,7 @@ class OpenAIJudge:
     def _read(self, event: Event) -> None:
         data = event.data.strip()
         if event.kind == b"error":
-            raise error_in_the_answer(words_in(data))
+            raise error_in_the_answer(self._words.in_body(data))
         if not data:
             return
         if data == b"[DONE]":
@@ -118,13 +121,14 @@ class OpenAIJudge:
                 raise BadAnswerError("empty answer")
             self._ruling = _GOOD
             return
-        item = item_in(data)
+        item = item_in(data, self._words)
         kind = item.get("type")
         if kind == "error":
-            raise error_in_the_answer(words_of(item))
+            raise error_in_the_answer(self._words.in_item(item))
         if kind == "response.failed":
             response = item.get("response")
-            raise error_in_the_answer(words_of(response) if isinstance(response, dict) else "")
+            said = self._words.in_item(response) if isinstance(response, dict) else ""
+            raise error_in_the_answer(said)
         if kind in ("response.completed", "response.incomplete"):
             self._ruling = _GOOD
         self._answered = self._answered or kind not in _BEFORE_THE_ANSWER
@@ -132,4 +136,4 @@ class OpenAIJudge:
 
 def openai_judge(request: httpx.Request) -> Judge:
     """Make the judge of a request to a server that speaks the OpenAI API."""
-    return HttpJudge() if request.method == "HEAD" else OpenAIJudge()
+    return HttpJudge(request) if request.method == "HEAD" else OpenAIJudge(request)

@@ -1,6 +1,13 @@
 """Talking to Ollama through circuit breakers."""
 
-from fuseboard.ollama.answers import Embeddings, Message, Model, Piece
+from fuseboard.ollama.answers import (
+    Embeddings,
+    Message,
+    Model,
+    ModelDetails,
+    Piece,
+    RunningModel,
+)
 from fuseboard.ollama.caching import CachingClient
 from fuseboard.ollama.client import (
     OllamaClient,
@@ -9,7 +16,7 @@ from fuseboard.ollama.client import (
     breaker_per_operation,
 )
 from fuseboard.ollama.deadlines import Deadlines
-from fuseboard.ollama.host import ollama_url
+from fuseboard.ollama.host import ollama_api_key, ollama_url
 
 __all__ = [
     "CachingClient",
@@ -17,10 +24,13 @@ __all__ = [
     "Embeddings",
     "Message",
     "Model",
+    "ModelDetails",
     "OllamaClient",
     "OllamaError",
     "Operation",
     "Piece",
+    "RunningModel",
     "breaker_per_operation",
+    "ollama_api_key",
     "ollama_url",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from fuseboard.cache import AnswerCache
-from fuseboard.ollama.answers import Embeddings, Message, Model, Piece
-from fuseboard.ollama.client import OllamaClient
+from fuseboard.ollama.answers import Embeddings, Message, Model, ModelDetails, Piece, RunningModel
+from fuseboard.ollama.client import EmbedSettings, OllamaClient, TextSettings
 
 
 class CachingClient:
@@ -35,41 +35,39 @@ class CachingClient:
         await self._client.aclose()
 
     def generate(
-        self, prompt: str, *, model: str, options: Mapping[str, Any] | None = None
+        self, prompt: str, *, model: str, system: str = "", **settings: Unpack[TextSettings]
     ) -> AsyncGenerator[Piece, None]:
         """Stream the completion of a prompt, as `OllamaClient.generate()` does."""
 
         def ask() -> AsyncGenerator[Piece, None]:
-            return self._client.generate(prompt, model=model, options=options)
+            return self._client.generate(prompt, model=model, system=system, **settings)
 
-        if not is_deterministic(options):
+        if not is_deterministic(settings.get("options")):
             return ask()
-        return self._cache.stream(_key("generate", model, prompt, options), ask)
+        return self._cache.stream(_key("generate", model, [system, prompt], settings), ask)
 
     def chat(
-        self,
-        messages: Sequence[Message],
-        *,
-        model: str,
-        options: Mapping[str, Any] | None = None,
+        self, messages: Sequence[Message], *, model: str, **settings: Unpack[TextSettings]
     ) -> AsyncGenerator[Piece, None]:
         """Stream the next message of a chat, as `OllamaClient.chat()` does."""
 
         def ask() -> AsyncGenerator[Piece, None]:
-            return self._client.chat(messages, model=model, options=options)
+            return self._client.chat(messages, model=model, **settings)
 
-        if not is_deterministic(options):
+        if not is_deterministic(settings.get("options")):
             return ask()
         said = [[message.role, message.content] for message in messages]
-        return self._cache.stream(_key("chat", model, said, options), ask)
+        return self._cache.stream(_key("chat", model, said, settings), ask)
 
-    async def embed(self, inputs: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, inputs: Sequence[str], *, model: str, **settings: Unpack[EmbedSettings]
+    ) -> Embeddings:
         """Embed texts, one vector for each."""
 
         async def ask() -> AsyncGenerator[Embeddings, None]:
-            yield await self._client.embed(inputs, model=model)
+            yield await self._client.embed(inputs, model=model, **settings)
 
-        key = _key("embed", model, list(inputs), None)
+        key = _key("embed", model, list(inputs), settings)
         # To its end: a flight that is left before that is cancelled.
         (embeddings,) = [answer async for answer in self._cache.stream(key, ask)]
         return embeddings
@@ -77,6 +75,14 @@ class CachingClient:
     async def tags(self) -> tuple[Model, ...]:
         """List the models that the server has now."""
         return await self._client.tags()
+
+    async def ps(self) -> tuple[RunningModel, ...]:
+        """List the models that the server has in memory now."""
+        return await self._client.ps()
+
+    async def show(self, model: str) -> ModelDetails:
+        """Ask what the server knows of a model."""
+        return await self._client.show(model)
 
     async def version(self) -> str:
         """Ask for the server's version."""
@@ -92,5 +98,6 @@ def is_deterministic(options: Mapping[str, Any] | None) -> bool:
     return type(seed) is int and seed >= 0  # to Ollama, -1 is no seed
 
 
-def _key(operation: str, model: str, asked: object, options: Mapping[str, Any] | None) -> str:
-    return json.dumps([operation, model, asked, dict(options or {})], sort_keys=True)
+def _key(operation: str, model: str, asked: object, settings: Mapping[str, Any]) -> str:
+    plain = {name: dict(v) if isinstance(v, Mapping) else v for name, v in settings.items()}
+    return json.dumps([operation, model, asked, plain], sort_keys=True)

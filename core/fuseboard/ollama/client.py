@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import httpx
 
 from fuseboard.breaker import CircuitBreaker
 from fuseboard.connection_pool import ConnectionPool
+from fuseboard.guarded_exchange import GuardedExchange
 from fuseboard.judge import rule_on_error
 from fuseboard.judges import OllamaJudge
+from fuseboard.judges.error_answer import LONGEST_ERROR
+from fuseboard.judges.ollama import UnexpectedAnswerError
 from fuseboard.ollama.answers import (
     Embeddings,
     Message,
     Model,
+    ModelDetails,
     Piece,
+    RunningModel,
     chatted,
     embedded,
     generated,
     listed,
+    running,
+    shown,
     version_in,
 )
-from fuseboard.ollama.deadlines import Deadlines, DeadlineTransport
-from fuseboard.transport import JUDGE, BreakerTransport, RequestRejectedError
+from fuseboard.ollama.deadlines import DEADLINES, Deadlines, DeadlineTransport
+from fuseboard.ollama.host import ollama_api_key
+from fuseboard.transport import EXCHANGE, JUDGE, BreakerTransport, RequestRejectedError
 from fuseboard.verdict import Ruling, Verdict
 
 T = TypeVar("T")
+
+LONGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes that an answer may have in all; some hundred thousand tokens."""
 
 
 class Operation(Enum):
@@ -38,6 +50,8 @@ class Operation(Enum):
     CHAT = "/api/chat"
     EMBED = "/api/embed"
     TAGS = "/api/tags"
+    PS = "/api/ps"
+    SHOW = "/api/show"
     VERSION = "/api/version"
 
     @property
@@ -46,11 +60,35 @@ class Operation(Enum):
         return f"ollama_{self.name.lower()}"
 
 
+class TextSettings(TypedDict, total=False):
+    """What a text can be asked for with, beside what it is about."""
+
+    stream: bool
+    """False: it comes in one piece when it is whole; only the total deadline waits for it."""
+    options: Mapping[str, Any] | None
+    """The model's, as in Ollama's API: `temperature`, `num_predict`, …"""
+    format: Literal["json"] | Mapping[str, Any]
+    """The text is JSON, or meets this JSON schema."""
+    keep_alive: float | str
+    """How long the model stays loaded: seconds, or a duration such as `5m`; below 0 for ever."""
+
+
+class EmbedSettings(TypedDict, total=False):
+    """What embeddings can be asked for with."""
+
+    truncate: bool
+    """False: a text that is too long for the model is an error, and not cut."""
+    options: Mapping[str, Any] | None
+    """The model's, as in Ollama's API."""
+    keep_alive: float | str
+    """How long the model stays loaded, as for a text."""
+
+
 def breaker_per_operation(
-    make: Callable[[str], CircuitBreaker],
+    make: Callable[[str], CircuitBreaker], operations: Iterable[Operation] = Operation
 ) -> dict[Operation, CircuitBreaker]:
     """Make a breaker for every operation with `make`, which is given its name."""
-    return {operation: make(operation.breaker_name) for operation in Operation}
+    return {operation: make(operation.breaker_name) for operation in operations}
 
 
 class OllamaError(Exception):
@@ -67,13 +105,18 @@ class OllamaClient:
     """Calls one Ollama server; use it as an async context manager, on one event loop.
 
     Every call may raise `OllamaError`, or `RequestRejectedError` (a
-    `CircuitOpenError`) when its breaker is open. Nothing else.
+    `CircuitOpenError`) when its breaker is open; nothing else, but `TypeError`
+    or `ValueError` at once where its arguments are no JSON.
 
     Args:
         url: Where the server is.
         breakers: The breaker of each operation; one without is not guarded.
         deadlines: How long each part of a call may take.
         max_connections: How many calls may be under way at once; more wait here.
+        api_key: What opens a guarded server.
+
+    Raises:
+        ValueError: If the URL or the key can be none.
     """
 
     def __init__(
@@ -83,21 +126,31 @@ class OllamaClient:
         *,
         deadlines: Deadlines | None = None,
         max_connections: int = 16,
+        api_key: str = "",
     ) -> None:
         deadlines = deadlines or Deadlines()
+        self._deadlines = deadlines
+        base = _base_url(url)
         # httpcore counts busy connections against the keep-alive limit too.
         limits = httpx.Limits(
             max_connections=max_connections, max_keepalive_connections=max_connections
         )
-        wire = DeadlineTransport(httpx.AsyncHTTPTransport(limits=limits), deadlines)
-        self.pool = ConnectionPool("ollama", wire, max_connections, patience=deadlines.pool)
+        self.pool = ConnectionPool(
+            "ollama",
+            lambda: DeadlineTransport(httpx.AsyncHTTPTransport(limits=limits)),
+            max_connections,
+            patience=deadlines.pool,
+        )
         """Its connections."""
         by_path = {operation.value: breaker for operation, breaker in breakers.items()}
-        base = httpx.URL(url)
 
         def path_below_base(request: httpx.Request) -> str:
             return request.url.path.removeprefix(base.path.rstrip("/"))
 
+        # What compresses holds tokens back until it has enough of them.
+        headers = {"Accept-Encoding": "identity"}
+        if key := ollama_api_key(api_key):
+            headers["Authorization"] = f"Bearer {key}"
         self._http = httpx.AsyncClient(
             base_url=base,
             transport=BreakerTransport(
@@ -105,8 +158,7 @@ class OllamaClient:
                 self.pool,
             ),
             timeout=deadlines.for_httpx(),
-            # What compresses holds tokens back until it has enough of them.
-            headers={"Accept-Encoding": "identity"},
+            headers=headers,
         )
 
     async def __aenter__(self) -> OllamaClient:
@@ -120,85 +172,152 @@ class OllamaClient:
         await self._http.aclose()
 
     def generate(
-        self,
-        prompt: str,
-        *,
-        model: str,
-        options: Mapping[str, Any] | None = None,
+        self, prompt: str, *, model: str, system: str = "", **settings: Unpack[TextSettings]
     ) -> AsyncGenerator[Piece, None]:
-        """Stream the completion of a prompt; `options` are the model's, as in Ollama's API."""
-        body = {"model": model, "prompt": prompt, "stream": True, "options": dict(options or {})}
-        return self._answers("POST", Operation.GENERATE, generated, body)
+        """Stream the completion of a prompt; `system` takes the place of the model's own."""
+        about = {"prompt": prompt, "system": system} if system else {"prompt": prompt}
+        return self._text(Operation.GENERATE, generated, {"model": model, **about}, settings)
 
     def chat(
-        self,
-        messages: Sequence[Message],
-        *,
-        model: str,
-        options: Mapping[str, Any] | None = None,
+        self, messages: Sequence[Message], *, model: str, **settings: Unpack[TextSettings]
     ) -> AsyncGenerator[Piece, None]:
-        """Stream the next message of a chat; `options` are the model's, as in Ollama's API."""
+        """Stream the next message of a chat."""
         said = [{"role": message.role, "content": message.content} for message in messages]
-        body = {"model": model, "messages": said, "stream": True, "options": dict(options or {})}
-        return self._answers("POST", Operation.CHAT, chatted, body)
+        return self._text(Operation.CHAT, chatted, {"model": model, "messages": said}, settings)
 
-    async def embed(self, inputs: Sequence[str], *, model: str) -> Embeddings:
+    async def embed(
+        self, inputs: Sequence[str], *, model: str, **settings: Unpack[EmbedSettings]
+    ) -> Embeddings:
         """Embed texts, one vector for each."""
-        body = {"model": model, "input": list(inputs)}
-        return await self._ask("POST", Operation.EMBED, embedded, body)
+
+        def read(item: Mapping[str, Any]) -> Embeddings:
+            embeddings = embedded(item)
+            if len(embeddings.vectors) != len(inputs):
+                raise UnexpectedAnswerError("there is not one embedding for each input")
+            return embeddings
+
+        _require_known(settings, EmbedSettings)
+        body = {"model": model, "input": list(inputs), **settings}
+        return await self._object(Operation.EMBED, read, body)
 
     async def tags(self) -> tuple[Model, ...]:
         """List the models that the server has."""
-        return await self._ask("GET", Operation.TAGS, listed)
+        return await self._object(Operation.TAGS, listed)
+
+    async def ps(self) -> tuple[RunningModel, ...]:
+        """List the models that the server has in memory."""
+        return await self._object(Operation.PS, running)
+
+    async def show(self, model: str) -> ModelDetails:
+        """Ask what the server knows of a model."""
+        return await self._object(Operation.SHOW, shown, {"model": model})
 
     async def version(self) -> str:
         """Ask for the server's version; says nothing about whether its models work."""
-        return await self._ask("GET", Operation.VERSION, version_in)
+        return await self._object(Operation.VERSION, version_in)
 
-    async def _ask(
+    def _text(
         self,
-        method: str,
+        operation: Operation,
+        read: Callable[[dict[str, Any]], Piece],
+        about: Mapping[str, Any],
+        settings: TextSettings,
+    ) -> AsyncGenerator[Piece, None]:
+        _require_known(settings, TextSettings)
+        body = {**about, "stream": True, **settings}
+        deadlines = self._deadlines
+        if not body["stream"]:
+            deadlines = deadlines.for_whole_text()
+        return self._answers(self._request(operation, deadlines, body), read)
+
+    async def _object(
+        self,
         operation: Operation,
         read: Callable[[dict[str, Any]], T],
-        body: dict[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> T:
-        async with aclosing(self._answers(method, operation, read, body)) as answers:
+        request = self._request(operation, self._deadlines.for_object(), body)
+        async with aclosing(self._answers(request, read)) as answers:
             answer = await anext(answers)
             async for _ in answers:
                 pass  # to the end, so that the connection can be used again
             return answer
 
+    def _request(
+        self, operation: Operation, deadlines: Deadlines, body: Mapping[str, Any] | None
+    ) -> httpx.Request:
+        extensions = {DEADLINES: deadlines}
+        if body is None:
+            return self._http.build_request("GET", operation.value, extensions=extensions)
+        return self._http.build_request(
+            "POST",
+            operation.value,
+            content=_encoded(body),
+            headers={"Content-Type": "application/json"},
+            extensions=extensions,
+        )
+
     async def _answers(
-        self,
-        method: str,
-        operation: Operation,
-        read: Callable[[dict[str, Any]], T],
-        body: dict[str, Any] | None,
+        self, request: httpx.Request, read: Callable[[dict[str, Any]], T]
     ) -> AsyncGenerator[T, None]:
         """Yield what an answer holds; raise as soon as it is known to be a bad one."""
-        judge = OllamaJudge(operation.value, read)
+        judge = OllamaJudge(request, read, longest=LONGEST_ANSWER)
+        request.extensions[JUDGE] = judge
+        response = await self._send(request)
+        exchange: GuardedExchange = response.extensions[EXCHANGE]
+        broken: httpx.HTTPError | None = None
         try:
-            async with self._http.stream(
-                method, operation.value, json=body, extensions={JUDGE: judge}
-            ) as response:
-                async for _ in response.aiter_bytes():
+            async with aclosing(response):
+                async for _ in response.aiter_raw():  # the judge has its coding undone
                     for answer in judge.take():
                         yield answer
-                    _raise_unless_good(judge.ruling, response)
+                    if _is_enough(response, exchange):
+                        break
+        except httpx.HTTPError as error:
+            broken = error
+        for answer in judge.take():
+            yield answer
+        ruling = exchange.ruling
+        if ruling is not None and ruling.verdict is not Verdict.SUCCESS:
+            raise OllamaError(ruling) from broken
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._http.send(request, stream=True)
         except RequestRejectedError:
             raise
         except httpx.HTTPError as error:
-            certain = judge.ruling
-            if certain is None or certain.verdict is not Verdict.SUCCESS:
-                raise OllamaError(certain or rule_on_error(error)) from error
-        ruling = judge.end()
-        for answer in judge.take():
-            yield answer
-        if ruling.verdict is not Verdict.SUCCESS:
-            raise OllamaError(ruling)
+            raise OllamaError(rule_on_error(error)) from error
 
 
-def _raise_unless_good(ruling: Ruling | None, response: httpx.Response) -> None:
-    # The body of an error status is read on: it says why.
-    if ruling is not None and ruling.verdict is not Verdict.SUCCESS and response.is_success:
-        raise OllamaError(ruling)
+def _is_enough(response: httpx.Response, exchange: GuardedExchange) -> bool:
+    """Say whether what an answer still brings is not worth reading."""
+    if not response.is_success:  # an error's body says why
+        return response.num_bytes_downloaded >= LONGEST_ERROR
+    ruling = exchange.ruling
+    bad = ruling is not None and ruling.verdict is not Verdict.SUCCESS
+    return bad or response.num_bytes_downloaded > LONGEST_ANSWER
+
+
+def _base_url(url: str) -> httpx.URL:
+    try:
+        base = httpx.URL(url)
+    except httpx.InvalidURL:
+        base = httpx.URL()
+    if base.scheme not in {"http", "https"} or not base.host:
+        raise ValueError(f"{url!r} is not the URL of a server: http://HOST:PORT")
+    return base
+
+
+def _require_known(settings: Mapping[str, Any], kind: type[TextSettings | EmbedSettings]) -> None:
+    if unknown := settings.keys() - kind.__annotations__.keys():
+        raise TypeError(f"there is no setting {min(unknown)!r}: {', '.join(kind.__annotations__)}")
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    plain = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in body.items()
+        if value is not None
+    }
+    return json.dumps(plain, allow_nan=False).encode()  # in ASCII: half a surrogate pair fits in

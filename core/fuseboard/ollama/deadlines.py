@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from math import inf
+from typing import NamedTuple, cast
 
 import httpx
 
 from fuseboard.judge import DeadlineExceeded
+from fuseboard.ollama.pace import Pace
+
+DEADLINES = "fuseboard.deadlines"
+"""The request extension by which a request brings its `Deadlines`."""
+
+# No call has to wait in httpx: who has a connection by our count has one by httpx's.
+_WAIT_IN_HTTPX = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,40 +36,55 @@ class Deadlines:
     between_tokens: float = 5.0
     """From any piece of the body to the next."""
     total: float = 60.0
-    """Until the end of the body; catches a drip, which the others never do."""
+    """Until the end of the body."""
+    slowest_pace: float = 0.5
+    """No seconds, but tokens a second, each a line of a streamed text: fewer over any ten
+    seconds of it are a drip, which the other deadlines notice late or never. 0 lets it drip."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            seconds = getattr(self, name)
-            if not 0 < seconds < float("inf"):
-                raise ValueError(f"the {name} deadline must be a positive number, not {seconds!r}")
+            value = getattr(self, name)
+            if name == "slowest_pace" and value == 0:
+                continue
+            if not 0 < value < inf:
+                raise ValueError(f"the {name} deadline must be a positive number, not {value!r}")
+
+    def for_whole_text(self) -> Deadlines:
+        """Those of a text that is not streamed: nothing comes until all of it is there."""
+        return replace(self, first_token=self.total, slowest_pace=0)
+
+    def for_object(self) -> Deadlines:
+        """Those of an answer that is no text."""
+        return replace(self, slowest_pace=0)
 
     def for_httpx(self) -> httpx.Timeout:
-        """Give httpx the one deadline that only it can keep; the rest are kept here."""
-        return httpx.Timeout(None, connect=self.connect)
+        """Give httpx what only it can keep; the rest are kept here."""
+        return httpx.Timeout(None, connect=self.connect, pool=_WAIT_IN_HTTPX)
 
 
 class DeadlineTransport(httpx.AsyncBaseTransport):
-    """Keeps `deadlines` over every exchange of `inner`; raises `DeadlineExceeded`."""
+    """Keeps the deadlines that every request of `inner` brings; raises `DeadlineExceeded`."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, deadlines: Deadlines) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
-        self._deadlines = deadlines
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and wait for the head of its answer."""
+        deadlines: Deadlines = request.extensions[DEADLINES]
         started = asyncio.get_running_loop().time()
-        first_by = started + self._deadlines.first_token
+        due = _earliest(_total(deadlines, started), _first_token(deadlines, started))
         try:
-            async with asyncio.timeout_at(first_by):
+            async with asyncio.timeout_at(due.at):
                 response = await self._inner.handle_async_request(request)
         except TimeoutError:
-            raise _no_first_token(self._deadlines) from None
+            raise DeadlineExceeded(due.missed) from None
+        if "Content-Encoding" in response.headers:
+            deadlines = deadlines.for_object()  # its lines cannot be counted
         body = cast("httpx.AsyncByteStream", response.stream)
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=_TimedBody(body, self._deadlines, started),
+            stream=_TimedBody(body, deadlines, started),
             extensions=response.extensions,
         )
 
@@ -79,33 +102,56 @@ class _TimedBody(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         deadlines = self._deadlines
-        total_by = self._started + deadlines.total
-        next_by = self._started + deadlines.first_token
-        late = _no_first_token(deadlines)
+        total = _total(deadlines, self._started)
+        due = _earliest(total, _first_token(deadlines, self._started))
+        pace: Pace | None = None
         pieces = aiter(self._body)
         while True:
+            asked = loop.time()
             try:
-                async with asyncio.timeout_at(min(next_by, total_by)):
+                async with asyncio.timeout_at(due.at):
                     piece = await anext(pieces)
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise (late if next_by <= total_by else _not_finished(deadlines)) from None
+                raise DeadlineExceeded(due.missed) from None
+            if pace is not None:
+                pace.add(loop.time() - asked, piece.count(b"\n"))
+            elif deadlines.slowest_pace:
+                pace = Pace(deadlines.slowest_pace)
             yield piece
-            next_by = loop.time() + deadlines.between_tokens
-            late = _gap(deadlines)
+            due = _earliest(total, _next_token(deadlines, loop.time()))
+            if pace is not None:
+                due = _earliest(due, _in_pace(deadlines, loop.time() + pace.patience))
 
     async def aclose(self) -> None:
         await self._body.aclose()
 
 
-def _no_first_token(deadlines: Deadlines) -> DeadlineExceeded:
-    return DeadlineExceeded(f"no first token within {deadlines.first_token:g} s")
+class _Due(NamedTuple):
+    """When something must have come, and what is said if it has not."""
+
+    at: float
+    missed: str
 
 
-def _gap(deadlines: Deadlines) -> DeadlineExceeded:
-    return DeadlineExceeded(f"no token for {deadlines.between_tokens:g} s")
+def _earliest(*dues: _Due) -> _Due:
+    return min(dues, key=lambda due: due.at)
 
 
-def _not_finished(deadlines: Deadlines) -> DeadlineExceeded:
-    return DeadlineExceeded(f"not finished within {deadlines.total:g} s")
+def _total(deadlines: Deadlines, started: float) -> _Due:
+    return _Due(started + deadlines.total, f"not finished within {deadlines.total:g} s")
+
+
+def _first_token(deadlines: Deadlines, started: float) -> _Due:
+    seconds = deadlines.first_token
+    return _Due(started + seconds, f"no first token within {seconds:g} s")
+
+
+def _next_token(deadlines: Deadlines, now: float) -> _Due:
+    seconds = deadlines.between_tokens
+    return _Due(now + seconds, f"no token for {seconds:g} s")
+
+
+def _in_pace(deadlines: Deadlines, at: float) -> _Due:
+    return _Due(at, f"slower than {deadlines.slowest_pace:g} tokens/s")

@@ -37,7 +37,12 @@ class FoundOllama:
 
 
 async def look_at(
-    url: str, wanted: str | None, wanted_to_embed: str | None, *, must_embed: bool
+    url: str,
+    wanted: str | None,
+    wanted_to_embed: str | None,
+    *,
+    must_embed: bool,
+    api_key: str = "",
 ) -> FoundOllama:
     """Ask a server which models it has, and choose one that speaks and one that embeds.
 
@@ -48,7 +53,7 @@ async def look_at(
             embeds although one must.
     """
     try:
-        async with OllamaClient(url, {}, deadlines=_PATIENCE) as client:
+        async with OllamaClient(url, {}, deadlines=_PATIENCE, api_key=api_key) as client:
             models = await client.tags()
     except OllamaError as error:
         assumed = wanted_to_embed or (DEFAULT_EMBEDDING_MODEL if must_embed else "")
@@ -64,13 +69,13 @@ async def look_at(
     return FoundOllama(url, model, embedding_model)
 
 
-async def load(url: str, model: str, *, embeds: bool = False) -> None:
+async def load(url: str, model: str, *, embeds: bool = False, api_key: str = "") -> None:
     """Have a server load a model, and wait for it; if it cannot, the next call will tell."""
     patience = Deadlines(
         first_token=_LOADING_SECONDS, between_tokens=_LOADING_SECONDS, total=_LOADING_SECONDS
     )
     try:
-        async with OllamaClient(url, {}, deadlines=patience) as client:
+        async with OllamaClient(url, {}, deadlines=patience, api_key=api_key) as client:
             if embeds:
                 await client.embed(["load"], model=model)
                 return

@@ -1,4 +1,4 @@
-"""Where Ollama is, read the way Ollama's own tools read it."""
+"""Where Ollama is and what opens it, read the way Ollama's own tools read it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,18 @@ def ollama_url(setting: str) -> str:
     url = f"{scheme}://{_connectable(host)}:{number}"
     path = path.rstrip("/")
     return f"{url}/{path}" if path else url
+
+
+def ollama_api_key(setting: str) -> str:
+    """Turn a setting of `OLLAMA_API_KEY` into a key; empty for none.
+
+    Raises:
+        ValueError: If no header can hold it; the message does not.
+    """
+    key = setting.strip()
+    if not all("!" <= character <= "~" for character in key):
+        raise ValueError("an API key is printable ASCII without blanks; OLLAMA_API_KEY is not")
+    return key
 
 
 def _split(host_and_port: str) -> tuple[str, str]:
