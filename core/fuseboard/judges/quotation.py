@@ -20,10 +20,15 @@ _NO_SECRETS = frozenset({"model", "name", "role", "type", "keep_alive", "format"
 _KEYS = ("Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key")
 
 _ESCAPED = re.compile(
-    r"(?:\\+u[0-9a-f]{4})+|(?:\\+x[0-9a-f]{2})+|(?:%[0-9a-f]{2})+|&#?\w{1,31};|\\+[abfnrtv]",
-    re.IGNORECASE,
+    r"""
+    (?P<utf_16> (?: \\+u[0-9a-f]{4} )+ )
+    | (?P<utf_8> (?: \\+x[0-9a-f]{2} )+ | (?: %[0-9a-f]{2} )+ )
+    | (?P<entity> &\#?\w{1,31}; )
+    | \\+[abfnrtv]
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
-_HEXADECIMAL = re.compile(r"[\\%]+[ux]?([0-9a-f]+)", re.IGNORECASE)
+_NUMBERS = re.compile(r"(?:\\+[ux]|%)([0-9a-f]+)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -36,49 +41,60 @@ def quotation_in(text: str, request: httpx.Request) -> int | None:
     not count. Where the request's body is not at hand, all may be quoted.
     """
     try:
-        said = list(_said_in(request.content))
+        said = _Secrets(_said_in(request.content), RUN)
     except httpx.RequestNotRead:
         return 0
-    keys = [key.rpartition(" ")[2] for name in _KEYS for key in request.headers.get_list(name)]
-    where = _Folded(text)
-    found = [where.first_run(said, RUN), where.first_run(keys, _RUN_OF_A_KEY)]
+    keys = (key.rpartition(" ")[2] for name in _KEYS for key in request.headers.get_list(name))
+    key = _Secrets(keys, _RUN_OF_A_KEY)
+    readings = [_Letters(enumerate(text))]
+    if _ESCAPED.search(text):
+        readings.append(_Letters(_unescaped_pieces(text)))
+    found = (secrets.first_in(letters) for secrets in (said, key) for letters in readings)
     return min((place for place in found if place is not None), default=None)
 
 
-class _Folded:
-    """The letters and digits of a text, each with its place there."""
+class _Letters:
+    """The letters and digits of a text that comes in pieces, with their places in it."""
 
-    def __init__(self, text: str) -> None:
-        self._letters = ""
-        self._places: list[int] = []
-        self._begins: list[bool] = []  # whether it begins a word
+    def __init__(self, pieces: Iterable[tuple[int, str]]) -> None:
+        self.places: list[int] = []
+        self.begins: list[bool] = []  # whether it begins a word; so does the end
+        folded: list[str] = []
         begins = True
-        for place, piece in _pieces(text):
-            letters = _SEPARATORS.sub("", _fold(piece))
+        for place, piece in pieces:
+            letters = _folded(piece)
             begins = begins or not letters
             for letter in letters:
-                self._letters += letter
-                self._places.append(place)
-                self._begins.append(begins)
+                folded.append(letter)
+                self.places.append(place)
+                self.begins.append(begins)
                 begins = False
-        self._begins.append(True)
+        self.begins.append(True)
+        self.text = "".join(folded)
 
-    def first_run(self, texts: Iterable[str], run: int) -> int | None:
-        """Find the first place where `run` letters of a text begin, or all of a shorter one."""
-        folded = [_SEPARATORS.sub("", _fold(_unescaped(text))) for text in texts]
-        short = {text for text in folded if 0 < len(text) < run}
-        long = "\n".join(text for text in folded if len(text) >= run)
-        for at, place in enumerate(self._places):
-            if self._holds(at, run, long) or (self._begins[at] and self._is_one_of(at, short)):
+
+class _Secrets:
+    """Texts that are quoted by `run` letters in a row, or by all where they have fewer."""
+
+    def __init__(self, texts: Iterable[str], run: int) -> None:
+        folded = {_folded(form) for text in texts for form in (text, _unescaped(text))}
+        self._run = run
+        self._long = "\n".join(text for text in folded if len(text) >= run)
+        self._short = {text for text in folded if 0 < len(text) < run}
+
+    def first_in(self, letters: _Letters) -> int | None:
+        for at, place in enumerate(letters.places):
+            run = letters.text[at : at + self._run]
+            if len(run) == self._run and run in self._long:
+                return place
+            if letters.begins[at] and self._holds_words(letters, at):
                 return place
         return None
 
-    def _holds(self, at: int, run: int, long: str) -> bool:
-        return at + run <= len(self._letters) and self._letters[at : at + run] in long
-
-    def _is_one_of(self, at: int, short: set[str]) -> bool:
+    def _holds_words(self, letters: _Letters, at: int) -> bool:
         return any(
-            self._letters.startswith(text, at) and self._begins[at + len(text)] for text in short
+            letters.text.startswith(words, at) and letters.begins[at + len(words)]
+            for words in self._short
         )
 
 
@@ -104,8 +120,8 @@ def _private(fields: Mapping[str, Any]) -> Iterator[Any]:
             yield value
 
 
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Cut a text into characters, of which an escaped run is one."""
+def _unescaped_pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a text into characters, of which an escaped run is one, with their places."""
     at = 0
     for escaped in _ESCAPED.finditer(text):
         yield from enumerate(text[at : escaped.start()], at)
@@ -119,15 +135,20 @@ def _unescaped(text: str) -> str:
 
 
 def _meant(escaped: re.Match[str]) -> str:
-    text = escaped[0]
-    if text.startswith("&"):
-        return html.unescape(text)
-    numbers = "".join(_HEXADECIMAL.findall(text))
-    if not numbers:
-        return ""
-    coding = "utf-16-be" if "u" in text.lower() else "utf-8"
-    return bytes.fromhex(numbers).decode(coding, "replace")
+    match escaped.lastgroup:
+        case "entity":
+            return html.unescape(escaped[0])
+        case "utf_16":
+            return _bytes_in(escaped[0]).decode("utf-16-be", "replace")
+        case "utf_8":
+            return _bytes_in(escaped[0]).decode("utf-8", "replace")
+        case _:
+            return ""
 
 
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKD", text).casefold()
+def _bytes_in(text: str) -> bytes:
+    return bytes.fromhex("".join(_NUMBERS.findall(text)))
+
+
+def _folded(text: str) -> str:
+    return _SEPARATORS.sub("", unicodedata.normalize("NFKD", text).casefold())
