@@ -99,11 +99,21 @@ def writes_then(last: Callable[[Writer], None], *parts: bytes) -> Answer:
     return answer
 
 
+class SkippingClock:
+    def __init__(self, real: Callable[[], float]) -> None:
+        self.skipped = 0.0
+        self._real = real
+
+    def __call__(self) -> float:
+        return self._real() + self.skipped
+
+
 def skip_ahead(seconds: float) -> None:
     """Let the event loop's clock jump: what was due by then happens now."""
     loop = asyncio.get_running_loop()
-    real = loop.time
-    loop.time = lambda: real() + seconds  # type: ignore[method-assign]
+    if not isinstance(loop.time, SkippingClock):
+        loop.time = SkippingClock(loop.time)  # type: ignore[method-assign]
+    loop.time.skipped += seconds
 
 
 def hangs_after(*parts: bytes) -> Answer:
