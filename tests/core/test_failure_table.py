@@ -2,7 +2,7 @@
 
 The table is that of the design's facts: each failure, streamed and not, through
 our client, through the transport in a plain httpx client, and through the
-`ollama` package over the same transport.
+`ollama` and `openai` packages over the same transport.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import ollama
+import openai
 import pytest
 
 from fuseboard import CircuitBreaker, ConsecutiveFailures, Verdict
@@ -22,8 +23,9 @@ from fuseboard.history import Call
 from fuseboard.judges import ollama_judge
 from fuseboard.ollama import OllamaClient, OllamaError, Operation
 from fuseboard.transport import BreakerTransport
-from tests.core.serving import closed_port, open_port, proxied, simulated
+from tests.core.serving import closed_port, open_port, proxied, served, simulated
 from tests.core.test_ollama_client import MODEL, skip_ahead
+from tests.core.test_third_party_clients import COMPLETIONS, openai_saying
 
 Ask = Callable[[], Awaitable[None]]
 """Asks the model something and reads the answer to its end."""
@@ -56,6 +58,7 @@ WHOLE = {"cut": NOT_JSON}
 """What is otherwise where the answer is not streamed."""
 OURS_WHOLE = {"stall": "not finished within 60 s", "wedge": "not finished within 60 s"}
 """In our client: that nothing comes until the answer is whole is no failure by itself."""
+OPENAI_STREAMED = {"cut": "stream ended without [DONE]"}
 PLAIN = dict.fromkeys(("stall", "wedge", "midstall"), "timed out")
 """In a plain httpx client: its own read timeout, which cannot tell these apart."""
 
@@ -72,6 +75,8 @@ def expected(form: Any, stream: bool, fault: str) -> tuple[Verdict, str]:
     reason = REASONS[fault]
     if not stream:
         reason = WHOLE.get(fault, reason)
+    elif form is openai_package:
+        reason = OPENAI_STREAMED.get(fault, reason)
     if form is not our_client:
         reason = PLAIN.get(fault, reason)
     elif not stream:
@@ -117,8 +122,27 @@ async def ollama_package(url: str, breaker: CircuitBreaker, stream: bool) -> Asy
         yield ask
 
 
-FORMS = [our_client, plain_httpx, ollama_package]
-ERRORS = (OllamaError, httpx.TransportError, ollama.ResponseError, ConnectionError, ValueError)
+@asynccontextmanager
+async def openai_package(url: str, breaker: CircuitBreaker, stream: bool) -> AsyncIterator[Ask]:
+    way = "async streaming" if stream else "async"
+    async with openai_saying(way, url, breaker, timeout=5) as say:
+
+        async def ask() -> None:
+            with suppress(TypeError):  # it takes an error for an answer that has no choices
+                await say()
+
+        yield ask
+
+
+FORMS = [our_client, plain_httpx, ollama_package, openai_package]
+ERRORS = (
+    OllamaError,
+    httpx.TransportError,
+    ollama.ResponseError,
+    openai.APIError,
+    ConnectionError,
+    ValueError,
+)
 
 
 @asynccontextmanager
@@ -175,8 +199,9 @@ def stream(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 async def wire(form: Any, stream: bool) -> AsyncIterator[Wire]:
     breaker, board = CircuitBreaker("wire", trip=ConsecutiveFailures(9)), FaultBoard()
+    server = served(COMPLETIONS) if form is openai_package else simulated()
     async with (
-        simulated() as upstream,
+        server as upstream,
         proxied(upstream, board) as url,
         form(url, breaker, stream) as ask,
     ):

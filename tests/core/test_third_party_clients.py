@@ -227,11 +227,11 @@ QUESTION: Any = {"messages": MESSAGES}
 
 @asynccontextmanager
 async def openai_saying(
-    way: str, url: str, breaker: CircuitBreaker, model: str = MODEL
+    way: str, url: str, breaker: CircuitBreaker, model: str = MODEL, **more: Any
 ) -> AsyncIterator[Say]:
     kind, _, streams = way.partition(" ")
     transport = BreakerTransport(breaker, judge=openai_judge)
-    settings: Any = {"base_url": f"{url}/v1", "api_key": "none", "max_retries": 0}
+    settings: Any = {"base_url": f"{url}/v1", "api_key": "none", "max_retries": 0, **more}
     if kind == "async":
         async with httpx.AsyncClient(transport=transport) as http:
             client = openai.AsyncOpenAI(http_client=cast("Any", http), **settings)
