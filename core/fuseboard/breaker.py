@@ -394,7 +394,10 @@ class CircuitBreaker:
         if self._announcements.waiting:
             self._announcements.tell(self)
         if rejection is not None:
-            raise rejection
+            try:
+                raise rejection
+            finally:
+                del rejection  # or its traceback would keep it, and every frame above, alive
         return generation, now
 
     def _record_error(self, error: BaseException, generation: int, started: float) -> None:

@@ -7,6 +7,7 @@ import gc
 import random
 import sys
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -171,6 +172,21 @@ async def test_no_permit_leaks_in_10_000_cancellations() -> None:
     assert (seen.in_flight, seen.probes) == (0, 0)
     assert seen.calls.ignored > 0
     assert breaker.call(int) == 0
+
+
+def test_a_rejection_is_gone_once_it_was_handled() -> None:
+    breaker = CircuitBreaker("open")
+    breaker.force_open()
+    left: list[weakref.ref[CircuitOpenError]] = []
+    gc.disable()
+    try:
+        try:
+            breaker.call(int)
+        except CircuitOpenError as error:
+            left.append(weakref.ref(error))
+        assert left[0]() is None
+    finally:
+        gc.enable()
 
 
 class TestReentry:
