@@ -75,9 +75,12 @@ class VerdictRules:
             if self._by_type and len(self._known) < _MOST_KNOWN:
                 self._known[type(error)] = ruling
         if ruling.verdict is _FAILURE:
-            retry_after = getattr(error, "retry_after", None)
-            if isinstance(retry_after, int | float):
-                return replace(ruling, retry_after=float(retry_after))
+            try:  # it may be a property, and so somebody's code
+                retry_after = getattr(error, "retry_after", None)
+                if isinstance(retry_after, int | float):
+                    return replace(ruling, retry_after=float(retry_after))
+            except Exception:
+                _logger.exception("the retry_after of %r cannot be read", type(error))
         return ruling
 
     def _rule_on(self, error: BaseException) -> Ruling:

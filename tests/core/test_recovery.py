@@ -124,6 +124,25 @@ class TestRetryAfter:
                 breaker.call(busy)
         assert breaker.snapshot().retry_after == 60
 
+    def test_that_cannot_be_read_is_logged_and_the_failure_counted(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class BusyError(Exception):
+            @property
+            def retry_after(self) -> float:
+                raise KeyError("retry-after")
+
+        def busy() -> None:
+            raise BusyError
+
+        breaker = self.breaker(ManualClock())
+        for _ in range(2):
+            with pytest.raises(BusyError):
+                breaker.call(busy)
+        seen = breaker.snapshot()
+        assert (seen.calls.failure, seen.in_flight, seen.retry_after) == (2, 0, 10)
+        assert "retry_after" in caplog.text
+
     def test_of_an_inner_breaker_reaches_the_outer_one(self) -> None:
         clock = ManualClock()
         inner = CircuitBreaker("inner", recovery_timeout=50, clock=clock)
