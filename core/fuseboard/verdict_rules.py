@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from fuseboard.callable_kind import CallableKind, kind_of
 from fuseboard.verdict import Ruling, Verdict
 
 ErrorPredicate: TypeAlias = Callable[[Exception], bool]
@@ -57,6 +58,12 @@ class VerdictRules:
             isinstance(part, type) for part in (*self._failure, *self._ignore, *self._unsent)
         )
         self._known: dict[type[BaseException], Ruling] = {}
+        for what, predicate in (
+            ("failure_on_result", failure_on_result),
+            ("ignore_result", ignore_result),
+        ):
+            if predicate is not None:
+                _check_predicate(what, predicate)
         self._failure_result = failure_on_result
         self._ignore_result = ignore_result
         self.judges_results = failure_on_result is not None or ignore_result is not None
@@ -112,7 +119,16 @@ def _parts_of(what: str, rule: ErrorRule) -> tuple[type[Exception] | ErrorPredic
                 raise TypeError(f"{what} takes no {part.__name__}: it says nothing of a service")
         elif not callable(part):
             raise TypeError(f"{what} takes exception types and predicates, not {part!r}")
+        else:
+            _check_predicate(what, part)
     return parts
+
+
+def _check_predicate(what: str, predicate: object) -> None:
+    if not callable(predicate):
+        raise TypeError(f"{what} takes a predicate, not {predicate!r}")
+    if kind_of(predicate) is not CallableKind.PLAIN:  # what it returns would always be true
+        raise TypeError(f"{what} takes a predicate that answers at once, not {predicate!r}")
 
 
 def _matches(error: Exception, parts: tuple[type[Exception] | ErrorPredicate, ...]) -> bool:

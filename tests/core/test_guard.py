@@ -456,6 +456,15 @@ class TestVerdictRules:
         with pytest.raises(TypeError, match="failure_on"):
             CircuitBreaker("model", failure_on=rule)
 
+    @pytest.mark.parametrize("rule", ["failure_on", "ignore", "failure_on_result", "ignore_result"])
+    def test_predicates_that_cannot_answer_are_refused(self, rule: Any) -> None:
+        async def later(_: object) -> bool:
+            return False
+
+        for predicate in (later, 5):
+            with pytest.raises(TypeError, match=rule):
+                CircuitBreaker("model", **{rule: predicate})  # type: ignore[arg-type]
+
 
 class TestListeners:
     def test_hear_of_calls_and_rejections(self, breaker: CircuitBreaker) -> None:
