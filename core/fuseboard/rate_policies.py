@@ -157,26 +157,36 @@ class _InFlightMeter(_SlowMeter):
             self._take_out(started)
 
     def due(self) -> float:
-        return next(iter(self._waiting)) + self._limit if self._waiting else inf
+        return self._oldest() + self._limit
 
     def lapse(self, now: float) -> None:
-        while self._waiting and (oldest := next(iter(self._waiting))) + self._limit <= now:
-            for _ in range(self._waiting.pop(oldest)):
+        while (oldest := self._oldest()) + self._limit <= now:
+            for _ in range(self._waiting.pop(oldest, 0)):
                 self._count.add(now, hit=True)
 
     def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
-        if self._slowness(now, started, first_item) < self._limit:
+        if self._in_time(now, started, first_item):
             self.let_go(now, started, first_item)
             super().count(now, started, failed=failed, first_item=first_item)
 
     def let_go(self, now: float, started: float, first_item: float | None) -> None:
         came = self._by_first_item and first_item is not None
-        if not came and self._slowness(now, started, first_item) < self._limit:
+        if not came and self._in_time(now, started, first_item):
             self._take_out(started)
 
     def clear(self) -> None:
         super().clear()
         self._waiting.clear()
+
+    def _oldest(self) -> float:
+        # Not `next(iter(...))`: garbage that is collected between the two may end a call.
+        for started in self._waiting:
+            return started
+        return inf
+
+    def _in_time(self, now: float, started: float, first_item: float | None) -> bool:
+        # Rounded as `due()` is, so that no call is slow for one of the two only.
+        return started + self._slowness(now, started, first_item) < started + self._limit
 
     def _take_out(self, started: float) -> None:
         if self._waiting[started] > 1:

@@ -19,9 +19,12 @@ from fuseboard import (
     CircuitBreaker,
     CircuitOpenError,
     ConsecutiveFailures,
+    CountWindow,
     FailureRate,
     Permit,
+    SlowCallRate,
     State,
+    TimeWindow,
     TripPolicy,
 )
 from tests.core.clock import ManualClock
@@ -268,3 +271,45 @@ class TestReentry:
         looking.join(10)
         assert seen, "it waits for itself"
         assert breaker.snapshot().calls.success == 1
+
+    @pytest.mark.parametrize(
+        "trip",
+        [
+            ConsecutiveFailures(3),
+            FailureRate(0.5, TimeWindow(10), minimum_calls=3),
+            SlowCallRate(0.5, 0.9, CountWindow(10), minimum_calls=5, in_flight=True),
+        ],
+    )
+    def test_from_garbage_that_is_collected_at_any_moment(self, trip: TripPolicy) -> None:
+        """The abandoned calls are settled by hand, where a collection would have settled them."""
+        for moment in range(1, 300):
+            clock = ManualClock()
+            breaker = CircuitBreaker(
+                "again", trip=trip, recovery_timeout=1, probe_timeout=5, max_probes=2, clock=clock
+            )
+            abandoned = [breaker.acquire() for _ in range(2)]
+            until = count(1)
+
+            def collect(phase: str, _: object) -> None:
+                if phase == "start" and next(until) == moment:  # noqa: B023
+                    for permit in abandoned:  # noqa: B023
+                        permit.ignore()
+
+            usual = gc.get_threshold()
+            gc.callbacks.append(collect)
+            gc.set_threshold(1, 1000, 1000)
+            try:
+                for seconds in (0.25, 0.25, 0.3, 0.6, 1.1, 5):
+                    with suppress(CircuitOpenError):
+                        breaker.acquire().failure("bad")
+                    clock.advance(seconds)
+                    with suppress(CircuitOpenError):
+                        breaker.acquire().success()
+            finally:
+                gc.set_threshold(*usual)
+                gc.callbacks.remove(collect)
+            for permit in abandoned:
+                permit.ignore()
+            seen = breaker.snapshot()
+            assert (seen.in_flight, seen.probes) == (0, 0)
+            assert sum(seen.state_seconds.values()) == pytest.approx(7.5)

@@ -103,6 +103,18 @@ class TestSlowCallRate:
         driven = Driven(SlowCallRate(3.0, 0.5, CountWindow(1), minimum_calls=1))
         assert driven("s") is State.CLOSED
 
+    @pytest.mark.parametrize("first_item", [False, True])
+    def test_one_that_ends_as_it_becomes_slow_is_counted_once(self, first_item: bool) -> None:
+        policy = SlowCallRate(0.1, 0.5, minimum_calls=2, first_item=first_item, in_flight=True)
+        for start in range(100):  # sums of tenths are rounded this way and that
+            driven = Driven(policy)
+            driven.clock.advance(1000 + start / 10)
+            permit = driven.breaker.acquire()
+            driven.clock.advance(0.1)
+            permit.first_item()
+            permit.success()
+            assert driven.breaker.state is State.CLOSED
+
 
 class TestCombined:
     def test_either(self) -> None:
