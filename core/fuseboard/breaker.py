@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType, CodeType, GeneratorType
 from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast, overload
 
 from fuseboard.callable_kind import ENDS_LATER, ENDS_LATER_FLAGS, CallableKind, kind_of
@@ -122,7 +122,7 @@ class CircuitBreaker:
             CircuitOpenError: If the breaker does not admit the call.
         """
         code = getattr(function, "__code__", None)
-        if code is None or code.co_flags & ENDS_LATER_FLAGS:
+        if type(code) is not CodeType or code.co_flags & ENDS_LATER_FLAGS:
             kind = kind_of(function)
             if kind is not _PLAIN:
                 return self._guarded(function, kind)(*args, **kwargs)
@@ -174,7 +174,9 @@ class CircuitBreaker:
             fallback: What is answered instead of a rejection: a value, or a
                 callable that is given the arguments of the call and makes it;
                 `sys.exception()` tells it what happened. Of a generator it is
-                what is iterated instead.
+                what is iterated instead, and nothing can be sent into it. For a
+                plain function that returns a coroutine it must be a coroutine
+                function: a rejection comes before anybody knows what it returns.
             on_failure: Whether the fallback also stands in for failures; of a
                 generator, for those before its first item.
 

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from inspect import iscoroutinefunction
-from types import AsyncGeneratorType, BuiltinFunctionType, CoroutineType, GeneratorType
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CodeType,
+    CoroutineType,
+    GeneratorType,
+)
 
 ENDS_LATER_FLAGS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 """The flags of the code of functions whose call ends after it returned."""
-
-ENDS_LATER = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
-"""The types of what such functions return."""
-
 
 _PLAIN_TYPES = (BuiltinFunctionType, type)
 
@@ -27,6 +29,13 @@ class CallableKind(Enum):
     GENERATOR = "generator function"
     ASYNC_GENERATOR = "asynchronous generator function"
 
+
+ENDS_LATER = {
+    CoroutineType: CallableKind.COROUTINE,
+    GeneratorType: CallableKind.GENERATOR,
+    AsyncGeneratorType: CallableKind.ASYNC_GENERATOR,
+}
+"""The types of what such functions return, and the kind of function that returns them."""
 
 _KIND_OF_FLAG = (
     (inspect.CO_COROUTINE, CallableKind.COROUTINE),
@@ -44,7 +53,8 @@ def kind_of(function: Callable[..., object]) -> CallableKind:
         if isinstance(function, _PLAIN_TYPES):
             return CallableKind.PLAIN
         code = getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
-    flags = code.co_flags if code is not None else 0
+    # A proxy may answer to any name.
+    flags = code.co_flags if isinstance(code, CodeType) else 0
     for flag, kind in _KIND_OF_FLAG:
         if flags & flag:
             return kind

@@ -8,7 +8,7 @@ from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fuseboard.callable_kind import CallableKind
+from fuseboard.callable_kind import ENDS_LATER, CallableKind
 from fuseboard.errors import CircuitOpenError
 from fuseboard.verdict import Ruling, Verdict
 
@@ -69,6 +69,8 @@ def _call(guarded: Callable[..., Any], fallback: Fallback) -> Callable[..., Any]
             if not fallback.covers(error):
                 raise
             return fallback.make(args, kwargs)
+        if (kind := ENDS_LATER.get(type(result))) is not None:  # the call has only begun
+            return with_fallback(lambda *_, **__: result, kind, fallback)(*args, **kwargs)
         return fallback.make(args, kwargs) if fallback.replaces(result) else result
 
     return answering

@@ -65,6 +65,16 @@ class TestFunctions:
             guarded()
         assert called == []
 
+    def test_may_be_proxies_that_answer_to_any_name(self, breaker: CircuitBreaker) -> None:
+        class Remote:  # as xmlrpc.client has them
+            def __getattr__(self, name: str) -> Remote:
+                return Remote()
+
+            def __call__(self) -> str:
+                return "done"
+
+        assert breaker.call(Remote()) == "done"
+
     def test_what_cannot_be_called_is_refused(self, breaker: CircuitBreaker) -> None:
         with pytest.raises(TypeError, match="can be called"):
             breaker.guard(42)  # type: ignore[call-overload]
@@ -380,6 +390,26 @@ class TestFallback:
         breaker.force_open()
         assert list(some(2)) == [7, 8]
         assert [number async for number in async_some(3)] == [0, 1]
+
+    async def test_of_what_a_plain_function_returns_to_be_awaited_or_iterated(
+        self, breaker: CircuitBreaker
+    ) -> None:
+        async def fetch(number: int) -> int:
+            if number < 0:
+                raise RuntimeError
+            return number
+
+        async def stale(number: int) -> int:
+            return -number
+
+        wrapped = breaker.guard(fallback=stale, on_failure=True)(lambda number: fetch(number))
+        some = breaker.guard(fallback=[7, 8], on_failure=True)(lambda: numbers(2, fail_at=0))
+        begun = wrapped(5)
+        assert [await wrapped(5), await wrapped(-5)] == [5, 5]
+        assert list(some()) == [7, 8]
+        breaker.force_open()
+        assert [await wrapped(5), await begun] == [-5, -5]
+        assert list(some()) == [7, 8]
 
     def test_does_not_follow_half_a_stream(self, breaker: CircuitBreaker) -> None:
         some = breaker.guard(fallback=[7, 8], on_failure=True)(numbers)
