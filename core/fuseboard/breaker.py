@@ -281,15 +281,17 @@ class CircuitBreaker:
     def configure(self, **settings: Unpack[SettingsGiven]) -> None:
         """Change settings, the others staying as they are.
 
-        A new trip policy starts counting afresh. An opening that is under way
-        keeps its length.
+        A new trip policy starts counting afresh, apart from the failures in a
+        row, which are counted in any case. An opening that is under way keeps
+        its length.
 
         Raises:
             TypeError, ValueError: If a setting makes no sense; then nothing changes.
         """
         with self._lock:
             changed = replace(self._machine.settings, **settings)
-            self._machine.configure(changed)
+            self._machine.configure(changed, self._clock())
+        self._announce()
 
     def _transition_to(self, state: State, reason: str, mode: Mode = Mode.AUTOMATIC) -> None:
         with self._lock:
@@ -372,6 +374,7 @@ class CircuitBreaker:
         """Guard what a plain function returned, though the call it stands for has only begun."""
         with self._lock:
             self._machine.withdraw(generation, started, self._clock())
+        self._announce()
         begun: Any = result
         if isinstance(begun, GeneratorType):
             return cast("R", guard_generator(self, lambda: begun)())

@@ -283,12 +283,9 @@ class StateMachine:
         self._would_be_open_until = -inf
         self.transition_to(state, reason, now)
 
-    def configure(self, settings: BreakerSettings) -> None:
-        """Decide by other settings from now on.
-
-        A new trip policy starts counting afresh. An opening that is under way
-        keeps its length.
-        """
+    def configure(self, settings: BreakerSettings, now: float) -> None:
+        """Decide by other settings from now on, as `CircuitBreaker.configure()` says."""
+        self.advance(now)
         if settings.trip != self.settings.trip:
             self._meter = settings.trip.meter(self.series)
             if self.state is _CLOSED:
@@ -296,6 +293,8 @@ class StateMachine:
         self.settings = settings
         if self.state is not _OPEN:
             self._open_seconds = settings.open_seconds(self._openings + 1, 0.0)
+        if self._probes:  # what is over by the new settings is over now, not some time ago
+            self._due = max(now, self._probes[0] + settings.probe_timeout)
         self.refresh()
 
     def advance(self, now: float) -> None:

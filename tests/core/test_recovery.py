@@ -176,3 +176,25 @@ def test_settings_change_while_it_runs() -> None:
     with pytest.raises(ValueError, match="max_probes"):
         breaker.configure(max_probes=0, recovery_timeout=1)
     assert breaker.settings.recovery_timeout == 99
+
+
+def test_a_shorter_probe_timeout_does_not_change_the_past() -> None:
+    clock = ManualClock()
+    breaker = CircuitBreaker("model", recovery_timeout=10, max_probes=2, clock=clock)
+    heard: list[str] = []
+    breaker.on_transition(lambda _, transition: heard.append(transition.reason))
+    breaker.trip()
+    clock.advance(10)
+    breaker.acquire()
+    clock.advance(60)
+    breaker.configure(probe_timeout=5)
+    clock.advance(1)
+    with pytest.raises(CircuitOpenError, match="no result within 60 s"):
+        breaker.acquire()
+    spent = breaker.snapshot().state_seconds
+    assert (spent[State.HALF_OPEN], spent[State.OPEN]) == (60, 11)
+    clock.advance(9)
+    breaker.configure(recovery_timeout=20)  # it had become half-open by the old settings
+    assert heard[-1] == "recovery timeout of 10 s is over"
+    breaker.acquire().failure("bad")
+    assert breaker.snapshot().retry_after == 20
