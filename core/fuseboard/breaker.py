@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
+from math import isfinite
 from types import AsyncGeneratorType, CodeType, GeneratorType
 from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast, overload
 
@@ -86,6 +87,8 @@ class CircuitBreaker:
             raise ValueError(f"history_size must not be negative, not {history_size}")
         if list(duration_buckets) != sorted(set(duration_buckets)):
             raise ValueError("duration_buckets must be ascending")
+        if not all(map(isfinite, duration_buckets)):
+            raise ValueError("duration_buckets must be finite: +Inf is added by itself")
         self.name = name
         self._clock = clock
         # Re-entrant, because garbage may be collected while it is held, and an abandoned

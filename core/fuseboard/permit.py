@@ -46,7 +46,12 @@ class Permit:
         Args:
             reason: Short, stable words; an exception's are the name of its type.
             retry_after: Seconds for which the service asked to be left alone.
+
+        Raises:
+            TypeError: If `retry_after` is no number; then nothing is settled.
         """
+        if not isinstance(retry_after, int | float | None):
+            raise TypeError(f"retry_after takes seconds, not {retry_after!r}")
         words = reason if isinstance(reason, str) else type(reason).__name__
         return self.settle(Ruling(Verdict.FAILURE, words, retry_after))
 

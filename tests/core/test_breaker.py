@@ -420,9 +420,11 @@ class TestWatching:
         {"probe_timeout": -1},
         {"max_probes": 0},
         {"successes_to_close": 0},
+        {"duration_buckets": (0.1, float("inf"))},
+        {"duration_buckets": (0.1, float("nan"))},
     ],
 )
-def test_senseless_settings_are_refused(settings: dict[str, float]) -> None:
+def test_senseless_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         CircuitBreaker("x", **settings)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1"):

@@ -124,6 +124,14 @@ class TestRetryAfter:
                 breaker.call(busy)
         assert breaker.snapshot().retry_after == 60
 
+    def test_that_is_no_number_settles_nothing(self) -> None:
+        breaker = self.breaker(ManualClock())
+        permit = breaker.acquire()
+        with pytest.raises(TypeError, match="takes seconds, not '5'"):
+            permit.failure("HTTP 429", retry_after="5")  # type: ignore[arg-type]
+        assert breaker.snapshot().consecutive_failures == 0
+        assert permit.failure("HTTP 429", retry_after=5)
+
     def test_that_cannot_be_read_is_logged_and_the_failure_counted(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
