@@ -38,15 +38,18 @@ class Channel:
             getattr(listener, "__call__", None)  # noqa: B004 (its kind is asked, not whether)
         ):
             raise TypeError(f"nobody would await the listener {listener!r}: it must not be async")
+        added = True
         with self._lock:
             self.listeners = (*self.listeners, listener)
 
         def take_off() -> None:
+            nonlocal added
             with self._lock:
-                kept = list(self.listeners)
-                if listener in kept:
+                if added:
+                    kept = list(self.listeners)
                     kept.remove(listener)
-                self.listeners = tuple(kept)
+                    self.listeners = tuple(kept)
+                added = False
 
         return take_off
 

@@ -515,6 +515,19 @@ class TestListeners:
         breaker.call(int)
         assert len(heard) == 3
 
+    def test_one_added_twice_is_taken_off_one_by_one(self, breaker: CircuitBreaker) -> None:
+        heard: list[object] = []
+
+        def listen(*told: object) -> None:
+            heard.append(told)
+
+        take_off = breaker.on_call(listen)
+        breaker.on_call(listen)
+        take_off()
+        take_off()
+        breaker.call(int)
+        assert len(heard) == 1
+
     def test_must_not_be_coroutine_functions(self, breaker: CircuitBreaker) -> None:
         async def listen(*_: object) -> None: ...
 
