@@ -233,8 +233,10 @@ class CircuitBreaker:
         """Have `listener` called after every transition; returns what takes it off again.
 
         Listeners hear in the order of the events, outside the lock, on
-        whichever thread caused or found them. An `Exception` they raise is
-        logged and goes no further.
+        whichever thread caused or found them. One thread tells them what all
+        have caused, so they must be quick: as long as events come faster than
+        they are told, that thread does nothing else. An `Exception` they raise
+        is logged and goes no further.
 
         Raises:
             TypeError: If it is a coroutine function, which nobody would await.
