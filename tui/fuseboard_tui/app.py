@@ -6,13 +6,14 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from fuseboard_tui import themes
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.source import Source
 
@@ -22,6 +23,11 @@ class FuseboardApp(App[str]):
 
     `run()` gives the reason why the source failed, if it did; the return code
     is 2 then. It never starts or stops the source.
+
+    Args:
+        source: Where the snapshots come from.
+        theme: The theme to begin with.
+        on_theme: Hears the name of each theme that is chosen.
     """
 
     TITLE = "fuseboard"
@@ -29,16 +35,27 @@ class FuseboardApp(App[str]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        theme: str = themes.DEFAULT,
+        on_theme: Callable[[str], None] = lambda _: None,
+    ) -> None:
         super().__init__()
         self._source = source
+        for own in themes.OWN:
+            self.register_theme(own)
+        self.theme = theme
+        self._on_theme = on_theme
 
     def get_default_screen(self) -> Screen[None]:
         """Give the board."""
         return OverviewScreen(self._source)
 
     def on_mount(self) -> None:
-        """Leave the terminal as it was when the process is told to end."""
+        """Hear of themes, and leave the terminal as it was when the process is told to end."""
+        self.theme_changed_signal.subscribe(self, lambda theme: self._on_theme(theme.name))
         if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
             return  # signals cannot be handled there
         loop = asyncio.get_running_loop()

@@ -30,23 +30,25 @@ def main(arguments: list[str] | None = None) -> int:
             from fuseboard_tui.serve import serve
 
             return serve(engine, options.duration)
-        return _show(engine)
+        return _show(engine, options.theme)
     except (ListenError, ValueError) as error:
         print(f"fuseboard: {error}{_advice(error)}", file=sys.stderr)  # noqa: T201
         return 2
 
 
-def _show(engine: Engine) -> int:
+def _show(engine: Engine, theme: str | None) -> int:
     if not _has_terminal():
         said = "there is no terminal to draw on; `fuseboard serve` runs without one"
         print(f"fuseboard: {said}", file=sys.stderr)  # noqa: T201
         return 2
+    from fuseboard_tui import remembered_theme, themes
     from fuseboard_tui.app import FuseboardApp
     from fuseboard_tui.held_back_log import log_held_back
 
+    chosen = themes.checked(theme) if theme else remembered_theme.recall()
     with log_held_back():
         engine.start()
-        app = FuseboardApp(engine)
+        app = FuseboardApp(engine, theme=chosen, on_theme=remembered_theme.remember)
         try:
             problem = app.run()
         finally:

@@ -10,12 +10,38 @@ from fuseboard.faults import BY_NAME, CATALOGUE
 from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
 from fuseboard.ollama import Deadlines
 from fuseboard_tui import argument_types
+from fuseboard_tui.config_file import NAME as CONFIG_FILE
+from fuseboard_tui.config_file import read_config
 from fuseboard_tui.export import STDOUT
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; exits with code 2 and a message if it makes no sense."""
-    return _parser().parse_args(arguments)
+    """Parse the command line and the config file.
+
+    Exits with code 2 and a message if either makes no sense. What is typed
+    goes before what is in the file; faults of both are on.
+    """
+    parser = _parser()
+    try:
+        config = read_config(_config_file(arguments), [_common_options(), _screen_options()])
+    except ValueError as error:
+        parser.error(str(error))
+    parser.set_defaults(**config)
+    options = parser.parse_args(arguments)
+    if options.ollama and options.simulate:  # one was typed, and the other in the file
+        options.simulate = "ollama" in config
+        options.ollama = None if options.simulate else options.ollama
+    return options
+
+
+def _config_file(arguments: list[str] | None) -> str | None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config")
+    try:
+        named: str | None = parser.parse_known_args(arguments)[0].config
+    except argparse.ArgumentError:
+        return None  # the whole parser will tell
+    return named
 
 
 def engine_settings(options: argparse.Namespace) -> EngineSettings:
@@ -69,10 +95,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Watch circuit breakers guard an Ollama client, and break the wire under it.",
         epilog="faults: "
         + "; ".join(f"{fault.name}: {fault.words(fault.default)}" for fault in CATALOGUE),
-        parents=[common],
+        parents=[common, _screen_options()],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"fuseboard {__version__}")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"read options from this file, not from {CONFIG_FILE} in its usual place",
+    )
     # The options may stand before `serve` or behind it; only given ones are taken from there.
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     serve = commands.add_parser(
@@ -300,6 +331,15 @@ def _common_options() -> argparse.ArgumentParser:
         default=EngineSettings().proxy_port,
         metavar="PORT",
         help="where the fault proxy listens, for other apps too (default: any free port)",
+    )
+    return options
+
+
+def _screen_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    screen = options.add_argument_group("screen")
+    screen.add_argument(
+        "--theme", metavar="NAME", help="the theme (default: the one that was chosen last)"
     )
     return options
 
