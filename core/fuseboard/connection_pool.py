@@ -28,10 +28,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     the breaker, so that a rejection never waits, and above what keeps deadlines,
     so that waiting here is not taken for the server's slowness. httpx shows no
     figures of its own pool, and loses slots of a contended one when waiting
-    requests are cancelled (encode/httpcore#1093): with this in front it never
-    is. Should a transport say that it is full all the same, though it has room
-    for `maximum`, another takes its place, and it is closed when its last
-    exchange is over.
+    requests are cancelled: with this in front it never is. Should a transport
+    say that it is full all the same, though it has room for `maximum`, another
+    takes its place, and it is closed when its last exchange is over.
 
     Belongs to one event loop; `snapshot()` may be called from any thread.
 
@@ -66,7 +65,6 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._lock = threading.Lock()
         self._active = 0
         self._waits = DurationHistogram(wait_buckets)
-        self._endings: set[asyncio.Task[None]] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Wait for a connection and send a request over it.
@@ -96,8 +94,6 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the inner transport."""
-        if self._endings:
-            await asyncio.wait(self._endings)
         for inner in (*self._replaced, self._inner):
             await inner.transport.aclose()
 
@@ -135,13 +131,6 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             raise
 
     async def _end(self, inner: _Inner, body: httpx.AsyncByteStream) -> None:
-        # In a task of its own: a caller who is cancelled leaves no connection half closed.
-        ending = asyncio.create_task(self._close(inner, body))
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
-        await asyncio.shield(ending)
-
-    async def _close(self, inner: _Inner, body: httpx.AsyncByteStream) -> None:
         try:
             await body.aclose()
         finally:

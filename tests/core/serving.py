@@ -87,26 +87,35 @@ async def proxied(upstream_url: str, board: FaultBoard) -> AsyncIterator[str]:
 async def raw_server(answer: Answer) -> AsyncIterator[str]:
     """Read one request on each connection, then let `answer` write what it likes."""
 
+    taking: set[asyncio.Task[None]] = set()
+
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()  # it was closed before it asked for anything
-            return
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                await reader.readexactly(int(line.partition(b":")[2]))
-        try:
+            for line in head.lower().split(b"\r\n"):
+                if line.startswith(b"content-length:"):
+                    await reader.readexactly(int(line.partition(b":")[2]))
             await answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # it left before it had asked for anything, or had its answer
         finally:
             writer.close()
 
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(take(reader, writer))
+        taking.add(task)
+        task.add_done_callback(taking.discard)
+
     listener = bind("127.0.0.1", 0)
-    server = await asyncio.start_server(take, sock=listener)
+    server = await asyncio.start_server(begin, sock=listener)
     try:
         yield url_of(listener)
     finally:
         server.close()
+        for task in taking:
+            task.cancel()
+        await asyncio.gather(*taking, return_exceptions=True)
+        await asyncio.sleep(0)  # until what they closed is closed
 
 
 async def closed_port(url: str) -> None:

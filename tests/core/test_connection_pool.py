@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from fuseboard import CircuitBreaker
 from fuseboard.connection_pool import ConnectionPool
+from fuseboard.transport import BreakerTransport
 from tests.core.serving import raw_server
 from tests.core.test_ollama_client import Reader, Writer, skip_ahead
 
@@ -105,3 +107,117 @@ async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
 def test_a_senseless_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         ConnectionPool("ollama", httpx.AsyncHTTPTransport, 0, patience=1)
+
+
+# What httpx's own pool loses (encode/httpcore#1093)
+
+
+async def goodbye(_: Reader, writer: Writer) -> None:
+    writer.write(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    await writer.drain()
+
+
+async def lose_a_slot(client: httpx.AsyncClient, url: str) -> None:
+    """Cancel a call between being given the only connection and hearing of it."""
+    async with client.stream("GET", url) as first:
+        second = asyncio.create_task(client.get(url))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await first.aread()  # and closes, which gives the second one a connection
+        second.cancel()
+        await asyncio.wait([second])
+
+
+HASTY = httpx.Timeout(10, pool=0.02)
+ONE = httpx.Limits(max_connections=1)
+
+
+class Watched(httpx.AsyncHTTPTransport):
+    """A transport that tells when it is closed."""
+
+    def __init__(self, limits: httpx.Limits) -> None:
+        super().__init__(limits=limits)
+        self.closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+        await super().aclose()
+
+
+async def test_a_slot_that_httpx_loses_is_not_lost_here() -> None:
+    async with raw_server(goodbye) as url:
+        async with httpx.AsyncClient(limits=ONE, timeout=HASTY) as plain:
+            await lose_a_slot(plain, url)
+            try:
+                await plain.get(url)
+            except httpx.PoolTimeout:
+                pass
+            else:
+                pytest.skip("this httpcore loses no slots")
+        pool = ConnectionPool(
+            "ollama", lambda: httpx.AsyncHTTPTransport(limits=ONE), 1, patience=30
+        )
+        async with httpx.AsyncClient(transport=pool, timeout=HASTY) as client:
+            for _ in range(20):
+                await lose_a_slot(client, url)
+                assert (await client.get(url)).text == "ok"
+        assert pool.snapshot().active == 0
+
+
+async def test_a_transport_that_lost_its_slots_is_replaced(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made: list[Watched] = []
+
+    def make() -> Watched:
+        made.append(Watched(ONE))  # less room than the pool believes
+        return made[-1]
+
+    async with raw_server(goodbye) as url:
+        pool = ConnectionPool("ollama", make, 2, patience=30)
+        async with httpx.AsyncClient(transport=pool, timeout=HASTY) as client:
+            async with client.stream("GET", url) as held:
+                assert (await client.get(url)).text == "ok"
+                assert [transport.closed for transport in made] == [False, False]
+                assert await held.aread() == b"ok", "an exchange of the old one goes on"
+            assert [transport.closed for transport in made] == [True, False]
+            assert (await client.get(url)).text == "ok"
+            assert len(made) == 2
+        assert [transport.closed for transport in made] == [True, True]
+    assert pool.snapshot().active == 0
+    assert [record.levelname for record in caplog.records if "replaced" in record.message] == [
+        "WARNING"
+    ]
+
+
+async def test_many_calls_replace_a_transport_once() -> None:
+    made = 0
+
+    def full(_: httpx.Request) -> httpx.Response:
+        raise httpx.PoolTimeout("full")
+
+    def make() -> httpx.MockTransport:
+        nonlocal made
+        made += 1
+        return httpx.MockTransport(full if made == 1 else lambda _: httpx.Response(200))
+
+    pool = ConnectionPool("ollama", make, 8, patience=30)
+    async with httpx.AsyncClient(transport=pool, base_url="http://model") as client:
+        answers = await asyncio.gather(*(client.get("/") for _ in range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert made == 2
+
+
+async def test_a_call_that_finds_no_room_in_the_new_one_either_was_never_sent() -> None:
+    def full(_: httpx.Request) -> httpx.Response:
+        raise httpx.PoolTimeout("full")
+
+    breaker = CircuitBreaker("wire")
+    pool = ConnectionPool("ollama", lambda: httpx.MockTransport(full), 1, patience=30)
+    async with httpx.AsyncClient(transport=BreakerTransport(breaker, pool)) as client:
+        for _ in range(3):
+            with pytest.raises(httpx.PoolTimeout, match="full"):
+                await client.get("http://model")
+    assert breaker.snapshot().calls.ignored == 3
+    assert breaker.snapshot().unsent == 3
+    assert pool.snapshot().active == 0

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 import httpx
 
 from fuseboard.breaker import CircuitBreaker
+from fuseboard.careful_transport import CarefulTransport
 from fuseboard.connection_pool import ConnectionPool
 from fuseboard.guarded_exchange import GuardedExchange
 from fuseboard.judge import rule_on_error
@@ -137,7 +138,7 @@ class OllamaClient:
         )
         self.pool = ConnectionPool(
             "ollama",
-            lambda: DeadlineTransport(httpx.AsyncHTTPTransport(limits=limits)),
+            lambda: DeadlineTransport(CarefulTransport(limits)),
             max_connections,
             patience=deadlines.pool,
         )
