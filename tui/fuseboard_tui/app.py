@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -42,7 +43,8 @@ class FuseboardApp(App[str]):
         theme: str = themes.DEFAULT,
         on_theme: Callable[[str], None] = lambda _: None,
     ) -> None:
-        super().__init__()
+        # Without colour, grey shades are none either: what alarms would be the darkest of them.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._source = source
         for own in themes.OWN:
             self.register_theme(own)
