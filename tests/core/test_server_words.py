@@ -137,6 +137,13 @@ def test_what_a_server_may_name() -> None:
         assert words(said, request) == said
 
 
+def test_a_word_in_the_models_name_is_no_quotation() -> None:
+    request = httpx.Request("POST", URL, json={"model": "nomic-embed-text", "input": ["text"]})
+    said = "model 'nomic-embed-text' not found"
+    assert words(said, request) == said
+    assert words("cannot embed text", request) == "cannot embed …"
+
+
 def test_without_the_body_at_hand_nothing_is_told() -> None:
     request = httpx.Request("POST", URL, content=iter([SECRET.encode()]))
     assert words(f"no: {SECRET}", request) == ""

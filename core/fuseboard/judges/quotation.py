@@ -6,7 +6,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -38,7 +38,8 @@ def quotation_in(text: str, request: httpx.Request) -> int | None:
     A quotation is `RUN` letters and digits in a row, half as many of a key
     that the request was sent with, or all of what is shorter, as words of its
     own. Case, blanks, punctuation and the usual ways to escape characters do
-    not count. Where the request's body is not at hand, all may be quoted.
+    not count, nor do short words that stand in the model's name. Where the
+    request's body is not at hand, all may be quoted.
     """
     try:
         said = _Secrets(_said_in(request.content), RUN)
@@ -49,7 +50,8 @@ def quotation_in(text: str, request: httpx.Request) -> int | None:
     readings = [_Letters(enumerate(text))]
     if _ESCAPED.search(text):
         readings.append(_Letters(_unescaped_pieces(text)))
-    found = (secrets.first_in(letters) for secrets in (said, key) for letters in readings)
+    named = _places_of(_model_in(request.content), text)
+    found = (secrets.first_in(letters, named) for secrets in (said, key) for letters in readings)
     return min((place for place in found if place is not None), default=None)
 
 
@@ -82,12 +84,12 @@ class _Secrets:
         self._long = "\n".join(text for text in folded if len(text) >= run)
         self._short = {text for text in folded if 0 < len(text) < run}
 
-    def first_in(self, letters: _Letters) -> int | None:
+    def first_in(self, letters: _Letters, named: Container[int]) -> int | None:
         for at, place in enumerate(letters.places):
             run = letters.text[at : at + self._run]
             if len(run) == self._run and run in self._long:
                 return place
-            if letters.begins[at] and self._holds_words(letters, at):
+            if letters.begins[at] and place not in named and self._holds_words(letters, at):
                 return place
         return None
 
@@ -96,6 +98,22 @@ class _Secrets:
             letters.text.startswith(words, at) and letters.begins[at + len(words)]
             for words in self._short
         )
+
+
+def _model_in(body: bytes) -> str:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    model = said.get("model") if isinstance(said, dict) else None
+    return model if isinstance(model, str) else ""
+
+
+def _places_of(name: str, text: str) -> set[int]:
+    if not name:
+        return set()
+    found = re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)
+    return {place for each in found for place in range(*each.span())}
 
 
 def _said_in(body: bytes) -> Iterator[str]:
