@@ -50,9 +50,10 @@ class GuardedExchange:
         """The head of the answer is here."""
         self._decoder = decoder_for(headers)
         if self._decoder is None:
-            self._judge = HttpJudge(self._request)  # the body is beyond us; how HTTP went is left
-            if self._request.headers.get("Accept-Encoding") == "identity":  # and beyond the caller
+            if self._request.headers.get("Accept-Encoding") == "identity":  # nor can the caller
                 self._undecodable = rule_on_error(httpx.DecodingError("a coding not asked for"))
+            else:
+                self._judge = HttpJudge(self._request)  # how HTTP went is left to judge
         with self._judging():
             self._judge.begin(status, headers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import socket
@@ -397,6 +398,61 @@ async def test_a_text_that_is_not_streamed_may_take_all_the_time_there_is() -> N
         late = 70
         with pytest.raises(OllamaError, match=r"^not finished within 60 s$"):
             await anext(client.generate("hello", model=MODEL, stream=False))
+
+
+MIB = 1024 * 1024
+LONG_TOKEN = TOKEN.replace(b"hi", b"a" * MIB)
+ENDLESS_ERROR = b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n"
+PACKED = STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece", "verdict", "reason", "longest"),
+    [
+        ([STREAM_HEAD], chunk(LONG_TOKEN), FAILURE, "answer is too long", 64),
+        ([STREAM_HEAD], chunk(b"a" * MIB), FAILURE, "answer is too long", 16),
+        ([PACKED], chunk(gzip.compress(LONG_TOKEN * 70)), FAILURE, "answer is too long", 2),
+        ([ENDLESS_ERROR], chunk(b"a" * MIB), FAILURE, "HTTP 500: " + "a" * 119 + "…", 1),
+        ([STREAM_HEAD, chunk(DONE)], chunk(b"a" * MIB), (1, 0, 0, 0), "", 64),
+        ([b"HTTP/1.1 200 OK\r\n"], b"X: " + b"a" * MIB, FAILURE, "answer is not HTTP", 1),
+    ],
+    ids=["tokens", "a line", "packed", "an error", "after the end", "a header"],
+)
+async def test_an_answer_has_bounds(
+    begin: list[bytes],
+    piece: bytes,
+    verdict: tuple[int, int, int, int],
+    reason: str,
+    longest: int,
+) -> None:
+    guards = breakers()
+    taken = 0
+    left = asyncio.Event()
+
+    async def endless(reader: Reader, writer: Writer) -> None:
+        nonlocal taken
+        try:
+            await writes(*begin)(reader, writer)
+            while True:
+                writer.write(piece)
+                await writer.drain()
+                taken += len(piece)
+        except ConnectionError:
+            left.set()
+
+    async with raw_server(Script(endless).answer) as url, client_of(url, guards) as client:
+        async with asyncio.timeout(50):
+            try:
+                async for _ in client.generate("hello", model=MODEL):
+                    pass
+            except OllamaError as error:
+                said = error.reason
+            else:
+                said = ""
+            await left.wait()
+        assert said == reason
+        assert verdicts(guards[Operation.GENERATE]) == verdict
+        assert taken < (longest + 12) * MIB, "what lies in the sockets' buffers comes to it"
 
 
 async def test_cancelling_is_no_verdict() -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from enum import Enum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import httpx
@@ -160,6 +161,8 @@ class OllamaClient:
             ),
             timeout=deadlines.for_httpx(),
             headers=headers,
+            # A cookie that is no ASCII would break every call that follows.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
     async def __aenter__(self) -> OllamaClient:
