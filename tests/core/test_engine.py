@@ -13,6 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from fuseboard import Registry, State
 from fuseboard.commands import (
@@ -31,7 +35,7 @@ from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
 from fuseboard.traffic_kind import TrafficKind
 from tests.core.clock import ManualClock
-from tests.core.serving import FAST, Asked, overheard
+from tests.core.serving import FAST, Asked, overheard, served
 
 PATIENCE = 20.0  # seconds after which something that should have come will not come
 
@@ -268,6 +272,34 @@ def test_a_scenario_plays_from_the_start_or_on_command(tmp_path: Path) -> None:
         assert it.engine.snapshot().scenario is None
         it.engine.send(PlayScenario(find_scenario("outage")))
         wait_for(lambda: it.engine.snapshot().scenario is not None, "the scenario")
+
+
+async def test_the_key_of_the_environment_goes_with_every_call() -> None:
+    asked: dict[str, str | None] = {}
+
+    async def answer(request: Request) -> Response:
+        asked[request.url.path] = request.headers.get("Authorization")
+        if request.url.path == "/api/tags":
+            return JSONResponse({"models": [{"name": "llama3.2:latest"}]})
+        return JSONResponse({"response": "hi", "message": {"content": "hi"}, "done": True})
+
+    paths = ("/api/tags", "/api/generate", "/api/chat", "/api/embed")
+    app = Starlette(routes=[Route(path, answer, methods=["GET", "POST"]) for path in paths])
+    async with served(app) as url:
+        environment = {"OLLAMA_HOST": url, "OLLAMA_API_KEY": " secret\n"}
+        with running(environment, simulate=False) as it:
+            await asyncio.to_thread(it.engine.wait_until_ready)
+            await asyncio.to_thread(
+                wait_for, lambda: it.breaker().calls.success > 3, "some successes"
+            )
+    assert "/api/tags" in asked
+    assert set(asked.values()) == {"Bearer secret"}
+
+
+def test_a_key_that_no_header_can_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="OLLAMA_API_KEY") as caught:
+        Engine(EngineSettings(simulate=True), environment={"OLLAMA_API_KEY": "two words"}.get)
+    assert "two words" not in str(caught.value)
 
 
 class TestFindingOllama:

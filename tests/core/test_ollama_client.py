@@ -142,8 +142,9 @@ async def client_of(
         yield client
 
 
-async def generate(client: OllamaClient) -> str:
-    return "".join([piece.text async for piece in client.generate("hello", model=MODEL)])
+async def generate(client: OllamaClient, *, stream: bool = True) -> str:
+    pieces = client.generate("hello", model=MODEL, stream=stream)
+    return "".join([piece.text async for piece in pieces])
 
 
 def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
@@ -238,20 +239,61 @@ MODES: list[tuple[str, Answer, tuple[int, int, int, int], str]] = [
         "response is not text",
     ),
     ("not HTTP", writes(b"SSH-2.0-OpenSSH\r\n\r\n"), FAILURE, "answer is not HTTP"),
+    (
+        "whole, and half of it is missing",
+        writes(plain(200, TOKEN + DONE)[:-9]),
+        FAILURE,
+        "answer broke off",
+    ),
+    ("whole, not done", writes(plain(200, TOKEN.strip())), FAILURE, "stream ended without done"),
+    ("whole, half JSON", writes(plain(200, TOKEN[:-9])), FAILURE, "answer is not JSON"),
+    (
+        "whole, out of memory",
+        writes(plain(200, b'{"error":"CUDA error: out of memory"}')),
+        FAILURE,
+        "error in the answer: CUDA error: out of memory",
+    ),
+    (
+        "the runner's port is in the error",
+        writes(plain(500, b'{"error":"Post \\"http://127.0.0.1:36423/completion\\": EOF"}')),
+        FAILURE,
+        'HTTP 500: Post "http://127.0.0.1:…/completion": EOF',
+    ),
+    (
+        "the prompt is in the error",
+        writes(STREAM_HEAD, chunk(b'{"error":"cannot tokenize: hello"}\n'), END),
+        FAILURE,
+        "error in the answer: cannot tokenize …",
+    ),
+    (
+        "packed without being asked to",
+        writes(plain(200, gzip.compress(TOKEN), b"Content-Encoding: gzip")),
+        FAILURE,
+        "stream ended without done",
+    ),
+    (
+        "packed badly",
+        writes(plain(200, gzip.compress(TOKEN)[:-9], b"Content-Encoding: gzip")),
+        FAILURE,
+        "answer cannot be decoded",
+    ),
 ]
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize(
     ("answer", "verdict", "reason"), [mode[1:] for mode in MODES], ids=[mode[0] for mode in MODES]
 )
 async def test_every_failure_is_judged_right(
-    answer: Answer, verdict: tuple[int, int, int, int], reason: str
+    answer: Answer, verdict: tuple[int, int, int, int], reason: str, stream: bool
 ) -> None:
     guards = breakers()
     script = Script(answer)
+    if not stream and reason == "no first token within 5 s":
+        reason = "not finished within 60 s"
     async with raw_server(script.answer) as url, client_of(url, guards) as client:
         with pytest.raises(OllamaError) as caught:
-            await generate(client)
+            await generate(client, stream=stream)
         assert caught.value.reason == reason
         assert verdicts(guards[Operation.GENERATE]) == verdict
         expected = Verdict.FAILURE if verdict == FAILURE else Verdict.IGNORED

@@ -6,9 +6,11 @@ import asyncio
 import gzip
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,7 +25,7 @@ from fuseboard import (
     Verdict,
 )
 from fuseboard.faults import FaultBoard
-from fuseboard.judge import Judge
+from fuseboard.judge import Judge, rule_on_error
 from fuseboard.judges import HttpJudge, http_judge, ollama_judge, openai_judge
 from fuseboard.listening import bind, url_of
 from fuseboard.transport import JUDGE, BreakerTransport, RequestRejectedError
@@ -42,6 +44,7 @@ from tests.core.test_ollama_client import (
     writes,
     writes_then,
 )
+from tests.core.test_ollama_client import MODES as OLLAMAS_MODES
 
 SUCCESS, FAILURE, IGNORED = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)
 PATIENT = httpx.Timeout(10)
@@ -92,7 +95,7 @@ class Caller:
         raise NotImplementedError
 
     async def ask(
-        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT
+        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
     ) -> httpx.Response:
         """Get a whole answer."""
         raise NotImplementedError
@@ -122,9 +125,10 @@ class AsyncCaller(Caller):
         self.client = httpx.AsyncClient(transport=BreakerTransport(*settings, **more))
 
     async def ask(
-        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT
+        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
     ) -> httpx.Response:
-        return await self.client.request(method, url, timeout=patience)
+        body = {"prompt": prompt} if prompt else None
+        return await self.client.request(method, url, timeout=patience, json=body)
 
     async def begin(self, url: str, pieces: int) -> httpx.Response:
         async with self.client.stream("POST", url) as response:
@@ -151,9 +155,12 @@ class SyncCaller(Caller):
         self.client = httpx.Client(transport=BreakerTransport(*settings, **more))
 
     async def ask(
-        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT
+        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
     ) -> httpx.Response:
-        return await asyncio.to_thread(self.client.request, method, url, timeout=patience)
+        body = {"prompt": prompt} if prompt else None
+        return await asyncio.to_thread(
+            self.client.request, method, url, timeout=patience, json=body
+        )
 
     async def begin(self, url: str, pieces: int) -> httpx.Response:
         def read_some() -> httpx.Response:
@@ -352,6 +359,109 @@ async def test_every_failure_is_judged_right(
         assert response.status_code == 200, "the next call on the same client must succeed"
     success, *others = verdict
     assert verdicts(breaker) == (success + 1, *others)
+
+
+# Deadlines, and what an object holds, are the client's own affair.
+THE_CLIENTS_OWN = {"no headers", "hang in mid-stream", "another shape"}
+SHARED_MODES = [mode for mode in OLLAMAS_MODES if mode[0] not in THE_CLIENTS_OWN]
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "reason"),
+    [mode[1:] for mode in SHARED_MODES],
+    ids=[mode[0] for mode in SHARED_MODES],
+)
+async def test_it_gives_the_reasons_that_the_client_for_ollama_gives(
+    kind: Kind,
+    answer: Answer,
+    verdict: tuple[int, int, int, int],
+    reason: str,
+    breaker: CircuitBreaker,
+    told: Settlements,
+) -> None:
+    async with (
+        raw_server(first_then(answer, b"")) as url,
+        calling(kind, breaker, judge=ollama_judge) as caller,
+    ):
+        with suppress(httpx.HTTPError):
+            await caller.ask(f"{url}/api/generate", prompt="hello")
+    assert verdicts(breaker) == verdict
+    assert told.reasons == ([reason] if verdict == FAILURE else [])
+
+
+UNTRUSTED = Path(__file__).with_name("untrusted.pem")
+
+
+async def leave(_: Reader, writer: Writer) -> None:
+    writer.close()
+
+
+async def test_a_certificate_that_nobody_trusts(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(UNTRUSTED)
+    server = await asyncio.start_server(leave, "127.0.0.1", 0, ssl=tls)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, calling(kind, breaker) as caller:
+        with pytest.raises(httpx.ConnectError):
+            await caller.ask(url)
+    assert told.reasons == ["certificate not trusted"]
+
+
+async def test_a_server_that_speaks_no_tls(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    async def speak_http(_: Reader, writer: Writer) -> None:
+        writer.write(plain(400, b""))
+        writer.close()
+
+    server = await asyncio.start_server(speak_http, "127.0.0.1", 0)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, calling(kind, breaker) as caller:
+        with pytest.raises(httpx.ConnectError):
+            await caller.ask(url)
+    assert told.reasons == ["TLS handshake failed"]
+
+
+async def test_a_proxy_that_does_not_connect(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    async with (
+        raw_server(writes(plain(407, b""))) as proxy,
+        calling(kind, breaker, kind.inner(proxy=httpx.Proxy(proxy))) as caller,
+    ):
+        with pytest.raises(httpx.ProxyError):
+            await caller.ask("https://model.invalid")
+    assert told.reasons == ["the proxy did not connect"]
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "reason", "sent"),
+    [
+        (httpx.ReadError("x"), Verdict.FAILURE, "connection reset", True),
+        (httpx.WriteError("x"), Verdict.FAILURE, "connection reset while sending", True),
+        (httpx.CloseError("x"), Verdict.FAILURE, "connection reset", True),
+        (httpx.ReadTimeout("x"), Verdict.FAILURE, "timed out", True),
+        (httpx.WriteTimeout("x"), Verdict.FAILURE, "sending timed out", True),
+        (httpx.ConnectTimeout("x"), Verdict.FAILURE, "connect timed out", True),
+        (httpx.PoolTimeout("x"), Verdict.IGNORED, "no free connection in the pool", False),
+        (httpx.ConnectError("x"), Verdict.FAILURE, "connect failed", True),
+        (httpx.ProxyError("x"), Verdict.FAILURE, "the proxy did not connect", True),
+        (httpx.UnsupportedProtocol("x"), Verdict.IGNORED, "request cannot be sent", False),
+        (httpx.LocalProtocolError("x"), Verdict.IGNORED, "request cannot be sent", False),
+        (httpx.RemoteProtocolError("x"), Verdict.FAILURE, "answer is not HTTP", True),
+        (httpx.DecodingError("x"), Verdict.FAILURE, "answer cannot be decoded", True),
+        (httpx.TooManyRedirects("x"), Verdict.FAILURE, "too many redirects", True),
+        (RuntimeError("x"), Verdict.FAILURE, "RuntimeError", True),
+        (KeyboardInterrupt(), Verdict.IGNORED, "stopped by the caller", True),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_every_error_has_words(
+    error: BaseException, verdict: Verdict, reason: str, sent: bool
+) -> None:
+    assert rule_on_error(error) == Ruling(verdict, reason, sent=sent)
 
 
 async def test_a_refused_connection(kind: Kind, breaker: CircuitBreaker, told: Settlements) -> None:
