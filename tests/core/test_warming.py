@@ -98,6 +98,27 @@ async def test_other_questions_are_other_questions() -> None:
         assert wire.asked() == 4
 
 
+async def test_other_settings_make_another_question() -> None:
+    settings: list[dict[str, Any]] = [
+        {},
+        {"system": "be brief"},
+        {"system": "be long"},
+        {"format": "json"},
+        {"format": {"type": "object"}},
+        {"stream": False},
+    ]
+    async with wired() as (wire, _):
+        for kept in range(2):
+            for setting in settings:
+                await text(wire.client.generate("a", model=MODEL, options={"seed": 1}, **setting))
+            assert wire.asked() == len(settings), kept
+        for more in ({}, {"options": None}, {"truncate": False}):
+            await wire.client.embed(["a"], model="nomic-embed-text", **more)
+        assert wire.asked(Operation.EMBED) == 2
+        assert (await wire.client.show(MODEL)).family
+        assert await wire.client.ps()
+
+
 async def test_embeddings_are_kept() -> None:
     async with wired() as (wire, _):
         once = await wire.client.embed(["a", "b"], model="nomic-embed-text")

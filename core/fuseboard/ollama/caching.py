@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from fuseboard.cache import AnswerCache
 from fuseboard.ollama.answers import Embeddings, Message, Model, ModelDetails, Piece, RunningModel
-from fuseboard.ollama.client import EmbedSettings, OllamaClient, TextSettings
+from fuseboard.ollama.client import EmbedSettings, OllamaClient, TextSettings, without_none
 
 
 class CachingClient:
@@ -99,5 +99,4 @@ def is_deterministic(options: Mapping[str, Any] | None) -> bool:
 
 
 def _key(operation: str, model: str, asked: object, settings: Mapping[str, Any]) -> str:
-    plain = {name: dict(v) if isinstance(v, Mapping) else v for name, v in settings.items()}
-    return json.dumps([operation, model, asked, plain], sort_keys=True)
+    return json.dumps([operation, model, asked, without_none(settings)], sort_keys=True)

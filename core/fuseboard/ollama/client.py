@@ -86,6 +86,15 @@ class EmbedSettings(TypedDict, total=False):
     """How long the model stays loaded, as for a text."""
 
 
+def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the settings that are sent, as JSON takes them."""
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in settings.items()
+        if value is not None
+    }
+
+
 def breaker_per_operation(
     make: Callable[[str], CircuitBreaker], operations: Iterable[Operation] = Operation
 ) -> dict[Operation, CircuitBreaker]:
@@ -319,9 +328,5 @@ def _require_known(settings: Mapping[str, Any], kind: type[TextSettings | EmbedS
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
-    plain = {
-        name: dict(value) if isinstance(value, Mapping) else value
-        for name, value in body.items()
-        if value is not None
-    }
-    return json.dumps(plain, allow_nan=False).encode()  # in ASCII: half a surrogate pair fits in
+    # In ASCII: half a surrogate pair fits in.
+    return json.dumps(without_none(body), allow_nan=False).encode()
