@@ -136,6 +136,8 @@ async def _until(url: str, *, listening: bool) -> None:
         except ConnectionRefusedError:
             if not listening:
                 return
+        except ConnectionResetError:
+            continue  # the port was closed on it before it was accepted
         else:
             writer.close()
             if listening:

@@ -108,16 +108,6 @@ async def test_what_failed_is_embedded_with_the_next_question() -> None:
         assert (await it.nearest("a probe"))[0].startswith("A probe should be")
 
 
-@pytest.mark.parametrize("embeddings", [[], [[1.0], [2.0]]])
-async def test_another_number_of_embeddings_than_asked_for_is_a_failed_call(
-    embeddings: list[list[float]],
-) -> None:
-    answer = JSONResponse({"model": MODEL, "embeddings": embeddings})
-    async with served(answer) as url, OllamaClient(url, {}) as client:
-        with pytest.raises(OllamaError, match=f"{len(embeddings)} embeddings for 1 texts"):
-            await Retrieval(client, MODEL, ("one",)).nearest("what?")
-
-
 async def test_an_embedding_without_a_direction_is_near_to_nothing() -> None:
     answer = JSONResponse({"model": MODEL, "embeddings": [[0.0, 0.0]]})
     async with served(answer) as url, OllamaClient(url, {}) as client:

@@ -7,8 +7,7 @@ import math
 from collections.abc import Sequence
 from operator import itemgetter, mul
 
-from fuseboard.ollama import CachingClient, OllamaClient, OllamaError
-from fuseboard.verdict import Ruling, Verdict
+from fuseboard.ollama import CachingClient, OllamaClient
 
 _BATCH = 4  # passages in a call: few enough that a slow machine embeds them in time
 
@@ -59,11 +58,7 @@ class Retrieval:
                 self._directions += map(_direction, vectors)
 
     async def _embed(self, texts: Sequence[str]) -> tuple[Vector, ...]:
-        vectors = (await self._client.embed(texts, model=self._model)).vectors
-        if len(vectors) != len(texts):
-            reason = f"{len(vectors)} embeddings for {len(texts)} texts"
-            raise OllamaError(Ruling(Verdict.FAILURE, reason))
-        return vectors
+        return (await self._client.embed(texts, model=self._model)).vectors
 
 
 def _direction(vector: Vector) -> Vector:
