@@ -16,7 +16,9 @@ from fuseboard.http_server import HttpServer
 from fuseboard.listening import bind, url_of
 from fuseboard.simulator import SimulatorSettings, simulator_app
 
-FAST = SimulatorSettings(tokens_per_second=1e9, prompt_seconds=0.0)
+FAST = SimulatorSettings(
+    tokens_per_second=1e9, prompt_seconds=0.0, embed_seconds=0.0, load_seconds=0.0
+)
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -1,76 +1,125 @@
-"""Generating a text at a believable pace, with the durations that Ollama reports."""
+"""Making a text at a believable pace, with the figures that Ollama reports."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
-import zlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
 
+from fuseboard.simulator.go_json import nanoseconds, without_zeros
+from fuseboard.simulator.json_format import json_text
+from fuseboard.simulator.models import Model
+from fuseboard.simulator.options import Options
 from fuseboard.simulator.prose import compose
+from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import SimulatorSettings
+from fuseboard.simulator.tokens import tokens_of
 
-_NANOSECONDS = 1_000_000_000
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be made, by which model."""
 
-@dataclass(slots=True)
-class Generation:
-    """One text in the making."""
-
-    model: str
+    model: Model
     prompt: str
-    options: Mapping[str, Any]
-    settings: SimulatorSettings
-    done_reason: str = "stop"
+    """All that the model reads."""
+    options: Options
+    schema: Mapping[str, object] | None
+    """That of the JSON it shall be; `None` is prose."""
+    keep_alive: float | None
+    """Seconds; `None` changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a text ended, and how long it took; durations are nanoseconds."""
+
+    reason: str
+    """`stop` or `length`; `load` or `unload` where there was no text to make."""
+    text: str = ""
+    """The whole text."""
     tokens: int = 0
-    _started: float = field(default_factory=time.monotonic)
-    _evaluated: float = 0.0
+    prompt_tokens: int = 0
+    total_duration: int = 0
+    load_duration: int = 0
+    prompt_duration: int = 0
+    token_duration: int = 0
 
-    async def run(self) -> AsyncIterator[str]:
-        """Speak token by token."""
-        pace = random.Random(self.prompt)  # noqa: S311 (no secret)
-        await asyncio.sleep(self.settings.prompt_seconds)
-        self._evaluated = time.monotonic()
-        limit = self.options.get("num_predict")
-        stops = self.options.get("stop") or []
-        said = ""
-        for token in compose(self._seed()):
-            if isinstance(limit, int) and 0 <= limit <= self.tokens:
-                self.done_reason = "length"
-                return
-            said += token
-            if any(stop in said for stop in stops):
-                return
-            if self.tokens:
-                await asyncio.sleep(pace.uniform(0.6, 1.4) / self.settings.tokens_per_second)
-            self.tokens += 1
-            yield token
-
-    def figures(self) -> dict[str, object]:
-        """Report how it ended and how long it took."""
-        now = time.monotonic()
-        prompt_tokens = len(self.prompt.split()) + 8
-        return {
-            "done_reason": self.done_reason,
-            "total_duration": round((now - self._started) * _NANOSECONDS),
-            "load_duration": 0,
-            "prompt_eval_count": prompt_tokens,
-            "prompt_eval_duration": round((self._evaluated - self._started) * _NANOSECONDS),
-            "eval_count": self.tokens,
-            "eval_duration": round((now - self._evaluated) * _NANOSECONDS),
-        }
-
-    def _seed(self) -> int:
-        seed = self.options.get("seed")
-        if isinstance(seed, int):
-            return zlib.crc32(f"{seed} {self.prompt}".encode())
-        return random.getrandbits(32)
+    def fields(self) -> dict[str, object]:
+        """Write it as the fields of the last object of an answer."""
+        return without_zeros(
+            {
+                "done_reason": self.reason,
+                "total_duration": self.total_duration,
+                "load_duration": self.load_duration,
+                "prompt_eval_count": self.prompt_tokens,
+                "prompt_eval_duration": self.prompt_duration,
+                "eval_count": self.tokens,
+                "eval_duration": self.token_duration,
+            }
+        )
 
 
-def created_at() -> str:
-    """Write the present time as Ollama does."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+Pieces = AsyncGenerator[str | Ending, None]
+"""A text token by token, and then its ending."""
+
+
+async def make_text(task: Task, scheduler: Scheduler, settings: SimulatorSettings) -> Pieces:
+    """Wait for the model and for a turn, then yield each token when it is due.
+
+    Raises:
+        RefusedError: Before the first token, if too many wait already.
+    """
+    now = asyncio.get_running_loop().time
+    dice = _dice(task)
+    tokens, reason = _limited(_compose(task, dice), task.options)
+    started = now()
+    async with scheduler.loaded(task.model, task.keep_alive) as runner:
+        loaded = now()
+        async with runner.turns:
+            begun = now()
+            await asyncio.sleep(settings.prompt_seconds)
+            due = evaluated = now()
+            for number, token in enumerate(tokens):
+                if number:
+                    due += dice.uniform(0.6, 1.4) / settings.tokens_per_second
+                    await asyncio.sleep(max(0.0, due - now()))
+                yield token
+            ended = now()
+    yield Ending(
+        reason,
+        "".join(tokens),
+        tokens=len(tokens),
+        prompt_tokens=len(tokens_of(task.prompt)),
+        total_duration=nanoseconds(ended - started),
+        load_duration=nanoseconds(loaded - started),
+        prompt_duration=nanoseconds(evaluated - begun),
+        token_duration=nanoseconds(ended - evaluated),
+    )
+
+
+def _dice(task: Task) -> random.Random:
+    """Make dice that fall the same again where the options ask for that."""
+    if task.options.temperature == 0:
+        seed = "greedy"
+    elif task.options.seed == -1:
+        return random.Random()  # noqa: S311 (no secret)
+    else:
+        seed = str(task.options.seed)
+    return random.Random(f"{seed} {task.model.name} {task.prompt}".encode("utf-8", "replace"))  # noqa: S311
+
+
+def _compose(task: Task, dice: random.Random) -> str:
+    if task.schema is not None:
+        return json_text(task.schema, lambda: compose(task.prompt, dice, sentences=1), dice)
+    return compose(task.prompt, dice, sentences=dice.randint(2, 4))
+
+
+def _limited(text: str, options: Options) -> tuple[list[str], str]:
+    """Cut a text where its options end it, into tokens; tells why it ends."""
+    stops = [place for stop in options.stop if (place := text.find(stop)) >= 0]
+    tokens = tokens_of(text[: min(stops)] if stops else text)
+    if 0 < options.num_predict < len(tokens):
+        return tokens[: options.num_predict], "length"
+    return tokens, "stop"

@@ -1,10 +1,9 @@
-"""The text that the simulated model speaks."""
+"""What the simulated model has to say."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
 
 _SENTENCES = (
     "A circuit breaker stops calling a service that keeps failing.",
@@ -20,10 +19,27 @@ _SENTENCES = (
     "A failure rate over a window also catches one that limps.",
     "Jitter keeps many clients from coming back in the same instant.",
 )
+_PASSAGE = re.compile(r"^- (.+)$", re.MULTILINE)
+_QUESTION = re.compile(r"^Question: (.+)$", re.MULTILINE)
+_END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_TELLING_WORD = re.compile(r"\w{4,}")
 
 
-def compose(seed: int) -> Iterator[str]:
-    """Speak in tokens, the blank before a word included; the same seed says the same."""
-    dice = random.Random(seed)  # noqa: S311 (no secret)
-    sentences = dice.sample(_SENTENCES, k=dice.randint(2, 4))
-    yield from re.findall(r"\s?[\w']+|[^\w\s]", " ".join(sentences))
+def compose(prompt: str, dice: random.Random, *, sentences: int) -> str:
+    """Write sentences that share words with the prompt, or with the question in it.
+
+    They are taken from the passages that the prompt lists, if it lists any.
+    """
+    question = _QUESTION.search(prompt)
+    asked = _telling_words(question[1] if question else prompt)
+    passages = _PASSAGE.findall(prompt) if question else []
+    said = [each for passage in passages for each in _END_OF_SENTENCE.split(passage)] or _SENTENCES
+
+    def nearness(sentence: str) -> float:
+        return len(asked & _telling_words(sentence)) + dice.uniform(0, 3)
+
+    return " ".join(sorted(said, key=nearness, reverse=True)[:sentences])
+
+
+def _telling_words(text: str) -> set[str]:
+    return set(_TELLING_WORD.findall(text.lower()))
