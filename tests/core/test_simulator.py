@@ -81,9 +81,7 @@ class TestTheOfficialClient:
 
     async def test_has_its_errors(self, official: ollama.AsyncClient) -> None:
         with pytest.raises(ollama.ResponseError, match="model 'nope' not found") as caught:
-            await official.generate("nope", "hello", stream=True)
-            async for _ in await official.generate("nope", "hello", stream=True):
-                pass
+            await anext(await official.generate("nope", "hello", stream=True))
         assert caught.value.status_code == 404
 
 

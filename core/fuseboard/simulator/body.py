@@ -49,9 +49,14 @@ class Body:
         found = self._typed(key, bool, "bool")
         return default if found is None else found
 
-    def whole(self, key: str) -> int:
-        """Return the whole number of a field, 0 if it is missing."""
-        return self._typed(key, int, "int") or 0
+    def whole(self, key: str) -> int | None:
+        """Return the whole number of a field, if it is there."""
+        return self._typed(key, int, "int")
+
+    def number(self, key: str) -> float | None:
+        """Return the number of a field, if it is there."""
+        whole = type(self.value(key)) is int
+        return self.whole(key) if whole else self._typed(key, float, "float64")
 
     def mapping(self, key: str) -> dict[str, object]:
         """Return the object of a field, an empty one if it is missing."""

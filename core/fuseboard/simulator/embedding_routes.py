@@ -76,7 +76,7 @@ class EmbeddingRoutes:
             RefusedError: If it asks for what there is not.
         """
         texts = _texts(body.value("input"))
-        make = self._embedding(body, texts, body.whole("dimensions"))
+        make = self._embedding(body, texts, body.whole("dimensions") or 0)
         if not body.flag("truncate", default=True):
             model = self._find(body.text("model"))
             if any(len(tokens_of(text)) > model.context_length for text in texts):
@@ -91,10 +91,10 @@ class EmbeddingRoutes:
         read_options(body.mapping("options"))
 
         async def make() -> Embedded:
-            now = asyncio.get_running_loop().time
-            started = now()
+            loop = asyncio.get_running_loop()
+            started = loop.time()
             async with self._scheduler.loaded(model, keep_alive) as runner:
-                loaded = now()
+                loaded = loop.time()
                 if not texts:
                     return Embedded([])
                 async with runner.turns:
@@ -103,7 +103,7 @@ class EmbeddingRoutes:
             return Embedded(
                 vectors,
                 prompt_tokens=sum(len(tokens_of(text)) for text in texts),
-                total_duration=nanoseconds(now() - started),
+                total_duration=nanoseconds(loop.time() - started),
                 load_duration=nanoseconds(loaded - started),
             )
 

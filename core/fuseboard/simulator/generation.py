@@ -71,22 +71,22 @@ async def make_text(task: Task, scheduler: Scheduler, settings: SimulatorSetting
     Raises:
         RefusedError: Before the first token, if too many wait already.
     """
-    now = asyncio.get_running_loop().time
+    loop = asyncio.get_running_loop()
     dice = _dice(task)
     tokens, reason = _limited(_compose(task, dice), task.options)
-    started = now()
+    started = loop.time()
     async with scheduler.loaded(task.model, task.keep_alive) as runner:
-        loaded = now()
+        loaded = loop.time()
         async with runner.turns:
-            begun = now()
+            begun = loop.time()
             await asyncio.sleep(settings.prompt_seconds)
-            due = evaluated = now()
+            due = evaluated = loop.time()
             for number, token in enumerate(tokens):
                 if number:
                     due += dice.uniform(0.6, 1.4) / settings.tokens_per_second
-                    await asyncio.sleep(max(0.0, due - now()))
+                    await asyncio.sleep(max(0.0, due - loop.time()))
                 yield token
-            ended = now()
+            ended = loop.time()
     yield Ending(
         reason,
         "".join(tokens),

@@ -91,7 +91,13 @@ class _Schema:
 
     @staticmethod
     def _bounds(schema: Mapping[str, object]) -> tuple[int, int]:
-        least, most = schema.get("minimum"), schema.get("maximum")
-        high = int(most) if isinstance(most, int | float) else None
-        low = int(least) if isinstance(least, int | float) else min(1, high or 1)
-        return (low, low + 99) if high is None else (low, max(low, high))
+        low, high = _whole(schema.get("minimum")), _whole(schema.get("maximum"))
+        if low is None:
+            low = 1 if high is None else min(1, high)
+        return low, low + 99 if high is None else max(low, high)
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:
+        return None
+    return int(value)

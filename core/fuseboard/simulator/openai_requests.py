@@ -15,14 +15,14 @@ def chat_of(body: Body) -> Body:
     Raises:
         RefusedError: If it makes no sense.
     """
-    messages = [each for said in body.bodies("messages", "Message") for each in _messages(said)]
-    if not messages:
+    model, said = body.text("model"), body.bodies("messages", "Message")
+    if not said:
         raise RefusedError(400, "[] is too short - 'messages'")
     return Body(
         "api.ChatRequest",
         {
-            "model": body.text("model"),
-            "messages": messages,
+            "model": model,
+            "messages": [message for each in said for message in _messages(each)],
             "stream": body.flag("stream", default=False),
             "options": _options(body),
             "format": _format(body),
@@ -52,15 +52,12 @@ def generate_of(body: Body) -> Body:
 
 def _options(body: Body) -> dict[str, object]:
     stop = body.value("stop")
-    options: dict[str, object] = {
-        "num_predict": body.value("max_tokens"),
-        "seed": body.value("seed"),
+    return {
+        "num_predict": body.whole("max_tokens"),
+        "seed": body.whole("seed"),
         "stop": [stop] if isinstance(stop, str) else stop,
-        "temperature": body.value("temperature"),
+        "temperature": body.number("temperature"),
     }
-    if options["temperature"] is None:
-        options["temperature"] = 1.0
-    return options
 
 
 def _format(body: Body) -> object:

@@ -52,18 +52,18 @@ class Scheduler:
         Raises:
             RefusedError: If too many wait already.
         """
-        now = asyncio.get_running_loop().time
-        runner = self._runner(model, now())
+        loop = asyncio.get_running_loop()
+        runner = self._runner(model, loop.time())
         self._refuse_if_too_many_wait(runner)
         if keep_alive is not None:
             runner.keep_alive = keep_alive
         runner.users += 1
         try:
-            await asyncio.sleep(max(0.0, runner.loaded_at - now()))
+            await asyncio.sleep(max(0.0, runner.loaded_at - loop.time()))
             yield runner
         finally:
             runner.users -= 1
-            runner.idle_since = now()
+            runner.idle_since = loop.time()
 
     def unload(self, model: Model) -> None:
         """Unload a model as soon as nobody uses it."""
