@@ -92,14 +92,12 @@ class TestTheOfficialClient:
 
     async def test_makes_json(self, official: openai.AsyncOpenAI) -> None:
         schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+        form: Any = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
         asked: list[Any] = [{"role": "user", "content": [{"type": "text", "text": "Where?"}]}]
         answer = await official.chat.completions.create(
             model=MODEL,
             messages=asked,
-            response_format={
-                "type": "json_schema",
-                "json_schema": {"name": "place", "schema": schema},
-            },
+            response_format=form,
         )
         assert list(json.loads(answer.choices[0].message.content or "")) == ["city"]
 

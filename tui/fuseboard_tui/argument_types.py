@@ -27,6 +27,14 @@ def positive_number(text: str) -> float:
     return number
 
 
+def number_or_none(text: str) -> float:
+    """Read a number from 0 on."""
+    number = _number(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return number
+
+
 def _whole(text: str, least: int, most: float, what: str) -> int:
     if text.isascii() and text.isdigit() and least <= int(text) <= most:
         return int(text)

@@ -25,6 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
 
             document = command_options.exported_document(options)
             return export(document, options.output, overwrite=options.force)
+        if options.command == "simulator":
+            from fuseboard_tui.simulator import simulate
+
+            settings = command_options.simulator_settings(options)
+            return simulate(settings, options.host, options.port)
         engine = Engine(command_options.engine_settings(options))
         if options.command == "serve":
             from fuseboard_tui.serve import serve
@@ -32,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
             return serve(engine, options.duration)
         return _show(engine, options.theme)
     except (ListenError, ValueError) as error:
-        print(f"fuseboard: {error}{_advice(error)}", file=sys.stderr)  # noqa: T201
+        print(f"fuseboard: {error}{_advice(error, options.command)}", file=sys.stderr)  # noqa: T201
         return 2
 
 
@@ -63,9 +68,10 @@ def _has_terminal() -> bool:
     return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stderr.isatty())
 
 
-def _advice(error: Exception) -> str:
+def _advice(error: Exception, command: str | None) -> str:
     from fuseboard.listening import PortTakenError
 
-    if isinstance(error, PortTakenError):
-        return "; choose another with --metrics-port or --proxy-port, 0 is any free one"
-    return ""
+    if not isinstance(error, PortTakenError):
+        return ""
+    ports = "--port" if command == "simulator" else "--metrics-port or --proxy-port"
+    return f"; choose another with {ports}, 0 is any free one"

@@ -9,10 +9,13 @@ from fuseboard.engine import EngineSettings
 from fuseboard.faults import BY_NAME, CATALOGUE
 from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
 from fuseboard.ollama import Deadlines
+from fuseboard.simulator import SimulatorSettings
 from fuseboard_tui import argument_types
 from fuseboard_tui.config_file import NAME as CONFIG_FILE
 from fuseboard_tui.config_file import read_config
 from fuseboard_tui.export import STDOUT
+
+_OLLAMA_PORT = 11434
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -74,6 +77,23 @@ def engine_settings(options: argparse.Namespace) -> EngineSettings:
     )
 
 
+def simulator_settings(options: argparse.Namespace) -> SimulatorSettings:
+    """Turn parsed options into a simulator that stands alone.
+
+    Raises:
+        ValueError: If one makes no sense.
+    """
+    default = SimulatorSettings()
+    return SimulatorSettings(
+        chat_models=tuple(options.chat_models or default.chat_models),
+        embedding_models=tuple(options.embedding_models or default.embedding_models),
+        tokens_per_second=options.tokens_per_second,
+        load_seconds=options.load_seconds,
+        parallel=options.parallel,
+        max_queue=options.max_queue,
+    )
+
+
 def exported_document(options: argparse.Namespace) -> str:
     """Read the document that `export` shall write.
 
@@ -120,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         help="stop after so many seconds; without it, on Ctrl+C or SIGTERM",
     )
     _add_export(commands)
+    _add_simulator(commands)
     return parser
 
 
@@ -168,6 +189,72 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         default=export.TARGET,
         metavar="HOST:PORT",
         help="what to scrape (default: %(default)s)",
+    )
+
+
+def _add_simulator(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    default = SimulatorSettings()
+    options = commands.add_parser(
+        "simulator",
+        help="serve the Ollama API without any model, for your own program or its tests",
+        description="Serve the Ollama API without any model, until Ctrl+C or SIGTERM.",
+        allow_abbrev=False,
+    )
+    options.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="HOST",
+        help="where it listens (default: %(default)s)",
+    )
+    options.add_argument(
+        "--port",
+        type=argument_types.port,
+        default=_OLLAMA_PORT,
+        metavar="PORT",
+        help="0 is any free port (default: %(default)d)",
+    )
+    options.add_argument(
+        "--model",
+        dest="chat_models",
+        action="append",
+        metavar="NAME",
+        help=f"a model that speaks; may be repeated (default: {', '.join(default.chat_models)})",
+    )
+    options.add_argument(
+        "--embedding-model",
+        dest="embedding_models",
+        action="append",
+        metavar="NAME",
+        help="a model that embeds; may be repeated"
+        f" (default: {', '.join(default.embedding_models)})",
+    )
+    options.add_argument(
+        "--tokens-per-second",
+        type=argument_types.positive_number,
+        default=default.tokens_per_second,
+        metavar="N",
+        help="the pace of each answer (default: %(default)g)",
+    )
+    options.add_argument(
+        "--load-seconds",
+        type=argument_types.number_or_none,
+        default=default.load_seconds,
+        metavar="SECONDS",
+        help="what it takes to load a model (default: %(default)g)",
+    )
+    options.add_argument(
+        "--parallel",
+        type=argument_types.count,
+        default=1,
+        metavar="N",
+        help="answers that a model makes at once, as OLLAMA_NUM_PARALLEL (default: %(default)d)",
+    )
+    options.add_argument(
+        "--max-queue",
+        type=argument_types.count_or_none,
+        default=default.max_queue,
+        metavar="N",
+        help="requests that may wait, as OLLAMA_MAX_QUEUE (default: %(default)d)",
     )
 
 
