@@ -198,7 +198,7 @@ MUST_BE = 'option "{}" must be of {}'
             "chat",
             b'{"model": "llama3.2", "messages": "hi"}',
             400,
-            FIELD.format("string", "ChatRequest.messages", "[]Message"),
+            FIELD.format("string", "ChatRequest.messages", "[]api.Message"),
         ),
         (
             "chat",

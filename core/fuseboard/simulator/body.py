@@ -62,7 +62,7 @@ class Body:
         """Return the object of a field, an empty one if it is missing."""
         return self._typed(key, dict, "map[string]interface {}") or {}
 
-    def items(self, key: str, item: type, go_type: str) -> list[object]:
+    def items(self, key: str, item: type[T], go_type: str) -> list[T]:
         """Return the list of a field, an empty one if it is missing.
 
         Args:
@@ -78,8 +78,7 @@ class Body:
 
     def bodies(self, key: str, go_type: str) -> list[Body]:
         """Return the objects in the list of a field, none if it is missing."""
-        kind = f"{self._kind}.{key}"
-        return [Body(kind, dict(each)) for each in self.items(key, dict, go_type)]  # type: ignore[call-overload]
+        return [Body(f"{self._kind}.{key}", each) for each in self.items(key, dict, go_type)]
 
     def _typed(self, key: str, wanted: type[T], go_type: str) -> T | None:
         value = self._fields.get(key)

@@ -18,7 +18,7 @@ from fuseboard.simulator.tokens import tokens_of
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TextJob:
     """What is to be made, by which model."""
 
     model: Model
@@ -65,17 +65,17 @@ Pieces = AsyncGenerator[str | Ending, None]
 """A text token by token, and then its ending."""
 
 
-async def make_text(task: Task, scheduler: Scheduler, settings: SimulatorSettings) -> Pieces:
+async def make_text(job: TextJob, scheduler: Scheduler, settings: SimulatorSettings) -> Pieces:
     """Wait for the model and for a turn, then yield each token when it is due.
 
     Raises:
         RefusedError: Before the first token, if too many wait already.
     """
     loop = asyncio.get_running_loop()
-    dice = _dice(task)
-    tokens, reason = _limited(_compose(task, dice), task.options)
+    dice = _dice(job)
+    tokens, reason = _limited(_compose(job, dice), job.options)
     started = loop.time()
-    async with scheduler.loaded(task.model, task.keep_alive) as runner:
+    async with scheduler.loaded(job.model, job.keep_alive) as runner:
         loaded = loop.time()
         async with runner.turns:
             begun = loop.time()
@@ -91,7 +91,7 @@ async def make_text(task: Task, scheduler: Scheduler, settings: SimulatorSetting
         reason,
         "".join(tokens),
         tokens=len(tokens),
-        prompt_tokens=len(tokens_of(task.prompt)),
+        prompt_tokens=len(tokens_of(job.prompt)),
         total_duration=nanoseconds(ended - started),
         load_duration=nanoseconds(loaded - started),
         prompt_duration=nanoseconds(evaluated - begun),
@@ -99,21 +99,21 @@ async def make_text(task: Task, scheduler: Scheduler, settings: SimulatorSetting
     )
 
 
-def _dice(task: Task) -> random.Random:
+def _dice(job: TextJob) -> random.Random:
     """Make dice that fall the same again where the options ask for that."""
-    if task.options.temperature == 0:
+    if job.options.temperature == 0:
         seed = "greedy"
-    elif task.options.seed == -1:
+    elif job.options.seed == -1:
         return random.Random()  # noqa: S311 (no secret)
     else:
-        seed = str(task.options.seed)
-    return random.Random(f"{seed} {task.model.name} {task.prompt}".encode("utf-8", "replace"))  # noqa: S311
+        seed = str(job.options.seed)
+    return random.Random(f"{seed} {job.model.name} {job.prompt}".encode("utf-8", "replace"))  # noqa: S311
 
 
-def _compose(task: Task, dice: random.Random) -> str:
-    if task.schema is not None:
-        return json_text(task.schema, lambda: compose(task.prompt, dice, sentences=1), dice)
-    return compose(task.prompt, dice, sentences=dice.randint(2, 4))
+def _compose(job: TextJob, dice: random.Random) -> str:
+    if job.schema is not None:
+        return json_text(job.schema, lambda: compose(job.prompt, dice, sentences=1), dice)
+    return compose(job.prompt, dice, sentences=dice.randint(2, 4))
 
 
 def _limited(text: str, options: Options) -> tuple[list[str], str]:

@@ -15,7 +15,7 @@ def chat_of(body: Body) -> Body:
     Raises:
         RefusedError: If it makes no sense.
     """
-    model, said = body.text("model"), body.bodies("messages", "Message")
+    model, said = body.text("model"), body.bodies("messages", "openai.Message")
     if not said:
         raise RefusedError(400, "[] is too short - 'messages'")
     return Body(
@@ -55,7 +55,7 @@ def _options(body: Body) -> dict[str, object]:
     return {
         "num_predict": body.whole("max_tokens"),
         "seed": body.whole("seed"),
-        "stop": [stop] if isinstance(stop, str) else stop,
+        "stop": [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else None,
         "temperature": body.number("temperature"),
     }
 

@@ -15,7 +15,7 @@ from fuseboard.simulator.body import Body, read_body
 from fuseboard.simulator.embedding_routes import EmbeddingRoutes
 from fuseboard.simulator.errors import RefusedError
 from fuseboard.simulator.go_json import json_response
-from fuseboard.simulator.models import MODIFIED_AT
+from fuseboard.simulator.models import MODIFIED_AT, with_tag
 from fuseboard.simulator.openai_forms import ChatCompletionForm, CompletionForm
 from fuseboard.simulator.openai_requests import chat_of, generate_of
 from fuseboard.simulator.settings import SimulatorSettings
@@ -91,7 +91,7 @@ class OpenAIRoutes:
         """Describe one model."""
         name = request.path_params["model"]
         if self._settings.find(name) is None:
-            raise RefusedError(404, f"model '{name}' not found")
+            raise RefusedError(404, f"model '{with_tag(name)}' not found")
         return json_response(_described(name))
 
 

@@ -55,7 +55,7 @@ def read_generate(body: Body) -> TextRequest:
         options=body.mapping("options"),
         format=body.value("format"),
         thinks=_thinks(body.value("think")),
-        sees=bool(body.items("images", str, "uint8")),
+        sees=bool(body.items("images", str, "api.ImageData")),
         inserts=bool(body.text("suffix")),
         raw=raw,
     )
@@ -67,9 +67,9 @@ def read_chat(body: Body) -> TextRequest:
     Raises:
         RefusedError: If a field has the wrong type.
     """
-    messages = body.bodies("messages", "Message")
-    images = [image for each in messages for image in each.items("images", str, "uint8")]
-    body.bodies("tools", "Tool")
+    messages = body.bodies("messages", "api.Message")
+    images = [image for each in messages for image in each.items("images", str, "api.ImageData")]
+    body.bodies("tools", "api.Tool")
     return TextRequest(
         verb="chat",
         model=body.text("model"),

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from fuseboard.simulator.answering import TextForm, answered, streamed, whole
 from fuseboard.simulator.body import read_body
 from fuseboard.simulator.errors import RefusedError
-from fuseboard.simulator.generation import Ending, Task, make_text
+from fuseboard.simulator.generation import Ending, TextJob, make_text
 from fuseboard.simulator.go_json import go_json, json_response, rfc3339
 from fuseboard.simulator.json_format import read_format
 from fuseboard.simulator.models import Model, is_name
@@ -56,8 +56,8 @@ class TextRoutes:
         if wanted.sees:
             raise RefusedError(500, "this model is missing data required for image input")
         schema = read_format(wanted.format)
-        task = Task(model, wanted.prompt, options, schema, wanted.keep_alive)
-        pieces = make_text(task, self._scheduler, self._settings)
+        job = TextJob(model, wanted.prompt, options, schema, wanted.keep_alive)
+        pieces = make_text(job, self._scheduler, self._settings)
         return streamed(pieces, form) if wanted.stream else whole(pieces, form)
 
     def _find(self, wanted: TextRequest) -> Model:
