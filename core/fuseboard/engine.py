@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fuseboard import metrics
+from fuseboard.activity import ActivityLog
 from fuseboard.asking import Asking
 from fuseboard.breaker import CircuitBreaker
 from fuseboard.cache import AnswerCache
-from fuseboard.call_rates import CallRates
 from fuseboard.commands import (
     ClearFaults,
     Command,
@@ -161,7 +161,7 @@ class Engine:
             self._board.switch(name, active=True, setting=setting)
         self._player = ScenarioPlayer(self._board, settings.seed)
         self._breakers = breaker_per_operation(self._make_breaker, _GUARDED)
-        self._rates = CallRates()
+        self._activity = ActivityLog()
         self._notices: tuple[str, ...] = ()
         self._loading = ""  # a notice that holds until the model is loaded
         self._silence = ""  # a notice that holds until the first answer
@@ -237,7 +237,7 @@ class Engine:
             pools=self._registry.pools.snapshots(),
             caches=self._registry.caches.snapshots(),
             warming=self._warming.snapshot() if self._warming else None,
-            rates=self._rates.by_breaker(),
+            activity=self._activity.by_breaker(),
         )
 
     def send(self, command: Command) -> None:
@@ -461,7 +461,7 @@ class Engine:
                 _ = breaker.state
             now = time.monotonic()
             if now - sampled >= 1:
-                self._rates.sample(self._registry.snapshots(), now - sampled)
+                self._activity.sample(self._registry.snapshots(), now - sampled)
                 sampled = now
 
     def _obey(self, command: Command) -> None:

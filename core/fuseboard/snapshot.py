@@ -52,6 +52,34 @@ class BreakerSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Activity:
+    """What one breaker did in the last seconds."""
+
+    success: tuple[float, ...] = ()
+    """Calls a second in each of the last seconds, the oldest first; the others are like it."""
+    failure: tuple[float, ...] = ()
+    rejected: tuple[float, ...] = ()
+    ignored: tuple[float, ...] = ()
+    p50: float | None = None
+    """Seconds that half of the answered calls of the last minute took at most; `None` if there
+    were none. Estimated from the histogram of durations."""
+    p95: float | None = None
+    p99: float | None = None
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Calls a second in each of the last seconds, whatever became of them."""
+        each = zip(self.success, self.failure, self.rejected, self.ignored, strict=True)
+        return tuple(map(sum, each))
+
+    def failure_share(self, seconds: int) -> float | None:
+        """The share of failures, 0-1, in the answered calls of the last seconds, if any."""
+        failed = sum(self.failure[-seconds:])
+        answered = failed + sum(self.success[-seconds:])
+        return failed / answered if answered else None
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSnapshot:
     """A pool of connections at one moment."""
 
@@ -189,8 +217,8 @@ class Snapshot:
     pools: tuple[PoolSnapshot, ...] = ()
     caches: tuple[CacheSnapshot, ...] = ()
     warming: WarmingSnapshot | None = None
-    rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Calls in each of the last seconds, rejected ones included, by breaker, oldest first."""
+    activity: Mapping[str, Activity] = field(default_factory=dict)
+    """What each breaker did lately, by its name."""
 
     def breaker(self, name: str) -> BreakerSnapshot | None:
         """Find a breaker's picture by name."""

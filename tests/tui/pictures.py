@@ -10,6 +10,7 @@ from fuseboard.faults import CATALOGUE
 from fuseboard.history import Failure, Transition
 from fuseboard.series import LEGAL_TRANSITIONS, CallCounts, DurationHistogram
 from fuseboard.snapshot import (
+    Activity,
     BreakerSnapshot,
     FaultSnapshot,
     Phase,
@@ -128,7 +129,17 @@ def board(
             for fault in CATALOGUE
         ),
         breakers=(*(breakers or (breaker(),)), idle),
-        rates={"ollama_generate": tuple(4 + 3 * ((n * 7) % 5 - 2) / 2 for n in range(60))},
+        activity={
+            "ollama_generate": Activity(
+                success=tuple(4 + 3 * ((n * 7) % 5 - 2) / 2 for n in range(60)),
+                failure=(0.0,) * 52 + (2.0,) * 8,
+                rejected=(0.0,) * 56 + (1.0, 3.0, 4.0, 4.0),
+                ignored=(0.0,) * 60,
+                p50=0.21,
+                p95=1.8,
+                p99=2.4,
+            )
+        },
     )
     return replace(picture, **changes)
 

@@ -48,7 +48,7 @@ def test_empty_board(snap_compare: Compare) -> None:
     async def take_breakers_away(pilot: Pilot[str]) -> None:
         await pilot.press("down", "t", "r")
 
-    source = FakeSource(replace(board(), breakers=(), rates={}))
+    source = FakeSource(replace(board(), breakers=(), activity={}))
     assert snap_compare(
         FuseboardApp(source), run_before=take_breakers_away, terminal_size=(120, 36)
     )

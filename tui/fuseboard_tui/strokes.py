@@ -20,10 +20,13 @@ def bar(share: float, width: int) -> str:
     return ("█" * full + (_PARTS[rest] if rest else "")).ljust(width)
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """Draw the last `width` values above a zero line; only 0 itself lies on it."""
+def sparkline(values: Sequence[float], width: int, peak: float | None = None) -> str:
+    """Draw the last `width` values above a zero line; only 0 itself lies on it.
+
+    The highest mark is `peak`, which no value exceeds; by default the largest of them.
+    """
     shown = values[-width:] if width > 0 else ()
-    peak = max(shown, default=0.0)
+    peak = max(shown, default=0.0) if peak is None else peak
     marks = [_LEVELS[0] if value <= 0 else _LEVELS[1 + int(value / peak * 6)] for value in shown]
     return "".join(marks).rjust(max(width, 0))
 

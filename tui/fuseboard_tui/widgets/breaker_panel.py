@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
+from fuseboard.activity import REMEMBERED_SECONDS
 from fuseboard.durations import in_words
-from fuseboard.snapshot import BreakerSnapshot, Snapshot
+from fuseboard.snapshot import Activity, BreakerSnapshot, Snapshot
 from fuseboard.state import Mode, State
 from fuseboard.trip_policy import Gauge
 from fuseboard_tui.literal import literal
@@ -18,7 +19,8 @@ from fuseboard_tui.widgets.picture import Picture
 
 _BAR_WIDTH = 20
 _WHY_LINES = 2
-_ROOMY = 9  # lines from which on there are blank ones between
+_PLOTS = 3  # lines that plots by verdict take
+_BESIDE_PLOT = 34  # columns that names and figures take
 
 
 class BreakerPanel(Picture):
@@ -31,17 +33,18 @@ class BreakerPanel(Picture):
             self.draw(self.styled(" nothing to show yet", "quiet"))
             return
         self.entitle(literal(breaker.name, 60))
-        rates = snapshot.rates.get(breaker.name, ())
-        blocks = [
-            [self._state(breaker)],
-            self._why(breaker),
-            [self._gauge(gauge) for gauge in breaker.gauges],
-            [self._calls(breaker)],
-            [self._rates(rates)],
+        activity = snapshot.activity.get(breaker.name, Activity())
+        lines = [
+            self._state(breaker),
+            *self._why(breaker),
+            *(self._gauge(gauge) for gauge in breaker.gauges),
+            self._calls(breaker),
         ]
-        between = Content("\n\n" if self.size.height >= _ROOMY else "\n")
-        first, why, *rest = (Content("\n").join(lines) for lines in blocks if lines)
-        self.draw(between.join([Content("\n").join([first, why]), *rest]))
+        room = self.size.height - len(lines)
+        plots = self._plots(activity) if room >= _PLOTS else [self._plot_of_all(activity)]
+        if room > len(plots):
+            lines.append(Content(""))
+        self.draw(Content("\n").join([*lines, *plots]))
 
     def _state(self, breaker: BreakerSnapshot) -> Content:
         words = f" {GLYPHS[breaker.state]} {state_words(breaker)}"
@@ -98,11 +101,41 @@ class BreakerPanel(Picture):
         ]
         return Content.assemble(" ", Content("  ").join(parts))
 
-    def _rates(self, rates: Sequence[float]) -> Content:
-        width = min(max(self.size.width - 18, 10), 120)
-        latest = f"{rates[-1]:.1f}" if rates else "–"
+    def _plots(self, activity: Activity) -> list[Content]:
+        """Draw calls a second by verdict, to one scale, and the percentiles beside them."""
+        width = self._plot_width()
+        rows = [
+            ("ok/s", activity.success, "state--closed", _percentile("p50", activity.p50)),
+            ("failed/s", activity.failure, "state--open", _percentile("p95", activity.p95)),
+            ("rejected/s", activity.rejected, "state--half-open", _percentile("p99", activity.p99)),
+        ]
+        peak = max((max(rates[-width:], default=0.0) for _, rates, _, _ in rows), default=0.0)
+        return [
+            Content.assemble(
+                self.styled(f" {name:<10} ", "quiet"),
+                self.styled(sparkline(rates, width, peak), looks),
+                f" {_latest(rates):>6}  ",
+                percentile,
+            )
+            for name, rates, looks, percentile in rows
+        ]
+
+    def _plot_of_all(self, activity: Activity) -> Content:
+        rates = activity.rates
         return Content.assemble(
-            self.styled(" calls/s ", "quiet"),
-            self.styled(sparkline(rates, width), "key"),
-            f" {latest}",
+            self.styled(" calls/s    ", "quiet"),
+            self.styled(sparkline(rates, self._plot_width()), "key"),
+            f" {_latest(rates):>6}  ",
+            _percentile("p95", activity.p95),
         )
+
+    def _plot_width(self) -> int:
+        return min(max(self.size.width - _BESIDE_PLOT, 10), REMEMBERED_SECONDS)
+
+
+def _latest(rates: Sequence[float]) -> str:
+    return f"{rates[-1]:.1f}" if rates else "–"
+
+
+def _percentile(name: str, seconds: float | None) -> str:
+    return f"{name} {in_words(seconds) if seconds is not None else '–'}"

@@ -1,0 +1,70 @@
+"""What each breaker did in the last seconds: calls a second, and how long they took."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from fuseboard.quantile import quantile
+from fuseboard.series import Durations
+from fuseboard.snapshot import Activity, BreakerSnapshot
+from fuseboard.verdict import Verdict
+
+REMEMBERED_SECONDS = 120
+MEASURED_SECONDS = 60
+"""How far back the percentiles look."""
+
+_Buckets = list[tuple[float, int]]
+
+
+class ActivityLog:
+    """Turns counters that only grow into rates and percentiles; sampled once a second."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+        self._published: Mapping[str, Activity] = {}
+
+    def sample(self, breakers: Iterable[BreakerSnapshot], seconds: float) -> None:
+        """Take the counters, `seconds` after the last time."""
+        for breaker in breakers:
+            self._seen.setdefault(breaker.name, _Seen()).take(breaker, seconds)
+        self._published = {name: seen.activity() for name, seen in self._seen.items()}
+
+    def by_breaker(self) -> Mapping[str, Activity]:
+        """Give the activity by breaker; may be called from any thread."""
+        return self._published
+
+
+class _Seen:
+    """What was seen of one breaker."""
+
+    def __init__(self) -> None:
+        self._before = (0, 0, 0, 0)
+        self._rates: deque[tuple[float, ...]] = deque(maxlen=REMEMBERED_SECONDS)
+        self._durations: deque[tuple[_Buckets, int]] = deque([([], 0)], maxlen=MEASURED_SECONDS + 1)
+
+    def take(self, breaker: BreakerSnapshot, seconds: float) -> None:
+        calls = breaker.calls
+        counts = calls.success, calls.failure, calls.rejected, calls.ignored
+        grown = zip(counts, self._before, strict=True)
+        self._rates.append(tuple((now - before) / seconds for now, before in grown))
+        self._before = counts
+        self._durations.append(_all_durations(breaker.durations))
+
+    def activity(self) -> Activity:
+        success, failure, rejected, ignored = zip(*self._rates, strict=True)
+        (before, count_before), (now, count) = self._durations[0], self._durations[-1]
+        earlier = dict(before)
+        buckets = [(bound, at_most - earlier.get(bound, 0)) for bound, at_most in now]
+        p50, p95, p99 = (
+            quantile(share, buckets, count - count_before) for share in (0.5, 0.95, 0.99)
+        )
+        return Activity(success, failure, rejected, ignored, p50, p95, p99)
+
+
+def _all_durations(durations: Mapping[Verdict, Durations]) -> tuple[_Buckets, int]:
+    """Put the histograms of answered calls together, whatever became of them."""
+    answered = [durations[verdict] for verdict in (Verdict.SUCCESS, Verdict.FAILURE)]
+    columns = zip(*(histogram.buckets for histogram in answered), strict=True)
+    buckets = [(column[0][0], sum(at_most for _, at_most in column)) for column in columns]
+    return buckets, sum(histogram.count for histogram in answered)
