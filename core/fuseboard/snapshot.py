@@ -72,6 +72,12 @@ class Activity:
         each = zip(self.success, self.failure, self.rejected, self.ignored, strict=True)
         return tuple(map(sum, each))
 
+    @property
+    def latest(self) -> float:
+        """Calls a second in the last second, whatever became of them."""
+        kinds = (self.success, self.failure, self.rejected, self.ignored)
+        return sum(rates[-1] for rates in kinds if rates)
+
     def failure_share(self, seconds: int) -> float | None:
         """The share of failures, 0-1, in the answered calls of the last seconds, if any."""
         failed = sum(self.failure[-seconds:])

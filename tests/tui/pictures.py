@@ -8,12 +8,14 @@ from typing import Any
 from fuseboard.commands import Command
 from fuseboard.faults import CATALOGUE
 from fuseboard.history import Failure, Transition
-from fuseboard.series import LEGAL_TRANSITIONS, CallCounts, DurationHistogram
+from fuseboard.series import LEGAL_TRANSITIONS, CallCounts, DurationHistogram, Durations
 from fuseboard.snapshot import (
     Activity,
     BreakerSnapshot,
+    CacheSnapshot,
     FaultSnapshot,
     Phase,
+    PoolSnapshot,
     Snapshot,
     TargetSnapshot,
     TrafficSnapshot,
@@ -116,6 +118,8 @@ def board(
         target=TargetSnapshot("http://127.0.0.1:11434", "llama3.2", simulated=False),
         metrics_url="http://127.0.0.1:9464/metrics",
         proxy_url="http://127.0.0.1:40000",
+        pools=(PoolSnapshot("ollama", 3, 12, Durations(((0.05, 190), (0.1, 200)), 200, 4.0)),),
+        caches=(CacheSnapshot("ollama", 620, 380, 412, 1000),),
         traffic=TrafficSnapshot(TrafficKind.RAG, True, 4.0, 8, 1, 0),
         faults=tuple(
             FaultSnapshot(

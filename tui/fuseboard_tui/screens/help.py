@@ -78,6 +78,8 @@ def _keys_by_words(bindings: Iterable[Binding]) -> dict[str, list[str]]:
 
 _SHORT = {
     "question_mark": "?",
+    "slash": "/",
+    "escape": "Esc",
     "plus": "+",
     "equals_sign": "=",
     "minus": "-",

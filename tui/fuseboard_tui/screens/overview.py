@@ -13,7 +13,7 @@ from textual.containers import Container, Vertical
 from textual.events import Key
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Input
 
 from fuseboard.commands import (
     ClearFaults,
@@ -27,6 +27,7 @@ from fuseboard.faults import find_scenario
 from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
 from fuseboard.snapshot import BreakerSnapshot, FaultSnapshot, Phase, Snapshot
 from fuseboard.state import State
+from fuseboard_tui.breaker_order import Order, arranged
 from fuseboard_tui.literal import literal
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.source import Source
@@ -35,6 +36,7 @@ from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.header_line import HeaderLine
 from fuseboard_tui.widgets.notice_line import NoticeLine
+from fuseboard_tui.widgets.resource_panel import ResourcePanel
 from fuseboard_tui.widgets.state_strip import StateStrip
 from fuseboard_tui.widgets.too_small import SMALLEST, TooSmall
 from fuseboard_tui.widgets.transition_list import TransitionList
@@ -74,10 +76,24 @@ class OverviewScreen(Screen[None]):
         Binding(
             "up,k", "choose(-1)", "previous breaker", id="previous", key_display="↑", show=False
         ),
+        Binding(
+            "o", "sort", "order", id="sort", show=False, tooltip="the breakers in another order"
+        ),
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            id="filter",
+            key_display="/",
+            show=False,
+            tooltip="only breakers with certain letters in their names",
+        ),
+        Binding("escape", "unfilter", "all breakers", id="unfilter", key_display="Esc", show=False),
         Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
         Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),
     ]
 
+    AUTO_FOCUS = ""  # the keys are the board's until the filter is asked for
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 (as Textual declares it)
         (0, "-too-narrow"),
         (SMALLEST[0], "-narrow"),
@@ -96,7 +112,9 @@ class OverviewScreen(Screen[None]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._source = source
-        self._chosen = 0
+        self._chosen = ""
+        self._order = Order.MADE
+        self._wanted = ""
         self._selected_fault = ""
         self._paused = False
         self._openings: dict[str, float] = {}
@@ -108,7 +126,9 @@ class OverviewScreen(Screen[None]):
         yield TooSmall(id="too-small")
         with Container(id="board"):
             with Vertical(id="left"):
+                yield Input(id="filter", placeholder="letters in a name", compact=True)
                 yield BreakerList(id="breakers", title="Breakers")
+                yield ResourcePanel(id="resources", title="Traffic, pool, cache")
                 yield FaultList(id="faults", title="Faults")
             with Vertical(id="right"):
                 yield BreakerPanel(id="panel")
@@ -155,7 +175,9 @@ class OverviewScreen(Screen[None]):
                 self.query_one(HeaderLine).show(snapshot, None)
             self.query_one(NoticeLine).show(snapshot)
             self.query_one(TooSmall).show(snapshot)
-            self.query_one(BreakerList).show(snapshot, self._chosen)
+            shown = self._arranged()
+            self.query_one(BreakerList).show(snapshot, shown, self._chosen, self._list_title())
+            self.query_one(ResourcePanel).show(snapshot)
             self.query_one(BreakerPanel).show(snapshot, chosen)
             self.query_one(StateStrip).show(snapshot, chosen)
             self.query_one(TransitionList).show(chosen)
@@ -182,10 +204,24 @@ class OverviewScreen(Screen[None]):
                 )
             self._openings[breaker.name] = max(opened, self._openings.get(breaker.name, 0.0))
 
+    def _arranged(self) -> tuple[BreakerSnapshot, ...]:
+        return arranged(self.snapshot, self._order, self._wanted) if self.snapshot else ()
+
+    def _list_title(self) -> str:
+        title = "Breakers"
+        if self._wanted:
+            every = len(self.snapshot.breakers) if self.snapshot else 0
+            title += f" {len(self._arranged())} of {every}"
+        return title if self._order is Order.MADE else f"{title}, {self._order.value}"
+
     def _chosen_breaker(self) -> BreakerSnapshot | None:
-        breakers = self.snapshot.breakers if self.snapshot else ()
-        self._chosen = max(0, min(self._chosen, len(breakers) - 1))
-        return breakers[self._chosen] if breakers else None
+        """Find the chosen breaker, which is the first that is shown where it is not."""
+        breakers = self._arranged()
+        chosen = next((each for each in breakers if each.name == self._chosen), None)
+        if chosen is None and breakers:
+            chosen = breakers[0]
+            self._chosen = chosen.name
+        return chosen
 
     def _fault(self, name: str) -> FaultSnapshot | None:
         faults = self._source.snapshot().faults
@@ -206,6 +242,8 @@ class OverviewScreen(Screen[None]):
         yield self.action_traffic, "Traffic", "start or stop the calls"
         yield self.action_trip, "Trip", "open the chosen breaker by hand"
         yield self.action_reset, "Reset", "close the chosen breaker by hand"
+        yield self.action_sort, "Order", "the breakers in another order"
+        yield self.action_filter, "Filter", "only breakers with certain letters in their names"
         yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
         yield self.action_help, "Help", "the keys of this screen"
 
@@ -225,8 +263,19 @@ class OverviewScreen(Screen[None]):
 
     def on_breaker_list_chosen(self, message: BreakerList.Chosen) -> None:
         """Choose the breaker that was clicked."""
-        self._chosen = message.index
+        shown = self._arranged()
+        if message.index < len(shown):
+            self._chosen = shown[message.index].name
+            self._show()
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Show the breakers whose names contain what is typed."""
+        self._wanted = message.value
         self._show()
+
+    def on_input_submitted(self) -> None:
+        """Give the keys back to the board."""
+        self.set_focus(None)
 
     def _toggle(self, name: str) -> None:
         fault = self._fault(name)
@@ -277,8 +326,29 @@ class OverviewScreen(Screen[None]):
 
     def action_choose(self, step: int) -> None:
         """Choose the next breaker, or the one before."""
-        self._chosen += step
+        names = [breaker.name for breaker in self._arranged()]
+        if self._chosen_breaker() is not None:
+            place = names.index(self._chosen) + step
+            self._chosen = names[max(0, min(place, len(names) - 1))]
+            self._show()
+
+    def action_sort(self) -> None:
+        """Show the breakers in the next order."""
+        self._order = self._order.next()
         self._show()
+
+    def action_filter(self) -> None:
+        """Type what the names of the breakers shall contain."""
+        line = self.query_one("#filter", Input)
+        line.display = True
+        line.focus()
+
+    def action_unfilter(self) -> None:
+        """Show all breakers again."""
+        line = self.query_one("#filter", Input)
+        line.value = ""
+        line.display = False
+        self.set_focus(None)
 
     def action_scroll(self, rows: int) -> None:
         """Move through the transitions."""

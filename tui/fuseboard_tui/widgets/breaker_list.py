@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual import events
 from textual.content import Content
 from textual.message import Message
 
-from fuseboard.durations import in_words
-from fuseboard.snapshot import BreakerSnapshot, Snapshot
+from fuseboard.durations import in_short
+from fuseboard.snapshot import Activity, BreakerSnapshot, Snapshot
 from fuseboard.state import State
+from fuseboard_tui.breaker_order import RECENT_SECONDS
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
 from fuseboard_tui.widgets.picture import Rows
 
-_STATE_WIDTH = 11
-_TIME_WIDTH = 11
+_STATE_WIDTH = 10
+_FIGURES_WIDTH = 19
 
 
 class BreakerList(Rows):
-    """Draws a row for each breaker: glyph, name, state, time."""
+    """Draws a row for each breaker: glyph, name, state, calls a second, failures, time."""
 
     @dataclass
     class Chosen(Message):
@@ -28,13 +30,23 @@ class BreakerList(Rows):
 
         index: int
 
-    def show(self, snapshot: Snapshot, chosen: int) -> None:
-        """Draw a snapshot with the breaker numbered `chosen` marked."""
-        rows = [
-            self._row(breaker, is_chosen=index == chosen)
-            for index, breaker in enumerate(snapshot.breakers)
-        ]
-        self.draw_rows(rows or [self.styled(" no breakers yet", "quiet")], visible=chosen)
+    def show(
+        self, snapshot: Snapshot, breakers: Sequence[BreakerSnapshot], chosen: str, title: str
+    ) -> None:
+        """Draw breakers of a snapshot, with the one named `chosen` marked."""
+        self.entitle(title)
+
+        def row(index: int) -> Content:
+            breaker = breakers[index]
+            activity = snapshot.activity.get(breaker.name, Activity())
+            return self._row(breaker, activity, is_chosen=breaker.name == chosen)
+
+        if not breakers:
+            nothing = " no breakers yet" if not snapshot.breakers else " none has such a name"
+            self.draw_rows([self.styled(nothing, "quiet")])
+            return
+        names = (index for index, breaker in enumerate(breakers) if breaker.name == chosen)
+        self.draw_rows(row, count=len(breakers), visible=next(names, 0))
 
     def on_click(self, event: events.Click) -> None:
         """Choose the breaker that was clicked."""
@@ -42,23 +54,29 @@ class BreakerList(Rows):
         if offset is not None:
             self.post_message(self.Chosen(self.top + offset.y))
 
-    def _row(self, breaker: BreakerSnapshot, *, is_chosen: bool) -> Content:
-        width = max(self.size.width - _STATE_WIDTH - _TIME_WIDTH - 5, 8)
+    def _row(self, breaker: BreakerSnapshot, activity: Activity, *, is_chosen: bool) -> Content:
+        width = max(self.size.width - _STATE_WIDTH - _FIGURES_WIDTH - 4, 8)
         name = literal(breaker.name, width).ljust(width)
         state = f"{GLYPHS[breaker.state]} "
         looks = STATE_CLASSES[breaker.state]
         idle = breaker.state is State.CLOSED and breaker.calls.total == 0
+        failed = activity.failure_share(RECENT_SECONDS)
+        share = f"{failed:.0%}" if failed is not None else ""
         return Content.assemble(
             self.styled("▌", "cursor") if is_chosen else " ",
             self.styled(state, "quiet" if idle else looks),
             self.styled(name, "strong" if is_chosen else "quiet" if idle else "plain"),
             " ",
-            self.styled(state_words(breaker).ljust(_STATE_WIDTH), "quiet" if idle else looks),
-            self.styled(_time(breaker).rjust(_TIME_WIDTH), "quiet"),
+            self.styled(
+                state_words(breaker)[:_STATE_WIDTH].ljust(_STATE_WIDTH), "quiet" if idle else looks
+            ),
+            self.styled(f"{activity.latest:>5.1f}/s", "quiet" if idle else "plain"),
+            self.styled(f"{share:>5}", "alarm" if failed else "quiet"),
+            self.styled(_time(breaker).rjust(7), "quiet"),
         )
 
 
 def _time(breaker: BreakerSnapshot) -> str:
     if breaker.retry_after is not None:
-        return f"▸{in_words(breaker.retry_after)}"
-    return in_words(breaker.seconds_in_state)
+        return f"▸{in_short(breaker.retry_after)}"
+    return in_short(breaker.seconds_in_state)

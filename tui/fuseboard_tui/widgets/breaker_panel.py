@@ -89,7 +89,7 @@ class BreakerPanel(Picture):
             ("failure", calls.failure, "state--open"),
             ("rejected", calls.rejected, "state--half-open"),
             ("ignored", calls.ignored, "plain"),
-            ("late", breaker.late, "plain"),
+            *([("late", breaker.late, "plain")] if breaker.late else []),
             ("in flight", breaker.in_flight, "plain"),
         ]
         parts = [
@@ -99,7 +99,8 @@ class BreakerPanel(Picture):
             )
             for name, count, looks in counts
         ]
-        return Content.assemble(" ", Content("  ").join(parts))
+        gap = "  " if len(Content("  ").join(parts)) < self.size.width else " "
+        return Content.assemble(" ", Content(gap).join(parts))
 
     def _plots(self, activity: Activity) -> list[Content]:
         """Draw calls a second by verdict, to one scale, and the percentiles beside them."""

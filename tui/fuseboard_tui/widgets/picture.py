@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -59,7 +59,8 @@ class Rows(Picture):
 
     def __init__(self, *, id: str | None = None, title: str = "") -> None:  # noqa: A002
         super().__init__(id=id, title=title)
-        self._rows: Sequence[Content] = ()
+        self._make: Callable[[int], Content] = lambda _: Content("")
+        self._count = 0
         self._top = 0
 
     @property
@@ -67,19 +68,31 @@ class Rows(Picture):
         """The first row that is shown."""
         return self._top
 
-    def draw_rows(self, rows: Sequence[Content], *, visible: int | None = None) -> None:
-        """Show `rows`, from a place where the row numbered `visible` can be seen."""
-        self._rows = rows
+    def draw_rows(
+        self,
+        rows: Sequence[Content] | Callable[[int], Content],
+        *,
+        count: int | None = None,
+        visible: int | None = None,
+    ) -> None:
+        """Show rows, from a place where the row numbered `visible` can be seen.
+
+        Of many rows only those that are seen need be made: then `rows` makes
+        one by its number, and `count` says how many there are.
+        """
+        self._make = rows if callable(rows) else rows.__getitem__
+        self._count = len(rows) if not callable(rows) else count or 0
         height = max(self.size.height, 1)
         if visible is not None:
             self._top = min(max(self._top, visible - height + 1), visible)
-        self._top = max(min(self._top, len(rows) - height), 0)
-        self.draw(Content("\n").join(rows[self._top : self._top + height]))
+        self._top = max(min(self._top, self._count - height), 0)
+        seen = range(self._top, min(self._top + height, self._count))
+        self.draw(Content("\n").join([self._make(number) for number in seen]))
 
     def move(self, rows: int) -> None:
         """Move through the rows."""
         self._top += rows
-        self.draw_rows(self._rows)
+        self.draw_rows(self._make, count=self._count)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Go down with the wheel."""
