@@ -39,9 +39,6 @@ class Recorder:
         take: Takes a snapshot; is called on the recorder's thread.
         path: The file; it is compressed if its name ends in `.gz`.
         overwrite: Whether a file that is there already may be overwritten.
-
-    Raises:
-        ValueError: If the file cannot be written.
     """
 
     def __init__(
@@ -49,12 +46,18 @@ class Recorder:
     ) -> None:
         self._take = take
         self._path = Path(path)
-        self._file = _open(self._path, overwrite=overwrite)
+        self._overwrite = overwrite
+        self._file: IO[bytes]
         self._written: dict[str, Any] | None = None
         self._flushed = time.monotonic()
         self._problem = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fuseboard-recorder", daemon=True)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     @property
     def problem(self) -> str:
@@ -65,7 +68,12 @@ class Recorder:
         return self._problem
 
     def __enter__(self) -> Recorder:
-        """Begin to record."""
+        """Open the file and begin to record.
+
+        Raises:
+            ValueError: If the file cannot be written.
+        """
+        self._file = _open(self._path, overwrite=self._overwrite)
         self._thread.start()
         return self
 
@@ -79,19 +87,23 @@ class Recorder:
         self._stopping.set()
         self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
-            self._problem = f"{self._path} could not be closed within {_STOP_SECONDS:g} s"
+            self._give_up(f"it could not be closed within {_STOP_SECONDS:g} s")
 
     def _run(self) -> None:
         try:
             self._record()
         except OSError as error:
-            self._problem = f"recording to {self._path} has ended: {error.strerror or error}"
+            self._give_up(error.strerror or str(error))
         except Exception as error:
             _logger.exception("the recorder broke")
-            self._problem = f"recording to {self._path} has ended: {type(error).__name__}: {error}"
+            self._give_up(f"{type(error).__name__}: {error}")
         finally:
             with suppress(OSError):  # told already, and what was not written cannot be written now
                 self._file.close()
+
+    def _give_up(self, why: str) -> None:
+        self._problem = f"recording to {self._path} has ended: {why}"
+        _logger.error(self._problem)
 
     def _record(self) -> None:
         stopping = False

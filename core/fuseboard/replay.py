@@ -46,6 +46,11 @@ class Replay:
         return self._recording.seconds[-1]
 
     @property
+    def cut_off(self) -> bool:
+        """Whether the recording ends before the run did."""
+        return self._recording.cut_off
+
+    @property
     def position(self) -> float:
         """How far it has come, seconds of the recording."""
         if not self._playing:

@@ -14,7 +14,7 @@ import pytest
 from fuseboard.recorder import Recorder
 from fuseboard.recording import Recording, read_recording
 from fuseboard.replay import FASTEST, SLOWEST, Replay
-from fuseboard.snapshot import Phase, Snapshot
+from fuseboard.snapshot import Activity, Phase, Snapshot
 from fuseboard.snapshot_json import to_json
 from tests.core.clock import ManualClock
 from tests.tui.pictures import OPEN, STARTING, board, breaker
@@ -30,7 +30,8 @@ class Run:
     def __call__(self) -> Snapshot:
         number = len(self.given)
         seen = breaker(calls=replace(OPEN.calls, success=number), seconds_in_state=number / 2)
-        snapshot = replace(board(seen), uptime=number / 2, rates={"x": tuple(range(number))})
+        activity = Activity(success=tuple(range(number)))
+        snapshot = replace(board(seen), uptime=number / 2, activity={"x": activity})
         with self._taken:
             self.given.append(snapshot)
             self._taken.notify_all()
@@ -82,7 +83,7 @@ def test_one_snapshot_a_line_and_only_what_changed(tmp_path: Path) -> None:
     first, *rest = (tmp_path / "run").read_text().splitlines()
     assert json.loads(first) == to_json(given[0])
     assert len(rest) == len(given) - 1
-    assert all(set(json.loads(line)) == {"uptime", "breakers", "rates"} for line in rest)
+    assert all(set(json.loads(line)) == {"uptime", "breakers", "activity"} for line in rest)
 
 
 @pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
@@ -116,8 +117,9 @@ def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
-    with pytest.raises(ValueError, match="run is there already; --force overwrites it"):
-        Recorder(Run(), tmp_path / "run")
+    refusal = pytest.raises(ValueError, match="run is there already; --force overwrites it")
+    with refusal, Recorder(Run(), tmp_path / "run"):
+        pass
     assert (tmp_path / "run").read_text() == "mine"
     with Recorder(Run(), tmp_path / "run", overwrite=True):
         pass
@@ -125,18 +127,22 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"cannot write .*/no/run: No such file or directory"):
-        Recorder(Run(), tmp_path / "no" / "run")
+    refusal = pytest.raises(ValueError, match=r"cannot write .*/no/run: No such file or directory")
+    with refusal, Recorder(Run(), tmp_path / "no" / "run"):
+        pass
 
 
 @pytest.mark.parametrize("name", ["full", "full.gz"])
-def test_a_full_disk_is_told_and_harms_nobody(tmp_path: Path, name: str) -> None:
+def test_a_full_disk_is_told_and_harms_nobody(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / name
     path.symlink_to("/dev/full")
     run = Run()
     with Recorder(run, path, overwrite=True) as recorder:
         recorder._thread.join(30)
         assert recorder.problem == f"recording to {path} has ended: No space left on device"
+    assert caplog.messages == [recorder.problem]
 
 
 def test_a_source_that_breaks_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

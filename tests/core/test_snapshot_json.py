@@ -67,8 +67,8 @@ def test_a_number_that_json_has_no_word_for_is_written_all_the_same() -> None:
 
 def test_a_missing_field_has_its_default() -> None:
     written = to_json(board())
-    del written["caches"], written["rates"]
-    assert from_json(written) == replace(board(), caches=(), rates={})
+    del written["caches"], written["activity"]
+    assert from_json(written) == replace(board(), caches=(), activity={})
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_missing_field_has_its_default() -> None:
         (["notices"], [1], "notices[0] is 1, not a text"),
         (["target"], [], "target is [], not an object"),
         (["target", "simulated"], 1, "target.simulated is 1, not true or false"),
-        (["rates", "x"], [None], "rates['x'][0] is None, not a number"),
+        (["activity", "x"], {"success": [None]}, "activity['x'].success[0] is None, not a number"),
         (["breakers", 0, "late"], 1.5, "breakers[0].late is 1.5, not a whole number"),
         (["breakers", 0, "colour"], 1, "breakers[0] has an unknown field 'colour'"),
         (["breakers", 0, "calls"], {"success": 1e99}, "breakers[0].calls.success is 1e+99"),

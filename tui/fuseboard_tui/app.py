@@ -8,14 +8,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from fuseboard.replay import Replay
 from fuseboard_tui import themes
 from fuseboard_tui.screens.overview import OverviewScreen
+from fuseboard_tui.screens.replay import ReplayScreen
 from fuseboard_tui.source import Source
 
 
@@ -26,7 +29,8 @@ class FuseboardApp(App[str]):
     is 2 then. It never starts or stops the source.
 
     Args:
-        source: Where the snapshots come from.
+        source: What is shown; a replay is shown with keys of its own.
+        directory: Where files go that the user asks for.
         theme: The theme to begin with.
         on_theme: Hears the name of each theme that is chosen.
     """
@@ -38,7 +42,8 @@ class FuseboardApp(App[str]):
 
     def __init__(
         self,
-        source: Source,
+        source: Source | Replay,
+        directory: Path = Path(),
         *,
         theme: str = themes.DEFAULT,
         on_theme: Callable[[str], None] = lambda _: None,
@@ -46,6 +51,7 @@ class FuseboardApp(App[str]):
         # Without colour, grey shades are none either: what alarms would be the darkest of them.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._source = source
+        self._directory = directory
         for own in themes.OWN:
             self.register_theme(own)
         self.theme = theme
@@ -53,7 +59,9 @@ class FuseboardApp(App[str]):
 
     def get_default_screen(self) -> Screen[None]:
         """Give the board."""
-        return OverviewScreen(self._source)
+        if isinstance(self._source, Replay):
+            return ReplayScreen(self._source, self._directory)
+        return OverviewScreen(self._source, directory=self._directory)
 
     def on_mount(self) -> None:
         """Hear of themes, and leave the terminal as it was when the process is told to end."""
@@ -66,7 +74,9 @@ class FuseboardApp(App[str]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer everything that has a key in the palette too."""
-        yield from super().get_system_commands(screen)
+        for command in super().get_system_commands(screen):
+            if command.title != "Screenshot":  # the board has its own, which says where it is
+                yield command
         if not isinstance(screen, OverviewScreen):
             return
         for action, title, words in screen.commands():

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from fuseboard_tui import options as command_options
 
 if TYPE_CHECKING:
+    import argparse
+
     from fuseboard.engine import Engine
+    from fuseboard.recorder import Recorder
+    from fuseboard.replay import Replay
+    from fuseboard_tui.app import FuseboardApp
+    from fuseboard_tui.source import Source
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,34 +37,73 @@ def main(arguments: list[str] | None = None) -> int:
 
             settings = command_options.simulator_settings(options)
             return simulate(settings, options.host, options.port)
+        if options.command == "replay":
+            return _replay(options)
         engine = Engine(command_options.engine_settings(options))
+        recorder = _recorder(engine, options)
         if options.command == "serve":
             from fuseboard_tui.serve import serve
 
-            return serve(engine, options.duration)
-        return _show(engine, options.theme)
+            ended = serve(engine, options.duration, recorder)
+        else:
+            ended = _show(engine, recorder, options)
     except (ListenError, ValueError) as error:
         print(f"fuseboard: {error}{_advice(error, options.command)}", file=sys.stderr)  # noqa: T201
         return 2
+    if recorder is not None and not recorder.problem:
+        print(f"fuseboard: wrote {recorder.path}", file=sys.stderr)  # noqa: T201
+    return ended
 
 
-def _show(engine: Engine, theme: str | None) -> int:
+def _recorder(engine: Engine, options: argparse.Namespace) -> Recorder | None:
+    if options.record is None:
+        return None
+    from fuseboard.recorder import Recorder
+
+    return Recorder(engine.snapshot, options.record, overwrite=options.force)
+
+
+def _show(engine: Engine, recorder: Recorder | None, options: argparse.Namespace) -> int:
     if not _has_terminal():
-        said = "there is no terminal to draw on; `fuseboard serve` runs without one"
-        print(f"fuseboard: {said}", file=sys.stderr)  # noqa: T201
-        return 2
-    from fuseboard_tui import remembered_theme, themes
-    from fuseboard_tui.app import FuseboardApp
+        raise ValueError("there is no terminal to draw on; `fuseboard serve` runs without one")
     from fuseboard_tui.held_back_log import log_held_back
+    from fuseboard_tui.recorded_source import RecordedSource
 
-    chosen = themes.checked(theme) if theme else remembered_theme.recall()
+    source = RecordedSource(engine, recorder) if recorder else engine
+    app = _app(source, options)
     with log_held_back():
         engine.start()
-        app = FuseboardApp(engine, theme=chosen, on_theme=remembered_theme.remember)
         try:
-            problem = app.run()
+            with recorder or nullcontext():
+                return _run(app)
         finally:
             engine.stop()
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from fuseboard.recording import read_recording
+    from fuseboard.replay import Replay
+
+    recording = read_recording(options.file)
+    if not _has_terminal():
+        raise ValueError("there is no terminal to draw on")
+    from fuseboard_tui.held_back_log import log_held_back
+
+    app = _app(Replay(recording, options.speed), options)
+    with log_held_back():
+        return _run(app)
+
+
+def _app(source: Source | Replay, options: argparse.Namespace) -> FuseboardApp:
+    from fuseboard_tui import remembered_theme, themes
+    from fuseboard_tui.app import FuseboardApp
+
+    theme = themes.checked(options.theme) if options.theme else remembered_theme.recall()
+    return FuseboardApp(source, options.export_dir, theme=theme, on_theme=remembered_theme.remember)
+
+
+def _run(app: FuseboardApp) -> int:
+    problem = app.run()
     if problem:
         print(f"fuseboard: {problem}", file=sys.stderr)  # noqa: T201
     return app.return_code or 0

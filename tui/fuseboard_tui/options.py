@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from fuseboard import __version__, export
 from fuseboard.engine import EngineSettings
@@ -141,7 +142,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_export(commands)
     _add_simulator(commands)
+    _add_replay(commands)
     return parser
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    replay = commands.add_parser(
+        "replay",
+        help="show a run again that was recorded with --record",
+        description="Show a recorded run on the dashboard.",
+        allow_abbrev=False,
+    )
+    replay.add_argument("file", metavar="FILE", help="what --record wrote")
+    replay.add_argument(
+        "--speed",
+        type=argument_types.positive_number,
+        default=1.0,
+        metavar="N",
+        help="seconds of the recording in a second (default: %(default)g)",
+    )
+    _add_export_dir(replay, argparse.SUPPRESS)
+
+
+def _add_export_dir(options: argparse._ActionsContainer, default: object) -> None:
+    options.add_argument(
+        "--export-dir",
+        type=Path,
+        default=default,
+        metavar="DIR",
+        help="where the dashboard writes exports and pictures (default: the current one)",
+    )
 
 
 def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -393,6 +423,16 @@ def _common_options() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long a breaker stays open before a probe (default: %(default)g)",
     )
+    files = options.add_argument_group("files")
+    files.add_argument(
+        "--record",
+        metavar="FILE",
+        help="record the run, for `fuseboard replay`; compressed if the name ends in .gz",
+    )
+    files.add_argument(
+        "--force", action="store_true", help="overwrite the FILE of --record if it is there"
+    )
+    _add_export_dir(files, Path())
     ports = options.add_argument_group("ports")
     ports.add_argument(
         "--metrics-host",

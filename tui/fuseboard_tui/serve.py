@@ -8,27 +8,32 @@ import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import FrameType
 
 from fuseboard import CircuitBreaker, Transition
 from fuseboard.engine import Engine
+from fuseboard.recorder import Recorder
 from fuseboard.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard_tui.stop_request import StopRequest
 
 _LOOK_SECONDS = 0.5  # between looks at whether the engine still runs
 
 
-def serve(engine: Engine, duration: float | None) -> int:
+def serve(engine: Engine, duration: float | None, recorder: Recorder | None = None) -> int:
     """Run until `duration` seconds are over or a signal comes; returns the exit code.
 
-    Raises `ListenError` if a port that was asked for cannot be had.
+    Raises `ListenError` if a port that was asked for cannot be had, and
+    `ValueError` if the file of the recorder cannot be written.
     """
     with StopRequest() as stopping:
-        return _serve(engine, duration, stopping)
+        return _serve(engine, duration, recorder, stopping)
 
 
-def _serve(engine: Engine, duration: float | None, stopping: StopRequest) -> int:
+def _serve(
+    engine: Engine, duration: float | None, recorder: Recorder | None, stopping: StopRequest
+) -> int:
     output = _JsonLines(stopping)
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
@@ -40,14 +45,15 @@ def _serve(engine: Engine, duration: float | None, stopping: StopRequest) -> int
         breaker.on_transition(output.write_transition)
     engine.start()
     try:
-        ready = engine.wait_until_ready()
-        if ready.phase is not Phase.RUNNING:
-            print(f"fuseboard: {ready.problem or 'did not start in time'}", file=sys.stderr)  # noqa: T201
-            return 2
-        for notice in ready.notices:
-            print(f"fuseboard: {notice}", file=sys.stderr)  # noqa: T201
-        output.open(_ready(ready))
-        _wait(engine, output, stopping, duration)
+        with recorder or nullcontext():
+            ready = engine.wait_until_ready()
+            if ready.phase is not Phase.RUNNING:
+                print(f"fuseboard: {ready.problem or 'did not start in time'}", file=sys.stderr)  # noqa: T201
+                return 2
+            for notice in ready.notices:
+                print(f"fuseboard: {notice}", file=sys.stderr)  # noqa: T201
+            output.open(_ready(ready))
+            _wait(engine, output, stopping, duration)
     finally:
         engine.stop()
     last = engine.snapshot()

@@ -89,4 +89,12 @@ _SHORT = {
     "down": "↓",
     "pagedown": "PgDn",
     "pageup": "PgUp",
+    "left": "←",
+    "right": "→",
+    "shift+left": "shift+←",
+    "shift+right": "shift+→",
+    "home": "Home",
+    "end": "End",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
 }

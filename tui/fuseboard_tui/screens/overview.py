@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -23,14 +27,19 @@ from fuseboard.commands import (
     SetFault,
     TripBreaker,
 )
+from fuseboard.csv_tables import breakers_table, transitions_table
 from fuseboard.faults import find_scenario
 from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
 from fuseboard.snapshot import BreakerSnapshot, FaultSnapshot, Phase, Snapshot
+from fuseboard.snapshot_json import to_json
 from fuseboard.state import State
 from fuseboard_tui.breaker_order import Order, arranged
+from fuseboard_tui.copied_text import breaker_line, transition_line
 from fuseboard_tui.literal import literal
+from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.source import Source
+from fuseboard_tui.timeline import Live, Timeline
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
@@ -43,6 +52,9 @@ from fuseboard_tui.widgets.transition_list import TransitionList
 
 REDRAWS_PER_SECOND = 4
 _STEP = 0.1  # of a fault's probability
+
+_PICTURE = "write a picture of the screen as SVG"
+_COPY = "copy the chosen breaker and the first transition shown"
 
 
 class OverviewScreen(Screen[None]):
@@ -72,6 +84,21 @@ class OverviewScreen(Screen[None]):
             tooltip="the selected fault hits less often",
         ),
         Binding("p", "pause", "pause", id="pause", tooltip="hold the screen, not the engine"),
+        Binding("left", "move(-1)", "a second back", id="back", show=False),
+        Binding("right", "move(1)", "a second on", id="forth", show=False),
+        Binding("shift+left", "move(-30)", "30 seconds back", id="far_back", show=False),
+        Binding("shift+right", "move(30)", "30 seconds on", id="far_forth", show=False),
+        Binding("home", "go_to_start", "the oldest that is remembered", id="start", show=False),
+        Binding("end", "go_to_end", "the newest", id="end", show=False),
+        Binding(
+            "e",
+            "export",
+            "export",
+            id="export",
+            tooltip="write history and counters as JSON and CSV",
+        ),
+        Binding("x", "save_picture", "picture", id="picture", show=False, tooltip=_PICTURE),
+        Binding("y", "copy", "copy", id="copy", show=False, tooltip=_COPY),
         Binding("down,j", "choose(1)", "next breaker", id="next", key_display="↓", show=False),
         Binding(
             "up,k", "choose(-1)", "previous breaker", id="previous", key_display="↑", show=False
@@ -109,14 +136,17 @@ class OverviewScreen(Screen[None]):
 
     snapshot: var[Snapshot | None] = var[Snapshot | None](None, init=False)
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self, source: Source, *, timeline: Timeline | None = None, directory: Path = Path()
+    ) -> None:
         super().__init__()
         self._source = source
+        self._timeline = timeline or Live(source)
+        self._directory = directory
         self._chosen = ""
         self._order = Order.MADE
         self._wanted = ""
         self._selected_fault = ""
-        self._paused = False
         self._openings: dict[str, float] = {}
 
     def compose(self) -> ComposeResult:
@@ -150,19 +180,18 @@ class OverviewScreen(Screen[None]):
         self.call_after_refresh(self._show)
 
     def take_snapshot(self) -> None:
-        """Draw the newest snapshot, or, while paused, how old the shown one is."""
-        newest = self._source.snapshot()
-        if newest.phase is Phase.FAILED:
-            self.app.exit(literal(newest.problem), return_code=2)
-        elif self._paused and self.snapshot is not None:
-            behind = newest.taken_at - self.snapshot.taken_at
-            self.query_one(HeaderLine).show(self.snapshot, behind)
-        else:
-            self.snapshot = newest
+        """Draw the snapshot of the moment that is shown, and which moment that is."""
+        seen = self._timeline.look()
+        if seen.phase is Phase.FAILED:
+            self.app.exit(literal(seen.problem), return_code=2)
+            return
+        self.snapshot = seen
+        if not self._timeline.held:
+            self._announce_openings()
+        self.query_one(HeaderLine).show(seen, self._timeline.badge)
 
     def watch_snapshot(self) -> None:
         """Draw a new snapshot."""
-        self._announce_openings()
         self._show()
 
     def _show(self) -> None:
@@ -171,8 +200,7 @@ class OverviewScreen(Screen[None]):
             return
         chosen = self._chosen_breaker()
         with self.app.batch_update():
-            if not self._paused:
-                self.query_one(HeaderLine).show(snapshot, None)
+            self.query_one(HeaderLine).show(snapshot, self._timeline.badge)
             self.query_one(NoticeLine).show(snapshot)
             self.query_one(TooSmall).show(snapshot)
             shown = self._arranged()
@@ -245,6 +273,16 @@ class OverviewScreen(Screen[None]):
         yield self.action_sort, "Order", "the breakers in another order"
         yield self.action_filter, "Filter", "only breakers with certain letters in their names"
         yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
+        yield self.action_go_to_start, "Oldest", "hold the oldest moment that is remembered"
+        yield self.action_go_to_end, "Newest", "hold the newest moment"
+        yield from self.taking_away()
+
+    def taking_away(self) -> Iterator[tuple[Callable[[], object], str, str]]:
+        """Give what the palette offers whatever is shown."""
+        yield self.action_export, "Export", "write history and counters as JSON and CSV"
+        # Not before the palette is gone.
+        yield partial(self.set_timer, 0.1, self.action_save_picture), "Picture", _PICTURE
+        yield self.action_copy, "Copy", _COPY
         yield self.action_help, "Help", "the keys of this screen"
 
     # Keys
@@ -321,8 +359,60 @@ class OverviewScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Hold the screen as it is, or go on."""
-        self._paused = not self._paused
+        self._timeline.hold_or_go_on()
         self.take_snapshot()
+
+    def action_move(self, seconds: float) -> None:
+        """Hold the screen, and show an earlier or a later moment."""
+        self._timeline.move(seconds)
+        self.take_snapshot()
+
+    def action_go_to_start(self) -> None:
+        """Hold the screen at the oldest moment."""
+        self._timeline.go_to_start()
+        self.take_snapshot()
+
+    def action_go_to_end(self) -> None:
+        """Hold the screen at the newest moment."""
+        self._timeline.go_to_end()
+        self.take_snapshot()
+
+    async def action_export(self) -> None:
+        """Write history and counters of the moment that is shown."""
+        if self.snapshot is not None:
+            await self._write(
+                {
+                    ".json": json.dumps(to_json(self.snapshot), indent=1) + "\n",
+                    "-breakers.csv": breakers_table(self.snapshot),
+                    "-transitions.csv": transitions_table(self.snapshot),
+                }
+            )
+
+    async def action_save_picture(self) -> None:
+        """Write a picture of the screen."""
+        await self._write({".svg": self.app.export_screenshot(title="fuseboard")})
+
+    async def _write(self, contents: Mapping[str, str]) -> None:
+        """Write files and say which, or why not."""
+        now = datetime.now().astimezone()
+        try:
+            paths = await asyncio.to_thread(write_new, self._directory, contents, now)
+        except OSError as error:
+            said = literal(f"cannot write {error.filename}: {error.strerror}")
+            self.notify(said, severity="error", markup=False)
+        else:
+            self.notify(literal("wrote " + ", ".join(map(str, paths))), markup=False)
+
+    def action_copy(self) -> None:
+        """Copy the chosen breaker and a transition to the clipboard."""
+        chosen = self._chosen_breaker()
+        if chosen is None:
+            return
+        lines = [breaker_line(chosen)]
+        newest_first = chosen.history[::-1]
+        lines += map(transition_line, newest_first[self.query_one(TransitionList).top :][:1])
+        self.app.copy_to_clipboard("\n".join(lines))
+        self.notify(f"copied {literal(chosen.name, 40)}", markup=False)
 
     def action_choose(self, step: int) -> None:
         """Choose the next breaker, or the one before."""

@@ -12,15 +12,15 @@ from fuseboard_tui.widgets.picture import Picture
 class HeaderLine(Picture):
     """Draws where the calls go, the traffic, the faults that are on, and the time."""
 
-    def show(self, snapshot: Snapshot, seconds_behind: float | None) -> None:
-        """Draw a snapshot; `seconds_behind` says how old it is while the screen is paused."""
+    def show(self, snapshot: Snapshot, badge: str) -> None:
+        """Draw a snapshot; `badge` says which moment it is of, if it is not now."""
         name = self.styled("fuseboard", "strong")
         metrics = Content(f"/metrics :{_port(snapshot.metrics_url)}")
         faults = self._faults(snapshot)
         uptime = Content(_clock(snapshot.uptime))
         parts = [
             name,
-            *self._condition(snapshot, seconds_behind),
+            *self._condition(snapshot, badge),
             *self._target(snapshot),
             *_traffic(snapshot),
             faults,
@@ -34,10 +34,8 @@ class HeaderLine(Picture):
             parts = [part for part in parts if part is not least]
         self.draw(_line(parts))
 
-    def _condition(self, snapshot: Snapshot, seconds_behind: float | None) -> list[Content]:
-        said = []
-        if seconds_behind is not None:
-            said.append(self.styled(f" PAUSED, {seconds_behind:.0f} s behind ", "badge"))
+    def _condition(self, snapshot: Snapshot, badge: str) -> list[Content]:
+        said = [self.styled(f" {badge} ", "badge")] if badge else []
         if snapshot.phase is Phase.STARTING:
             said.append(Content("starting…"))
         elif snapshot.phase is Phase.STOPPED:
