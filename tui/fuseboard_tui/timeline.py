@@ -83,7 +83,7 @@ class Live:
 
     def go_to_start(self) -> None:
         """Hold the oldest snapshot that is remembered."""
-        self._held = self._past.oldest
+        self._held = self._past.all()[0]
 
     def go_to_end(self) -> None:
         """Hold the newest one."""

@@ -401,7 +401,9 @@ class OverviewScreen(Screen[None]):
             said = literal(f"cannot write {error.filename}: {error.strerror}")
             self.notify(said, severity="error", markup=False)
         else:
-            self.notify(literal("wrote " + ", ".join(map(str, paths))), markup=False)
+            first, *others = paths
+            beside = "".join(f", {path.name}" for path in others)
+            self.notify(literal(f"wrote {first}{beside}"), markup=False)
 
     def action_copy(self) -> None:
         """Copy the chosen breaker and a transition to the clipboard."""
