@@ -80,6 +80,7 @@ _SHORT = {
     "question_mark": "?",
     "slash": "/",
     "escape": "Esc",
+    "enter": "Enter",
     "plus": "+",
     "equals_sign": "=",
     "minus": "-",

@@ -38,6 +38,7 @@ from fuseboard_tui.copied_text import breaker_line, transition_line
 from fuseboard_tui.literal import literal
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.source import Source
 from fuseboard_tui.timeline import Live, Timeline
 from fuseboard_tui.widgets.breaker_list import BreakerList
@@ -116,6 +117,15 @@ class OverviewScreen(Screen[None]):
             tooltip="only breakers with certain letters in their names",
         ),
         Binding("escape", "unfilter", "all breakers", id="unfilter", key_display="Esc", show=False),
+        Binding(
+            "enter",
+            "open_transition",
+            "transition",
+            id="transition",
+            key_display="Enter",
+            show=False,
+            tooltip="the calls that led to a transition",
+        ),
         Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
         Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),
     ]
@@ -270,6 +280,7 @@ class OverviewScreen(Screen[None]):
         yield self.action_traffic, "Traffic", "start or stop the calls"
         yield self.action_trip, "Trip", "open the chosen breaker by hand"
         yield self.action_reset, "Reset", "close the chosen breaker by hand"
+        yield self.action_open_transition, "Transition", "the calls that led to a transition"
         yield self.action_sort, "Order", "the breakers in another order"
         yield self.action_filter, "Filter", "only breakers with certain letters in their names"
         yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
@@ -445,6 +456,20 @@ class OverviewScreen(Screen[None]):
     def action_scroll(self, rows: int) -> None:
         """Move through the transitions."""
         self.query_one(TransitionList).move(rows)
+
+    def action_open_transition(self) -> None:
+        """Show the calls that led to the transition on top of the list."""
+        self._open_transition(self.query_one(TransitionList).top)
+
+    def on_transition_list_chosen(self, message: TransitionList.Chosen) -> None:
+        """Show the calls that led to the transition that was clicked."""
+        self._open_transition(message.index)
+
+    def _open_transition(self, index: int) -> None:
+        chosen = self._chosen_breaker()
+        if chosen is not None and index < len(chosen.history):
+            newest_first = chosen.history[::-1]
+            self.app.push_screen(TransitionScreen(chosen.name, newest_first, index))
 
     def action_help(self) -> None:
         """Show the keys of this screen."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
+from textual import events
 from textual.content import Content
+from textual.message import Message
 
 from fuseboard.history import Transition
 from fuseboard.snapshot import BreakerSnapshot
@@ -17,6 +20,13 @@ _NAME_WIDTH = 9
 
 class TransitionList(Rows):
     """Draws a row for each transition: when, from, to, why."""
+
+    @dataclass
+    class Chosen(Message):
+        """A transition was clicked."""
+
+        index: int
+        """Its place, the newest being 0."""
 
     def __init__(self, *, id: str | None = None, title: str = "") -> None:  # noqa: A002
         super().__init__(id=id, title=title)
@@ -33,6 +43,12 @@ class TransitionList(Rows):
         self._drawn = now_drawn
         rows = [self._row(step) for step in reversed(history)]
         self.draw_rows(rows or [self.styled(" none so far", "quiet")])
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the transition that was clicked."""
+        offset = event.get_content_offset(self)
+        if offset is not None:
+            self.post_message(self.Chosen(self.top + offset.y))
 
     def _row(self, step: Transition) -> Content:
         at = datetime.fromtimestamp(step.at).astimezone()

@@ -1,0 +1,93 @@
+"""One transition: why it came, and the calls that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from fuseboard.durations import in_words
+from fuseboard.history import Failure, Transition
+from fuseboard_tui.literal import literal
+from fuseboard_tui.marks import GLYPHS
+
+
+class TransitionScreen(ModalScreen[None]):
+    """Shows a transition of a breaker; up and down go to the others.
+
+    Args:
+        breaker: The breaker's name.
+        transitions: Its transitions, the newest first; at least one.
+        index: Which of them to show first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,ctrl+c", "dismiss", "close", key_display="Esc"),
+        Binding("down,j", "move(1)", "older", key_display="↓"),
+        Binding("up,k", "move(-1)", "newer", key_display="↑"),
+    ]
+
+    def __init__(self, breaker: str, transitions: Sequence[Transition], index: int) -> None:
+        super().__init__()
+        self._breaker = breaker
+        self._transitions = transitions
+        self._index = min(max(index, 0), len(transitions) - 1)
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        with VerticalScroll(classes="detail"):
+            yield Static(markup=False)
+
+    def on_mount(self) -> None:
+        """Draw the first one."""
+        self._show()
+
+    def action_move(self, step: int) -> None:
+        """Show an older or a newer one."""
+        self._index = min(max(self._index + step, 0), len(self._transitions) - 1)
+        self._show()
+
+    def _show(self) -> None:
+        box = self.query_one(VerticalScroll)
+        box.border_title = Content(
+            f"{literal(self._breaker, 40)}, transition {self._index + 1}"
+            f" of {len(self._transitions)}"
+        )
+        box.border_subtitle = "↑ newer  ↓ older  Esc closes"
+        lines = list(_lines(self._transitions[self._index]))
+        self.query_one(Static).update(Content("\n").join(lines))
+        box.scroll_home(animate=False)
+
+
+def _lines(step: Transition) -> Iterator[Content]:
+    before, after = step.from_state, step.to_state
+    at = datetime.fromtimestamp(step.at).astimezone()
+    yield Content.assemble(
+        f"{at:%Y-%m-%d %H:%M:%S}   {GLYPHS[before]} {before.name} → ",
+        (f"{GLYPHS[after]} {after.name}", "bold"),
+    )
+    yield Content(literal(step.reason))
+    yield Content("")
+    if not step.causes:
+        yield Content("No failed call led to it.")
+        return
+    count = len(step.causes)
+    yield Content.styled(f"The {'call' if count == 1 else f'{count} calls'} that led to it", "bold")
+    for failure in step.causes:
+        yield _line(failure, step.at)
+
+
+def _line(failure: Failure, transition_at: float) -> Content:
+    at = datetime.fromtimestamp(failure.at).astimezone()
+    before = f"-{in_words(max(transition_at - failure.at, 0.0))}"
+    return Content(
+        f"  {at:%H:%M:%S}  {before:>12}  took {in_words(failure.seconds):>10}  "
+        f"{literal(failure.reason)}"
+    )
