@@ -32,13 +32,14 @@ class Recording:
         self._cut_off = cut_off
         self._whole: list[Any] = []
         self._present: tuple[int, Any] = 0, None
+        self._made: tuple[int, Snapshot] | None = None
         uptimes = []
         for number, value in enumerate(self._values_from(0, None)):
             if number % _BETWEEN_WHOLE == 0:
                 self._whole.append(value)
             if number == 0:
                 self._present = 0, value
-                self._snapshot(number, value)
+                self._made = 0, self._snapshot(0, value)
             uptimes.append(self._uptime(number, value))
         # Whatever a file says, time goes on.
         self._seconds = [uptime - uptimes[0] for uptime in accumulate(uptimes, max)]
@@ -59,6 +60,8 @@ class Recording:
         Raises:
             ValueError: If its line is damaged; the message names it.
         """
+        if self._made is not None and self._made[0] == number:
+            return self._made[1]
         start, value = self._present
         nearest = number // _BETWEEN_WHOLE * _BETWEEN_WHOLE
         if not nearest <= start <= number:
@@ -66,7 +69,8 @@ class Recording:
         for changed in islice(self._values_from(start + 1, value), number - start):
             value = changed
         self._present = number, value
-        return self._snapshot(number, value)
+        self._made = number, self._snapshot(number, value)
+        return self._made[1]
 
     def _values_from(self, number: int, value: Any) -> Iterator[Any]:
         for line in islice(self._lines, number, None):

@@ -76,6 +76,7 @@ def test_snapshots_are_found_in_any_order(tmp_path: Path) -> None:
     recording = read_recording(tmp_path / "run")
     for number in (199, 0, 63, 64, 65, 64, 130, 129, 5, 5):
         assert recording.snapshot(number) == given[number]
+    assert recording.snapshot(5) is recording.snapshot(5)
 
 
 def test_one_snapshot_a_line_and_only_what_changed(tmp_path: Path) -> None:

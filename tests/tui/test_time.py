@@ -7,18 +7,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from fuseboard.commands import ClearFaults
 from fuseboard.faults import CATALOGUE
 from fuseboard.json_changes import changes
+from fuseboard.recorder import Recorder
 from fuseboard.recording import Recording
 from fuseboard.replay import Replay
 from fuseboard.snapshot import Phase, Snapshot
 from fuseboard.snapshot_json import to_json
 from fuseboard.state import State
 from fuseboard_tui.app import FuseboardApp
+from fuseboard_tui.recorded_source import RecordedSource
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.screens.replay import ReplayScreen
@@ -26,7 +30,7 @@ from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.header_line import HeaderLine
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from tests.core.clock import ManualClock
-from tests.tui.pictures import NOW, OPEN, board, breaker
+from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker
 from tests.tui.test_keys import Shown, shown
 
 
@@ -107,6 +111,21 @@ async def test_a_source_that_fails_ends_the_app_even_while_it_is_held() -> None:
         await it.pilot.press("p")
         await it.show(replace(moment(61), phase=Phase.FAILED, problem="gone"))
         assert (it.app.return_value, it.app.return_code) == ("gone", 2)
+
+
+async def test_a_recording_that_ends_before_its_time_is_told_on_the_board(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    source = FakeSource(board(notices=("port 9464 is taken",)))
+    with Recorder(source.snapshot, full, overwrite=True) as recorder:
+        pass
+    assert recorder.problem
+    recorded = RecordedSource(source, recorder)
+    async with FuseboardApp(recorded).run_test(size=(120, 36)) as pilot:
+        await pilot.press("0")
+        said = str(pilot.app.screen.query_one(NoticeLine).render())
+    assert said == (f" recording to {full} has ended: No space left on device; port 9464 is taken")
+    assert source.commands == [ClearFaults()]
 
 
 def recording(*snapshots: Snapshot, cut_off: bool = False) -> Recording:
