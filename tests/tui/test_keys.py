@@ -249,6 +249,31 @@ async def test_a_breaker_that_opens_is_announced_once() -> None:
         assert note.message.startswith("5 consecutive failures")
 
 
+async def test_the_bell_rings_once_for_a_breaker_that_opens_if_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr(FuseboardApp, "bell", lambda _: rung.append("bell"))
+    for asked in (False, True):
+        source = FakeSource(board())
+        app = FuseboardApp(source, bell=asked)
+        async with app.run_test() as pilot:
+            await pilot.pause()
+            it = Shown(app, pilot, source)
+            for _ in range(3):
+                await it.show(board(OPEN))
+        assert len(rung) == asked
+
+
+async def test_the_terminals_title_says_what_is_open() -> None:
+    async with shown() as it:
+        assert it.app.title == "fuseboard"
+        await it.show(board(OPEN))
+        assert it.app.title == "■ ollama_generate OPEN · fuseboard"
+        await it.show(board(OPEN, breaker("second", state=State.OPEN)))
+        assert it.app.title == "■ ollama_generate and 1 more OPEN · fuseboard"
+
+
 async def test_a_breaker_that_appears_is_drawn() -> None:
     async with shown() as it:
         await it.show(board(breaker("another_one")))

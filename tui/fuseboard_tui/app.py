@@ -17,9 +17,14 @@ from textual.screen import Screen
 
 from fuseboard.replay import Replay
 from fuseboard_tui import themes
+from fuseboard_tui.literal import literal
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.screens.replay import ReplayScreen
 from fuseboard_tui.source import Source
+
+# XTWINOPS, which terminals that know no stack of titles pass over.
+_SAVE_TITLE = "\x1b[22;2t"
+_RESTORE_TITLE = "\x1b[23;2t"
 
 
 class FuseboardApp(App[str]):
@@ -33,6 +38,7 @@ class FuseboardApp(App[str]):
         directory: Where files go that the user asks for.
         theme: The theme to begin with.
         on_theme: Hears the name of each theme that is chosen.
+        bell: Whether the terminal's bell rings when a breaker opens.
     """
 
     TITLE = "fuseboard"
@@ -47,6 +53,7 @@ class FuseboardApp(App[str]):
         *,
         theme: str = themes.DEFAULT,
         on_theme: Callable[[str], None] = lambda _: None,
+        bell: bool = False,
     ) -> None:
         # Without colour, grey shades are none either: what alarms would be the darkest of them.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -56,21 +63,32 @@ class FuseboardApp(App[str]):
             self.register_theme(own)
         self.theme = theme
         self._on_theme = on_theme
+        self._rings = bell
 
     def get_default_screen(self) -> Screen[None]:
         """Give the board."""
         if isinstance(self._source, Replay):
             return ReplayScreen(self._source, self._directory)
-        return OverviewScreen(self._source, directory=self._directory)
+        return OverviewScreen(self._source, directory=self._directory, bell=self._rings)
 
     def on_mount(self) -> None:
         """Hear of themes, and leave the terminal as it was when the process is told to end."""
         self.theme_changed_signal.subscribe(self, lambda theme: self._on_theme(theme.name))
+        self._tell_terminal(_SAVE_TITLE)
+        self.watch_title(self.title)
         if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
             return  # signals cannot be handled there
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(ending, self._end, ending)
+
+    def on_unmount(self) -> None:
+        """Give the terminal its title back."""
+        self._tell_terminal(_RESTORE_TITLE)
+
+    def watch_title(self, title: str) -> None:
+        """Have the terminal show the title."""
+        self._tell_terminal(f"\x1b]2;{literal(title, 100)}\x07")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer everything that has a key in the palette too."""
@@ -81,6 +99,11 @@ class FuseboardApp(App[str]):
             return
         for action, title, words in screen.commands():
             yield SystemCommand(title, words, action)
+
+    def _tell_terminal(self, sequence: str) -> None:
+        # As Textual rings the bell; it has no way of its own to set a title.
+        if not self.is_headless and self._driver is not None:
+            self._driver.write(sequence)
 
     def _end(self, ending: signal.Signals) -> None:
         self.exit(return_code=128 + ending)

@@ -99,7 +99,13 @@ def _app(source: Source | Replay, options: argparse.Namespace) -> FuseboardApp:
     from fuseboard_tui.app import FuseboardApp
 
     theme = themes.checked(options.theme) if options.theme else remembered_theme.recall()
-    return FuseboardApp(source, options.export_dir, theme=theme, on_theme=remembered_theme.remember)
+    return FuseboardApp(
+        source,
+        options.export_dir,
+        theme=theme,
+        on_theme=remembered_theme.remember,
+        bell=options.bell,
+    )
 
 
 def _run(app: FuseboardApp) -> int:

@@ -468,6 +468,9 @@ def _screen_options() -> argparse.ArgumentParser:
     screen.add_argument(
         "--theme", metavar="NAME", help="the theme (default: the one that was chosen last)"
     )
+    screen.add_argument(
+        "--bell", action="store_true", help="ring the terminal's bell when a breaker opens"
+    )
     return options
 
 

@@ -36,6 +36,7 @@ from fuseboard.state import State
 from fuseboard_tui.breaker_order import Order, arranged
 from fuseboard_tui.copied_text import breaker_line, transition_line
 from fuseboard_tui.literal import literal
+from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
@@ -147,12 +148,18 @@ class OverviewScreen(Screen[None]):
     snapshot: var[Snapshot | None] = var[Snapshot | None](None, init=False)
 
     def __init__(
-        self, source: Source, *, timeline: Timeline | None = None, directory: Path = Path()
+        self,
+        source: Source,
+        *,
+        timeline: Timeline | None = None,
+        directory: Path = Path(),
+        bell: bool = False,
     ) -> None:
         super().__init__()
         self._source = source
         self._timeline = timeline or Live(source)
         self._directory = directory
+        self._rings = bell
         self._chosen = ""
         self._order = Order.MADE
         self._wanted = ""
@@ -198,6 +205,7 @@ class OverviewScreen(Screen[None]):
         self.snapshot = seen
         if not self._timeline.held:
             self._announce_openings()
+            self.app.title = _title(seen)
         self.query_one(HeaderLine).show(seen, self._timeline.badge)
 
     def watch_snapshot(self) -> None:
@@ -240,6 +248,8 @@ class OverviewScreen(Screen[None]):
                     severity="error",
                     markup=False,
                 )
+                if self._rings:
+                    self.app.bell()
             self._openings[breaker.name] = max(opened, self._openings.get(breaker.name, 0.0))
 
     def _arranged(self) -> tuple[BreakerSnapshot, ...]:
@@ -479,3 +489,12 @@ class OverviewScreen(Screen[None]):
     def action_leave(self) -> None:
         """Leave the program."""
         self.app.exit()
+
+
+def _title(snapshot: Snapshot) -> str:
+    """Say in the terminal's title which breakers are open, first of all."""
+    opened = [breaker.name for breaker in snapshot.breakers if breaker.state is State.OPEN]
+    if not opened:
+        return "fuseboard"
+    more = f" and {len(opened) - 1} more" if len(opened) > 1 else ""
+    return f"{GLYPHS[State.OPEN]} {literal(opened[0], 40)}{more} OPEN · fuseboard"
