@@ -49,6 +49,8 @@ class BreakerSnapshot:
     state_seconds: Mapping[State, float]
     """Seconds spent in each state, the present one included."""
     durations: Mapping[Verdict, Durations]
+    successes_missing: int | None = None
+    """How many probes must still succeed to close it, while it is half-open and decides itself."""
 
 
 @dataclass(frozen=True, slots=True)

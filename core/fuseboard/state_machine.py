@@ -428,6 +428,7 @@ class StateMachine:
             unsent=series.unsent,
             in_flight=in_flight,
             probes=len(self._probes),
+            successes_missing=self._successes_missing(),
             consecutive_failures=series.consecutive_failures,
             gauges=self._meter.gauges(now),
             history=self._history_copy,
@@ -435,6 +436,11 @@ class StateMachine:
             state_seconds=state_seconds,
             durations=series.durations(),
         )
+
+    def _successes_missing(self) -> int | None:
+        if self.state is not _HALF_OPEN or self.mode is not Mode.AUTOMATIC:
+            return None
+        return self.settings.successes_to_close - self._probe_successes
 
     def _until_recovery(self, now: float) -> float | None:
         if self.state is _OPEN and self._due != inf:

@@ -39,6 +39,7 @@ from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.source import Source
 from fuseboard_tui.timeline import Live, Timeline
@@ -126,6 +127,14 @@ class OverviewScreen(Screen[None]):
             key_display="Enter",
             show=False,
             tooltip="the calls that led to a transition",
+        ),
+        Binding(
+            "d",
+            "diagram",
+            "states",
+            id="diagram",
+            show=False,
+            tooltip="the states of the chosen breaker, and what is missing for each way out",
         ),
         Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
         Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),
@@ -291,6 +300,7 @@ class OverviewScreen(Screen[None]):
         yield self.action_trip, "Trip", "open the chosen breaker by hand"
         yield self.action_reset, "Reset", "close the chosen breaker by hand"
         yield self.action_open_transition, "Transition", "the calls that led to a transition"
+        yield self.action_diagram, "States", "where the chosen breaker stands, and the ways out"
         yield self.action_sort, "Order", "the breakers in another order"
         yield self.action_filter, "Filter", "only breakers with certain letters in their names"
         yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
@@ -480,6 +490,11 @@ class OverviewScreen(Screen[None]):
         if chosen is not None and index < len(chosen.history):
             newest_first = chosen.history[::-1]
             self.app.push_screen(TransitionScreen(chosen.name, newest_first, index))
+
+    def action_diagram(self) -> None:
+        """Show the states of the chosen breaker."""
+        if self._chosen_breaker() is not None:
+            self.app.push_screen(StateDiagramScreen(self._chosen_breaker))
 
     def action_help(self) -> None:
         """Show the keys of this screen."""
