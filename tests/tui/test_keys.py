@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from textual.binding import Binding
 from textual.pilot import Pilot
 
 from fuseboard.commands import (
@@ -23,7 +25,7 @@ from fuseboard.faults.catalogue import Fault
 from fuseboard.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard.state import State
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.screens.help import HelpScreen, key_name
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
@@ -322,3 +324,15 @@ async def test_hostile_text_is_drawn_literally() -> None:
         assert "[/] [@click=app.quit]x[/]" in everything
         assert not set("\x1b\x07\x9b\u202e") & set(everything)
         assert it.app.is_running
+
+
+def test_the_readme_names_every_key_of_the_board() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shift = {"shift+left": "shift", "shift+right": "shift", "space": "space"}
+    for binding in OverviewScreen.BINDINGS:
+        assert isinstance(binding, Binding)
+        for key in binding.key.split(","):
+            named = shift.get(key, key_name(key))
+            assert f"`{named}`" in readme or named == "=", f"{key} does {binding.description}"
+    for fault in CATALOGUE:
+        assert f"| `{fault.key}` | `{fault.name}` |" in readme

@@ -69,15 +69,21 @@ def _keys_by_words(bindings: Iterable[Binding]) -> dict[str, list[str]]:
         if not binding.id:
             continue  # Textual's own, such as those that move the focus
         words = binding.tooltip or binding.description
-        key = _SHORT.get(binding.key, binding.key)
+        key = key_name(binding.key)
         keys = by_words.setdefault(words, [])
         if key not in keys:
             keys.append(key)
     return by_words
 
 
+def key_name(key: str) -> str:
+    """Write a key as it is written on keyboards, where Textual's name for it is another."""
+    return _SHORT.get(key, key)
+
+
 _SHORT = {
     "question_mark": "?",
+    "f1": "F1",
     "slash": "/",
     "escape": "Esc",
     "enter": "Enter",

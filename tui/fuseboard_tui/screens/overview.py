@@ -39,6 +39,7 @@ from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.screens.metrics import MetricsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.source import Source
@@ -128,6 +129,7 @@ class OverviewScreen(Screen[None]):
             show=False,
             tooltip="the calls that led to a transition",
         ),
+        Binding("m", "metrics", "metrics", id="metrics", tooltip="what Prometheus would scrape"),
         Binding(
             "d",
             "diagram",
@@ -301,6 +303,7 @@ class OverviewScreen(Screen[None]):
         yield self.action_reset, "Reset", "close the chosen breaker by hand"
         yield self.action_open_transition, "Transition", "the calls that led to a transition"
         yield self.action_diagram, "States", "where the chosen breaker stands, and the ways out"
+        yield self.action_metrics, "Metrics", "what Prometheus would scrape"
         yield self.action_sort, "Order", "the breakers in another order"
         yield self.action_filter, "Filter", "only breakers with certain letters in their names"
         yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
@@ -495,6 +498,10 @@ class OverviewScreen(Screen[None]):
         """Show the states of the chosen breaker."""
         if self._chosen_breaker() is not None:
             self.app.push_screen(StateDiagramScreen(self._chosen_breaker))
+
+    def action_metrics(self) -> None:
+        """Show the live exposition."""
+        self.app.push_screen(MetricsScreen(lambda: self._source.snapshot().metrics_url))
 
     def action_help(self) -> None:
         """Show the keys of this screen."""

@@ -1,0 +1,179 @@
+"""The live exposition: what Prometheus would scrape now."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
+
+import httpx
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Input
+
+from fuseboard.durations import in_words
+from fuseboard_tui.literal import literal
+from fuseboard_tui.widgets.picture import Rows
+
+_SCRAPE_SECONDS = 1.0  # from one scrape to the next
+_PATIENCE = 5.0  # seconds
+_FRESH_SECONDS = 3.0  # for which a changed value is marked
+
+
+class MetricsScreen(Screen[None]):
+    """Scrapes once a second while it is shown, and marks the values that changed.
+
+    Args:
+        where: Gives the address of `/metrics` now; empty if there is none.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,m,q,ctrl+c", "back", "back", id="back", key_display="Esc"),
+        Binding(
+            "slash", "search", "search", id="search", key_display="/", tooltip="only certain lines"
+        ),
+        Binding("down,j", "scroll(1)", "down", id="down", key_display="↓", show=False),
+        Binding("up,k", "scroll(-1)", "up", id="up", key_display="↑", show=False),
+        Binding("pagedown,space", "page(1)", "page", id="page_down", key_display="PgDn"),
+        Binding("pageup", "page(-1)", "page up", id="page_up", show=False),
+    ]
+    AUTO_FOCUS = ""
+
+    def __init__(self, where: Callable[[], str]) -> None:
+        super().__init__()
+        self._where = where
+        self._exposition = Exposition()
+        self._problem = ""
+        self._scraped_at: float | None = None
+        self._wanted = ""
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        yield Input(id="search", placeholder="letters in a line", compact=True)
+        yield Rows(id="exposition", title="Metrics")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Begin to scrape."""
+        self._scrape_on()
+
+    @work(exclusive=True)
+    async def _scrape_on(self) -> None:
+        async with httpx.AsyncClient(timeout=_PATIENCE) as http:
+            while True:
+                await self._scrape(http)
+                self._show()
+                await asyncio.sleep(_SCRAPE_SECONDS)
+
+    async def _scrape(self, http: httpx.AsyncClient) -> None:
+        url = self._where()
+        if not url:
+            self._problem = "there is no /metrics to look at"
+            return
+        try:
+            answer = await http.get(url)
+            answer.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            self._problem = f"HTTP {error.response.status_code}: {error.response.text}"
+        except httpx.HTTPError as error:
+            self._problem = f"{url} does not answer: {error or type(error).__name__}"
+        else:
+            self._problem = ""
+            self._scraped_at = time.monotonic()
+            self._exposition.take(answer.text, self._scraped_at)
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Show the lines that contain what is typed."""
+        self._wanted = message.value.casefold()
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        """Give the keys back."""
+        self.set_focus(None)
+
+    def action_search(self) -> None:
+        """Type what the lines shall contain."""
+        line = self.query_one("#search", Input)
+        line.display = True
+        line.focus()
+
+    def action_back(self) -> None:
+        """Show all lines again, or leave where all are shown."""
+        line = self.query_one("#search", Input)
+        if line.display:
+            line.value = ""
+            line.display = False
+            self.set_focus(None)
+        else:
+            self.dismiss()
+
+    def action_scroll(self, rows: int) -> None:
+        """Move through the lines."""
+        self.query_one(Rows).move(rows)
+
+    def action_page(self, direction: int) -> None:
+        """Move by a screenful."""
+        rows = self.query_one(Rows)
+        rows.move(direction * max(rows.size.height - 1, 1))
+
+    def _show(self) -> None:
+        rows = self.query_one(Rows)
+        rows.entitle(self._title())
+        lines = [line for line in self._exposition.lines() if self._wanted in line.casefold()]
+        fresh = self._exposition.changed_since(time.monotonic() - _FRESH_SECONDS)
+
+        def row(number: int) -> Content:
+            line = lines[number]
+            name, _, value = line.rpartition(" ")
+            if line.startswith("#"):
+                return rows.styled(f" {literal(line)}", "quiet")
+            looks = "alarm" if name in fresh else "strong"
+            mark = "▸" if name in fresh else " "
+            return Content.assemble(f"{mark}{literal(name)} ", rows.styled(literal(value), looks))
+
+        rows.draw_rows(row, count=len(lines))
+
+    def _title(self) -> str:
+        if not self._problem:
+            return "Metrics" + (f", lines with {literal(self._wanted, 30)}" if self._wanted else "")
+        said = f"Metrics: {literal(self._problem, 80)}"
+        if self._scraped_at is None:
+            return said
+        return f"{said}; shown is what was {in_words(time.monotonic() - self._scraped_at)} ago"
+
+
+class Exposition:
+    """The lines of the newest scrape, and when each value changed."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._values: Mapping[str, str] = {}
+        self._changed: dict[str, float] = {}
+
+    def take(self, text: str, now: float) -> None:
+        """Take a scrape; `now` is in seconds that only ever go forward."""
+        self._lines = [line for line in text.split("\n") if line]
+        values = dict(_samples(self._lines))
+        for name, value in values.items():
+            if self._values.get(name, value) != value:
+                self._changed[name] = now
+        self._values = values
+
+    def lines(self) -> list[str]:
+        """Give all lines."""
+        return self._lines
+
+    def changed_since(self, moment: float) -> set[str]:
+        """Give the samples whose values have changed since then."""
+        return {name for name, at in self._changed.items() if at >= moment}
+
+
+def _samples(lines: list[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            yield name, value
