@@ -37,6 +37,13 @@ class RunTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class SetRate:
+    """Have the engine start so many calls a second."""
+
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class TripBreaker:
     """Open a breaker by hand; it recovers as usual."""
 
@@ -50,4 +57,20 @@ class ResetBreaker:
     breaker: str
 
 
-Command = SetFault | ClearFaults | PlayScenario | RunTraffic | TripBreaker | ResetBreaker
+@dataclass(frozen=True, slots=True)
+class DisableBreaker:
+    """Let every call through, whatever becomes of it, until the breaker is reset."""
+
+    breaker: str
+
+
+Command = (
+    SetFault
+    | ClearFaults
+    | PlayScenario
+    | RunTraffic
+    | SetRate
+    | TripBreaker
+    | ResetBreaker
+    | DisableBreaker
+)

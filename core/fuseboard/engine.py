@@ -25,10 +25,12 @@ from fuseboard.cache import AnswerCache
 from fuseboard.commands import (
     ClearFaults,
     Command,
+    DisableBreaker,
     PlayScenario,
     ResetBreaker,
     RunTraffic,
     SetFault,
+    SetRate,
     TripBreaker,
 )
 from fuseboard.connection_limits import ConnectionLimits
@@ -475,6 +477,11 @@ class Engine:
             case RunTraffic(running):
                 if self._traffic is not None:
                     self._traffic.start() if running else self._traffic.stop()
+            case SetRate(rate):
+                if self._traffic is not None:
+                    self._traffic.set_rate(rate)
+            case DisableBreaker(name):
+                self._registry.find(name).disable()
             case TripBreaker(name):
                 self._registry.find(name).trip()
             case ResetBreaker(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from math import inf
 from typing import Any
 
 from fuseboard.errors import CircuitOpenError
@@ -42,6 +43,8 @@ class Traffic:
         self._running = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._skipped = 0
+        self._next_at = 0.0  # on the loop's clock
+        self._repaced = asyncio.Event()
 
     def start(self) -> None:
         """Begin making calls."""
@@ -51,17 +54,30 @@ class Traffic:
         """Make no new calls; those under way go on."""
         self._running.clear()
 
+    def set_rate(self, rate: float) -> None:
+        """Start `rate` calls a second from now on.
+
+        Raises:
+            ValueError: If that is no number above 0.
+        """
+        if not 0 < rate < inf:
+            raise ValueError(f"a rate is a number above 0, not {rate:g}")
+        self._rate = rate
+        now = asyncio.get_running_loop().time()
+        self._next_at = min(self._next_at, now + 1 / rate)
+        self._repaced.set()
+
     async def run(self) -> None:
         """Make calls whenever it is started, until cancelled; then drop those under way."""
         loop = asyncio.get_running_loop()
-        next_at = loop.time()
+        self._next_at = loop.time()
         try:
             while True:
                 if not self._running.is_set():
                     await self._running.wait()
-                    next_at = loop.time()
-                await asyncio.sleep(next_at - loop.time())
-                next_at = max(next_at + 1 / self._rate, loop.time())
+                    self._next_at = loop.time()
+                await self._until_due()
+                self._next_at = max(self._next_at + 1 / self._rate, loop.time())
                 if not self._running.is_set():
                     continue
                 if len(self._calls) >= self._concurrency:
@@ -74,6 +90,18 @@ class Traffic:
             for call in self._calls:
                 call.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
+
+    async def _until_due(self) -> None:
+        """Wait until the next call is due, also where that comes to be sooner."""
+        loop = asyncio.get_running_loop()
+        while (left := self._next_at - loop.time()) > 0:
+            self._repaced.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._repaced.wait()
+            except TimeoutError:
+                return
+        await asyncio.sleep(0)
 
     async def room(self) -> None:
         """Wait until as many calls as it lets be under way are not."""

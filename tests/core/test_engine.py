@@ -21,10 +21,12 @@ from starlette.routing import Route
 from fuseboard import Registry, State
 from fuseboard.commands import (
     ClearFaults,
+    DisableBreaker,
     PlayScenario,
     ResetBreaker,
     RunTraffic,
     SetFault,
+    SetRate,
     TripBreaker,
 )
 from fuseboard.engine import Engine, EngineSettings
@@ -33,6 +35,7 @@ from fuseboard.faults import find_scenario, read_fault
 from fuseboard.listening import PortTakenError, bind
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
+from fuseboard.state import Mode
 from fuseboard.traffic_kind import TrafficKind
 from tests.core.clock import ManualClock
 from tests.core.serving import FAST, Asked, overheard, served
@@ -253,6 +256,17 @@ async def test_the_proxy_is_there_for_others(unused_port: int) -> None:
             )
             with pytest.raises(OllamaError, match="HTTP 503: server busy"):
                 await client.version()
+
+
+def test_rate_and_disabling_on_command() -> None:
+    with running() as it:
+        it.engine.wait_until_ready()
+        it.engine.send(SetRate(7.0))
+        it.engine.send(DisableBreaker("ollama_generate"))
+        wait_for(lambda: it.breaker().mode is Mode.DISABLED, "the disabled breaker")
+        traffic = it.engine.snapshot().traffic
+        assert traffic is not None
+        assert traffic.rate == 7.0
 
 
 def test_a_scenario_plays_from_the_start_or_on_command(tmp_path: Path) -> None:

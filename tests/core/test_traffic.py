@@ -22,6 +22,7 @@ from fuseboard.series import CallCounts
 from fuseboard.traffic import Traffic
 from fuseboard.traffic_kind import TrafficKind
 from tests.core.serving import Asked, overheard, proxied
+from tests.core.test_ollama_client import skip_ahead
 
 
 class Scene:
@@ -204,3 +205,28 @@ async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_
         driving.cancel()
         await asyncio.gather(driving, return_exceptions=True)
         await asyncio.wait_for(room, 5)
+
+
+async def test_another_rate_holds_from_now_on_and_does_not_wait_for_the_old_one() -> None:
+    made: list[float] = []
+
+    async def make_call() -> None:
+        made.append(asyncio.get_running_loop().time())
+
+    traffic = Traffic(TrafficKind.GENERATE, make_call, rate=0.001, concurrency=8)
+    driving = asyncio.create_task(traffic.run())
+    traffic.start()
+    while not made:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    traffic.set_rate(10)
+    assert traffic.snapshot().rate == 10
+    for _ in range(20):
+        skip_ahead(0.1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert 19 <= len(made) <= 22
+    for senseless in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="a rate is a number above 0"):
+            traffic.set_rate(senseless)
+    driving.cancel()
+    await asyncio.gather(driving, return_exceptions=True)

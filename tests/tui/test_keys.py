@@ -14,10 +14,12 @@ from textual.pilot import Pilot
 from fuseboard.commands import (
     ClearFaults,
     Command,
+    DisableBreaker,
     PlayScenario,
     ResetBreaker,
     RunTraffic,
     SetFault,
+    SetRate,
     TripBreaker,
 )
 from fuseboard.faults import BY_NAME, CATALOGUE, find_scenario
@@ -209,6 +211,23 @@ async def test_leaving(key: str) -> None:
         assert it.app.return_code == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "before", "after"),
+    [
+        ("left_square_bracket", 4.0, 2.0),
+        ("right_square_bracket", 4.0, 8.0),
+        ("left_square_bracket", 0.125, 0.125),
+        ("right_square_bracket", 1000.0, 1024.0),
+    ],
+)
+async def test_brackets_change_the_rate(key: str, before: float, after: float) -> None:
+    picture = board()
+    assert picture.traffic is not None
+    async with shown(replace(picture, traffic=replace(picture.traffic, rate=before))) as it:
+        await it.pilot.press(key)
+        assert it.source.commands == [SetRate(after)]
+
+
 async def test_the_palette_offers_every_command() -> None:
     async with shown(board(on={"cut": 1.0})) as it:
         screen = it.app.screen
@@ -221,6 +240,8 @@ async def test_the_palette_offers_every_command() -> None:
             "Traffic",
             "Trip",
             "Reset",
+            "Disable",
+            "More calls",
             "Pause",
             "Help",
         ):
@@ -232,6 +253,8 @@ async def test_the_palette_offers_every_command() -> None:
             RunTraffic(False),
             TripBreaker("ollama_generate"),
             ResetBreaker("ollama_generate"),
+            DisableBreaker("ollama_generate"),
+            SetRate(8.0),
         ]
 
 

@@ -85,6 +85,8 @@ _SHORT = {
     "question_mark": "?",
     "f1": "F1",
     "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
     "escape": "Esc",
     "enter": "Enter",
     "plus": "+",

@@ -21,10 +21,12 @@ from textual.widgets import Footer, Input
 
 from fuseboard.commands import (
     ClearFaults,
+    DisableBreaker,
     PlayScenario,
     ResetBreaker,
     RunTraffic,
     SetFault,
+    SetRate,
     TripBreaker,
 )
 from fuseboard.csv_tables import breakers_table, transitions_table
@@ -55,6 +57,7 @@ from fuseboard_tui.widgets.too_small import SMALLEST, TooSmall
 from fuseboard_tui.widgets.transition_list import TransitionList
 
 REDRAWS_PER_SECOND = 4
+_LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
 _STEP = 0.1  # of a fault's probability
 
 _PICTURE = "write a picture of the screen as SVG"
@@ -128,6 +131,22 @@ class OverviewScreen(Screen[None]):
             key_display="Enter",
             show=False,
             tooltip="the calls that led to a transition",
+        ),
+        Binding(
+            "left_square_bracket",
+            "rate(0.5)",
+            "half the calls",
+            id="fewer_calls",
+            show=False,
+            tooltip="half as many calls a second",
+        ),
+        Binding(
+            "right_square_bracket",
+            "rate(2)",
+            "twice the calls",
+            id="more_calls",
+            show=False,
+            tooltip="twice as many calls a second",
         ),
         Binding("m", "metrics", "metrics", id="metrics", tooltip="what Prometheus would scrape"),
         Binding(
@@ -301,6 +320,9 @@ class OverviewScreen(Screen[None]):
         yield self.action_traffic, "Traffic", "start or stop the calls"
         yield self.action_trip, "Trip", "open the chosen breaker by hand"
         yield self.action_reset, "Reset", "close the chosen breaker by hand"
+        yield self.action_disable, "Disable", "let every call through the chosen breaker"
+        yield partial(self.action_rate, 2), "More calls", "twice as many calls a second"
+        yield partial(self.action_rate, 0.5), "Fewer calls", "half as many calls a second"
         yield self.action_open_transition, "Transition", "the calls that led to a transition"
         yield self.action_diagram, "States", "where the chosen breaker stands, and the ways out"
         yield self.action_metrics, "Metrics", "what Prometheus would scrape"
@@ -378,6 +400,19 @@ class OverviewScreen(Screen[None]):
         traffic = self._source.snapshot().traffic
         if traffic is not None:
             self._source.send(RunTraffic(not traffic.running))
+
+    def action_rate(self, factor: float) -> None:
+        """Have more calls a second, or fewer."""
+        traffic = self._source.snapshot().traffic
+        if traffic is not None:
+            rate = min(max(traffic.rate * factor, _LEAST_RATE), _MOST_RATE)
+            self._source.send(SetRate(rate))
+
+    def action_disable(self) -> None:
+        """Let every call through the chosen breaker."""
+        chosen = self._chosen_breaker()
+        if chosen is not None:
+            self._source.send(DisableBreaker(chosen.name))
 
     def action_trip(self) -> None:
         """Open the chosen breaker by hand."""
