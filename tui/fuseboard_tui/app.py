@@ -22,6 +22,8 @@ from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.screens.replay import ReplayScreen
 from fuseboard_tui.source import Source
 
+_LAST_WORDS = 3.0  # seconds to end properly in after the terminal is gone
+
 # XTWINOPS, which terminals that know no stack of titles pass over.
 _SAVE_TITLE = "\x1b[22;2t"
 _RESTORE_TITLE = "\x1b[23;2t"
@@ -106,4 +108,9 @@ class FuseboardApp(App[str]):
             self._driver.write(sequence)
 
     def _end(self, ending: signal.Signals) -> None:
+        if ending is signal.SIGHUP:
+            # The terminal is gone, and Textual's last words to it may wait for it for ever.
+            giving_up = threading.Timer(_LAST_WORDS, os._exit, [128 + ending])
+            giving_up.daemon = True
+            giving_up.start()
         self.exit(return_code=128 + ending)
