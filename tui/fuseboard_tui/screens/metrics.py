@@ -121,7 +121,10 @@ class MetricsScreen(Screen[None]):
         rows.move(direction * max(rows.size.height - 1, 1))
 
     def _show(self) -> None:
-        rows = self.query_one(Rows)
+        found = self.query(Rows)
+        if not found:
+            return  # a scrape came while the screen was being left
+        rows = found.first()
         rows.entitle(self._title())
         lines = [line for line in self._exposition.lines() if self._wanted in line.casefold()]
         fresh = self._exposition.changed_since(time.monotonic() - _FRESH_SECONDS)
