@@ -174,6 +174,7 @@ class Engine:
         self._metrics_url = ""
         self._proxy_url = ""
         self._started = time.monotonic()
+        self._alive_at = clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._has_loop = threading.Event()
@@ -227,6 +228,7 @@ class Engine:
             taken_at=time.time(),
             phase=self._phase,
             uptime=time.monotonic() - self._started,
+            silence=self._silent_for(),
             problem=self._problem,
             notices=notices,
             target=self._target,
@@ -245,6 +247,11 @@ class Engine:
     def send(self, command: Command) -> None:
         """Have a command carried out, soon."""
         self._post(lambda: self._obey(command))
+
+    def _silent_for(self) -> float:
+        if self._phase in (Phase.FAILED, Phase.STOPPED):
+            return 0.0
+        return max(self._clock() - self._alive_at, 0.0)
 
     def _holdup(self) -> str:
         """Say what the traffic still waits for; empty if for nothing."""
@@ -310,6 +317,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._has_loop.set()
         async with AsyncExitStack() as stack:
+            stack.callback(asyncio.create_task(self._give_signs_of_life()).cancel)
             app = endpoint_app(
                 self._registry,
                 namespace=self._settings.metrics_namespace,
@@ -453,6 +461,11 @@ class Engine:
             if self._warming is not None:
                 group.create_task(self._warming.run())
             await traffic.run()
+
+    async def _give_signs_of_life(self) -> None:
+        while True:
+            self._alive_at = self._clock()
+            await asyncio.sleep(_TICK)
 
     async def _watch(self) -> None:
         """Sample the rates, and read every breaker so often that its listeners hear in time."""

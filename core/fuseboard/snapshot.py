@@ -211,6 +211,8 @@ class Snapshot:
     phase: Phase
     uptime: float
     """Seconds since the engine was started."""
+    silence: float = 0.0
+    """Seconds since the engine's own thread last gave a sign of life, while it should."""
     problem: str = ""
     """Why it failed, in words, if it did."""
     notices: tuple[str, ...] = ()

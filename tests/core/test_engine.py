@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from fuseboard.fault_setting import FaultSetting
 from fuseboard.faults import find_scenario, read_fault
 from fuseboard.listening import PortTakenError, bind
 from fuseboard.ollama import OllamaClient, OllamaError
+from fuseboard.reported import ReportedBreaker
 from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
 from fuseboard.state import Mode
 from fuseboard.traffic_kind import TrafficKind
@@ -68,7 +70,11 @@ class Running:
 
 
 @contextmanager
-def running(environment: dict[str, str] | None = None, **settings: object) -> Iterator[Running]:
+def running(
+    environment: dict[str, str] | None = None,
+    registry: Registry | None = None,
+    **settings: object,
+) -> Iterator[Running]:
     chosen: dict[str, object] = {
         "simulate": True,
         "traffic": TrafficKind.GENERATE,
@@ -82,7 +88,7 @@ def running(environment: dict[str, str] | None = None, **settings: object) -> It
     clock = ManualClock()
     engine = Engine(
         EngineSettings(**{**chosen, **settings}),  # type: ignore[arg-type]
-        registry=Registry(),
+        registry=Registry() if registry is None else registry,
         environment=(environment or {}).get,
         clock=clock,
     )
@@ -198,6 +204,35 @@ def test_commands() -> None:
         wait_for(lambda: not runs(), "stopped traffic")
         it.engine.send(RunTraffic(True))
         wait_for(runs, "running traffic")
+
+
+def test_tells_for_how_long_it_has_been_hanging() -> None:
+    hung, released = threading.Event(), threading.Event()
+
+    class Hanging:
+        """Something else that is watched, which hangs when the engine looks at it."""
+
+        name = "hanging"
+
+        def snapshot(self) -> BreakerSnapshot:
+            if threading.current_thread().name == "fuseboard-engine":
+                hung.set()
+                released.wait(PATIENCE)
+            return ReportedBreaker("hanging").snapshot()
+
+    registry = Registry()
+    with running(registry=registry) as it:
+        it.clock.advance(60)
+        wait_for(lambda: it.engine.snapshot().silence == 0, "a sign of life")
+        registry.add(Hanging())
+        try:
+            wait_for(hung.is_set, "the engine's look")
+            it.clock.advance(60)
+            assert it.engine.snapshot().silence == 60
+        finally:
+            released.set()
+        wait_for(lambda: it.engine.snapshot().silence == 0, "the next sign of life")
+    assert it.engine.snapshot().silence == 0
 
 
 def test_stops_at_once_while_calls_hang() -> None:
@@ -467,7 +502,7 @@ async def run_briefly(heard: list[Asked], requests: int, **settings: object) -> 
     """Run an engine before a real server until that has had so many requests."""
 
     def run() -> Snapshot:
-        with running(None, simulate=False, concurrency=1, **settings) as it:
+        with running(None, None, simulate=False, concurrency=1, **settings) as it:
             ready = it.engine.wait_until_ready()
             if ready.phase is Phase.RUNNING:
                 wait_for(lambda: len(heard) >= requests, "the requests")

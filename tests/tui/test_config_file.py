@@ -9,6 +9,7 @@ import pytest
 from fuseboard_tui import options, remembered_theme, themes
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.config_file import usual_place
+from tests.core.clock import ManualClock
 from tests.tui.pictures import FakeSource, board
 
 
@@ -83,7 +84,7 @@ def test_a_named_file_must_be_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 async def test_the_theme_that_is_chosen_is_remembered() -> None:
     assert remembered_theme.recall() == themes.DEFAULT
-    app = FuseboardApp(FakeSource(board()), on_theme=remembered_theme.remember)
+    app = FuseboardApp(FakeSource(board()), on_theme=remembered_theme.remember, clock=ManualClock())
     async with app.run_test() as pilot:
         app.theme = "okabe-ito-dark"
         await pilot.pause()
@@ -94,7 +95,7 @@ async def test_the_theme_that_is_chosen_is_remembered() -> None:
 
 @pytest.mark.parametrize("name", themes.NAMES)
 async def test_every_theme_can_be_drawn(name: str) -> None:
-    app = FuseboardApp(FakeSource(board()), theme=themes.checked(name))
+    app = FuseboardApp(FakeSource(board()), theme=themes.checked(name), clock=ManualClock())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         assert app.theme == name

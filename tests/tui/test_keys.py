@@ -36,6 +36,7 @@ from fuseboard_tui.widgets.header_line import HeaderLine
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.picture import Picture
 from fuseboard_tui.widgets.transition_list import TransitionList
+from tests.core.clock import ManualClock
 from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker, step
 
 Kind = type[Picture]
@@ -65,7 +66,7 @@ async def shown(
     snapshot: Snapshot | None = None, size: tuple[int, int] = (120, 36)
 ) -> AsyncIterator[Shown]:
     source = FakeSource(snapshot)
-    app = FuseboardApp(source)
+    app = FuseboardApp(source, clock=ManualClock())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield Shown(app, pilot, source)
@@ -281,7 +282,7 @@ async def test_the_bell_rings_once_for_a_breaker_that_opens_if_asked(
     monkeypatch.setattr(FuseboardApp, "bell", lambda _: rung.append("bell"))
     for asked in (False, True):
         source = FakeSource(board())
-        app = FuseboardApp(source, bell=asked)
+        app = FuseboardApp(source, bell=asked, clock=ManualClock())
         async with app.run_test() as pilot:
             await pilot.pause()
             it = Shown(app, pilot, source)

@@ -32,15 +32,19 @@ SCENES = {
 Compare = Callable[..., bool]
 
 
+def app(source: FakeSource) -> FuseboardApp:
+    return FuseboardApp(source, clock=ManualClock())
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("scene", SCENES.values(), ids=list(SCENES))
 def test_board(snap_compare: Compare, scene: Snapshot, size: tuple[int, int]) -> None:
-    assert snap_compare(FuseboardApp(FakeSource(scene)), terminal_size=size)
+    assert snap_compare(app(FakeSource(scene)), terminal_size=size)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert snap_compare(FuseboardApp(FakeSource(board(OPEN))), press=["?"], terminal_size=size)
+    assert snap_compare(app(FakeSource(board(OPEN))), press=["?"], terminal_size=size)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -52,7 +56,7 @@ def test_held_board(snap_compare: Compare, size: tuple[int, int]) -> None:
         source.picture = replace(board(), taken_at=NOW + 95)
         await pilot.press("p", "p", "home")
 
-    assert snap_compare(FuseboardApp(source), run_before=go_back, terminal_size=size)
+    assert snap_compare(app(source), run_before=go_back, terminal_size=size)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -64,7 +68,7 @@ def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 def test_window_that_is_too_small(snap_compare: Compare) -> None:
-    assert snap_compare(FuseboardApp(FakeSource(board(OPEN))), terminal_size=(50, 12))
+    assert snap_compare(app(FakeSource(board(OPEN))), terminal_size=(50, 12))
 
 
 def test_empty_board(snap_compare: Compare) -> None:
@@ -73,6 +77,8 @@ def test_empty_board(snap_compare: Compare) -> None:
 
     source = FakeSource(replace(board(), breakers=(), activity={}))
     assert snap_compare(
-        FuseboardApp(source), run_before=take_breakers_away, terminal_size=(120, 36)
+        app(source),
+        run_before=take_breakers_away,
+        terminal_size=(120, 36),
     )
     assert source.commands == []

@@ -19,6 +19,7 @@ from fuseboard.snapshot_json import from_json
 from fuseboard.state import State
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.new_files import write_new
+from tests.core.clock import ManualClock
 from tests.tui.pictures import HALF_OPEN, OPEN, FakeSource, board, breaker, step
 
 EVENING = datetime(2026, 9, 21, 20, 15, 30)  # noqa: DTZ001 (local time is what names files)
@@ -84,7 +85,7 @@ def test_all_files_are_written_or_none(tmp_path: Path) -> None:
 async def board_in(
     directory: Path, snapshot: Snapshot
 ) -> AsyncIterator[tuple[FuseboardApp, Pilot[str]]]:
-    app = FuseboardApp(FakeSource(snapshot), directory)
+    app = FuseboardApp(FakeSource(snapshot), directory, clock=ManualClock())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         yield app, pilot

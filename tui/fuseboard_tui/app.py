@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ from fuseboard_tui.literal import literal
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.screens.replay import ReplayScreen
 from fuseboard_tui.source import Source
+from fuseboard_tui.timeline import Live
 
 _LAST_WORDS = 3.0  # seconds to end properly in after the terminal is gone
 
@@ -41,6 +43,7 @@ class FuseboardApp(App[str]):
         theme: The theme to begin with.
         on_theme: Hears the name of each theme that is chosen.
         bell: Whether the terminal's bell rings when a breaker opens.
+        clock: Seconds that only ever go forward, by which a silent source is noticed.
     """
 
     TITLE = "fuseboard"
@@ -56,6 +59,7 @@ class FuseboardApp(App[str]):
         theme: str = themes.DEFAULT,
         on_theme: Callable[[str], None] = lambda _: None,
         bell: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Without colour, grey shades are none either: what alarms would be the darkest of them.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -66,12 +70,14 @@ class FuseboardApp(App[str]):
         self.theme = theme
         self._on_theme = on_theme
         self._rings = bell
+        self._clock = clock
 
     def get_default_screen(self) -> Screen[None]:
         """Give the board."""
         if isinstance(self._source, Replay):
             return ReplayScreen(self._source, self._directory)
-        return OverviewScreen(self._source, directory=self._directory, bell=self._rings)
+        live = Live(self._source, self._clock)
+        return OverviewScreen(self._source, live, self._directory, bell=self._rings)
 
     def on_mount(self) -> None:
         """Hear of themes, and leave the terminal as it was when the process is told to end."""

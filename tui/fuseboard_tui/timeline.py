@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 from fuseboard.durations import in_words
@@ -22,6 +24,11 @@ class Timeline(Protocol):
     @property
     def badge(self) -> str:
         """What the header says about the moment that is shown; empty if it is now."""
+        ...
+
+    @property
+    def silence(self) -> float:
+        """Seconds for which there has been no news, where there should be; held or not."""
         ...
 
     def look(self) -> Snapshot:
@@ -46,12 +53,20 @@ class Timeline(Protocol):
 
 
 class Live:
-    """Shows what a source shows now, or, once it is held, what it showed in the last minutes."""
+    """Shows what a source shows now, or, once it is held, what it showed in the last minutes.
 
-    def __init__(self, source: Source) -> None:
+    Args:
+        source: What is shown.
+        clock: Seconds that only ever go forward.
+    """
+
+    def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
+        self._clock = clock
         self._past = Past()
         self._held: Snapshot | None = None
+        self._newest_of = 0.0  # Unix seconds
+        self._news_at = clock()
 
     @property
     def held(self) -> bool:
@@ -67,9 +82,17 @@ class Live:
         words = f"{behind:.0f} s" if behind < 59.5 else in_words(behind)
         return f"PAUSED, {words} behind"
 
+    @property
+    def silence(self) -> float:
+        """Seconds without a newer snapshot, or without a sign of life from the engine."""
+        return max(self._clock() - self._news_at, self._past.newest.silence)
+
     def look(self) -> Snapshot:
         """Take a snapshot and remember it; a failure is shown even while held."""
         newest = self._source.snapshot()
+        if newest.taken_at != self._newest_of or newest.phase is Phase.STOPPED:
+            self._newest_of = newest.taken_at
+            self._news_at = self._clock()
         self._past.add(newest)
         return newest if self._held is None or newest.phase is Phase.FAILED else self._held
 
@@ -109,6 +132,11 @@ class Recorded:
         if replay.speed != 1:
             words += f" ×{replay.speed:g}"
         return words + (", ended" if replay.ended else "" if replay.playing else ", paused")
+
+    @property
+    def silence(self) -> float:
+        """The silence of the engine when it was recorded."""
+        return self._replay.snapshot().silence
 
     def look(self) -> Snapshot:
         """Give the snapshot of this moment of the replay."""

@@ -45,7 +45,7 @@ from fuseboard_tui.screens.metrics import MetricsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.source import Source
-from fuseboard_tui.timeline import Live, Timeline
+from fuseboard_tui.timeline import Timeline
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
@@ -180,14 +180,14 @@ class OverviewScreen(Screen[None]):
     def __init__(
         self,
         source: Source,
+        timeline: Timeline,
+        directory: Path,
         *,
-        timeline: Timeline | None = None,
-        directory: Path = Path(),
         bell: bool = False,
     ) -> None:
         super().__init__()
         self._source = source
-        self._timeline = timeline or Live(source)
+        self._timeline = timeline
         self._directory = directory
         self._rings = bell
         self._chosen = ""
@@ -237,6 +237,7 @@ class OverviewScreen(Screen[None]):
             self._announce_openings()
             self.app.title = _title(seen)
         self.query_one(HeaderLine).show(seen, self._timeline.badge)
+        self.query_one(NoticeLine).show(seen, self._timeline.silence)
 
     def watch_snapshot(self) -> None:
         """Draw a new snapshot."""
@@ -249,7 +250,7 @@ class OverviewScreen(Screen[None]):
         chosen = self._chosen_breaker()
         with self.app.batch_update():
             self.query_one(HeaderLine).show(snapshot, self._timeline.badge)
-            self.query_one(NoticeLine).show(snapshot)
+            self.query_one(NoticeLine).show(snapshot, self._timeline.silence)
             self.query_one(TooSmall).show(snapshot)
             shown = self._arranged()
             self.query_one(BreakerList).show(snapshot, shown, self._chosen, self._list_title())

@@ -48,11 +48,7 @@ class ReplayScreen(OverviewScreen):
     ]
 
     def __init__(self, replay: Replay, directory: Path = Path()) -> None:
-        super().__init__(
-            _OnlyWatched(replay, self.action_refuse),
-            timeline=Recorded(replay),
-            directory=directory,
-        )
+        super().__init__(_OnlyWatched(replay, self.action_refuse), Recorded(replay), directory)
         self._replay = replay
 
     def on_mount(self) -> None:

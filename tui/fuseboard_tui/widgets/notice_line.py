@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
+
 from textual.content import Content
 
+from fuseboard.durations import in_words
 from fuseboard.snapshot import Snapshot, WarmingSnapshot
 from fuseboard_tui.literal import literal
 from fuseboard_tui.widgets.picture import Picture
 
+_NOTABLE_SILENCE = 2.0  # seconds; an engine gives ten signs of life a second
+
 
 class NoticeLine(Picture):
-    """Draws the notices of a snapshot, and how far the warming of the cache is."""
+    """Draws the notices of a snapshot, how far the warming is, and that there is no news."""
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw a snapshot."""
-        said = [*snapshot.notices, *_warming(snapshot.warming)]
+    def show(self, snapshot: Snapshot, silence: float) -> None:
+        """Draw a snapshot; `silence` is for how many seconds there has been no news."""
+        said = [Content(literal(words)) for words in _notices(snapshot)]
+        if silence >= _NOTABLE_SILENCE:
+            said.insert(0, self.styled(_silent(silence), "alarm"))
         self.display = bool(said)
-        self.draw(Content(" " + "; ".join(map(literal, said))))
+        self.draw(Content(" ") + Content("; ").join(said))
+
+
+def _silent(seconds: float) -> str:
+    since = datetime.fromtimestamp(time.time() - seconds).astimezone()
+    return f"▲ nothing new from the engine for {in_words(seconds)}, since {since:%H:%M:%S}"
+
+
+def _notices(snapshot: Snapshot) -> list[str]:
+    return [*snapshot.notices, *_warming(snapshot.warming)]
 
 
 def _warming(seen: WarmingSnapshot | None) -> list[str]:
