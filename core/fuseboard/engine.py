@@ -37,9 +37,11 @@ from fuseboard.connection_limits import ConnectionLimits
 from fuseboard.endpoint import DEFAULT_PORT, METRICS_ARE_OFF, endpoint_app
 from fuseboard.fault_setting import FaultSetting
 from fuseboard.faults import FaultBoard, FaultProxy, Scenario, ScenarioPlayer
+from fuseboard.history import Transition
 from fuseboard.http_server import HttpServer
 from fuseboard.listening import ListenError, bind, bind_from
 from fuseboard.local_hosts import listens_locally
+from fuseboard.log_book import LogBook
 from fuseboard.ollama import (
     CachingClient,
     Deadlines,
@@ -164,6 +166,7 @@ class Engine:
         self._player = ScenarioPlayer(self._board, settings.seed)
         self._breakers = breaker_per_operation(self._make_breaker, _GUARDED)
         self._activity = ActivityLog()
+        self._log = LogBook()
         self._notices: tuple[str, ...] = ()
         self._loading = ""  # a notice that holds until the model is loaded
         self._silence = ""  # a notice that holds until the first answer
@@ -242,6 +245,7 @@ class Engine:
             caches=self._registry.caches.snapshots(),
             warming=self._warming.snapshot() if self._warming else None,
             activity=self._activity.by_breaker(),
+            log=self._log.lines(),
         )
 
     def send(self, command: Command) -> None:
@@ -266,13 +270,15 @@ class Engine:
         return self._problem or self._phase.value
 
     def _make_breaker(self, name: str) -> CircuitBreaker:
-        return CircuitBreaker(
+        breaker = CircuitBreaker(
             name,
             trip=ConsecutiveFailures(self._settings.failure_threshold),
             recovery_timeout=self._settings.recovery_timeout,
             probe_timeout=2 * self._settings.deadlines.total,
             clock=self._clock,
         )
+        breaker.on_transition(_log_transition)
+        return breaker
 
     def _bind(self) -> tuple[socket.socket, socket.socket]:
         settings = self._settings
@@ -280,7 +286,7 @@ class Engine:
             metrics_listener = bind_from(settings.metrics_host, DEFAULT_PORT)
             port = metrics_listener.getsockname()[1]
             if port != DEFAULT_PORT:
-                self._notices += (f"port {DEFAULT_PORT} is taken: /metrics is on {port}",)
+                self._give_notice(f"port {DEFAULT_PORT} is taken: /metrics is on {port}")
         else:
             metrics_listener = bind(settings.metrics_host, settings.metrics_port)
         try:
@@ -293,6 +299,12 @@ class Engine:
     # On the engine's own thread
 
     def _run_loop(self, metrics_listener: socket.socket, proxy_listener: socket.socket) -> None:
+        with self._log.kept():
+            self._run_to_the_end(metrics_listener, proxy_listener)
+
+    def _run_to_the_end(
+        self, metrics_listener: socket.socket, proxy_listener: socket.socket
+    ) -> None:
         try:
             # The same loop everywhere; the fault proxy's port needs one like it.
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -308,6 +320,10 @@ class Engine:
             self._settled.set()
             metrics_listener.close()
             proxy_listener.close()
+
+    def _give_notice(self, words: str) -> None:
+        self._notices += (words,)
+        _logger.info(words)
 
     def _fail(self, problem: str) -> None:
         self._problem = problem
@@ -328,14 +344,21 @@ class Engine:
             stack.push_async_callback(endpoint.stop)
             await endpoint.start()
             self._metrics_url = f"{endpoint.url}/metrics"
+            _logger.info("/metrics is at %s", self._metrics_url)
             if not metrics.METRICS_ENABLED:
-                self._notices += (METRICS_ARE_OFF,)
+                self._give_notice(METRICS_ARE_OFF)
 
             self._target = await self._find_target(stack)
             wire = FaultProxy(proxy_listener, self._target.url, self._board)
             stack.push_async_callback(wire.stop)
             await wire.start()
             self._proxy_url = wire.url
+            _logger.info(
+                "calls go through %s to %s%s",
+                wire.url,
+                "the simulator at " if self._target.simulated else "",
+                self._target.url,
+            )
 
             kind = self._choose_kind(self._target)
             self._traffic = await self._make_traffic(stack, wire.url, self._target, kind)
@@ -404,7 +427,7 @@ class Engine:
         else:
             why = "no model is known to embed, so traffic is generate, not rag"
             advice = f"`ollama pull {DEFAULT_EMBEDDING_MODEL}`, then start again"
-        self._notices += (f"{why}: {advice}",)
+        self._give_notice(f"{why}: {advice}")
         return TrafficKind.GENERATE
 
     async def _make_traffic(
@@ -448,10 +471,10 @@ class Engine:
         if not target.simulated and not self._silence:
             key = self._api_key
             if kind.embeds:
-                self._loading = f"loading {target.embedding_model}"
+                self._begin_loading(target.embedding_model)
                 await load(target.url, target.embedding_model, embeds=True, api_key=key)
             if kind.speaks:
-                self._loading = f"loading {target.model}"
+                self._begin_loading(target.model)
                 await load(target.url, target.model, api_key=key)
             self._loading = ""
         traffic.start()
@@ -461,6 +484,10 @@ class Engine:
             if self._warming is not None:
                 group.create_task(self._warming.run())
             await traffic.run()
+
+    def _begin_loading(self, model: str) -> None:
+        self._loading = f"loading {model}"
+        _logger.info(self._loading)
 
     async def _give_signs_of_life(self) -> None:
         while True:
@@ -509,6 +536,12 @@ class Engine:
                 loop.call_soon_threadsafe(action)
             except RuntimeError:
                 _logger.debug("the engine stopped before it was asked")
+
+
+def _log_transition(breaker: CircuitBreaker, step: Transition) -> None:
+    _logger.info(
+        "%s: %s → %s: %s", breaker.name, step.from_state.name, step.to_state.name, step.reason
+    )
 
 
 def _real(found: FoundOllama) -> TargetSnapshot:

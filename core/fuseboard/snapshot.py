@@ -202,6 +202,27 @@ class TargetSnapshot:
     """The model on it that embeds; empty if none is known."""
 
 
+class LogLevel(Enum):
+    """How much a line of the log matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Something that the program had to say."""
+
+    at: float
+    """Unix seconds."""
+    level: LogLevel
+    source: str
+    """The part of the program that says it."""
+    words: str
+    """May be several lines, as tracebacks are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a dashboard may draw, at one moment."""
@@ -229,6 +250,8 @@ class Snapshot:
     warming: WarmingSnapshot | None = None
     activity: Mapping[str, Activity] = field(default_factory=dict)
     """What each breaker did lately, by its name."""
+    log: tuple[LogLine, ...] = ()
+    """The latest lines of the program's log, oldest first."""
 
     def breaker(self, name: str) -> BreakerSnapshot | None:
         """Find a breaker's picture by name."""

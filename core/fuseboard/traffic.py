@@ -48,10 +48,12 @@ class Traffic:
 
     def start(self) -> None:
         """Begin making calls."""
+        _logger.info("traffic begins, %g calls a second", self._rate)
         self._running.set()
 
     def stop(self) -> None:
         """Make no new calls; those under way go on."""
+        _logger.info("traffic stops")
         self._running.clear()
 
     def set_rate(self, rate: float) -> None:
@@ -62,6 +64,7 @@ class Traffic:
         """
         if not 0 < rate < inf:
             raise ValueError(f"a rate is a number above 0, not {rate:g}")
+        _logger.info("traffic at %g calls a second", rate)
         self._rate = rate
         now = asyncio.get_running_loop().time()
         self._next_at = min(self._next_at, now + 1 / rate)

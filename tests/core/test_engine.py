@@ -206,6 +206,22 @@ def test_commands() -> None:
         wait_for(runs, "running traffic")
 
 
+def test_the_log_tells_what_was_switched_and_what_tripped() -> None:
+    with running() as it:
+        it.engine.wait_until_ready()
+        it.engine.send(SetFault("error500", True))
+        it.wait_for_state(State.OPEN)
+        told = [(line.source, line.words) for line in it.engine.snapshot().log]
+    metrics_url = it.engine.snapshot().metrics_url
+    assert ("engine", f"/metrics is at {metrics_url}") in told
+    assert ("board", "fault error500 is on: HTTP 500: the model's runner has crashed") in told
+    assert any(
+        words.startswith("ollama_generate: CLOSED → OPEN: 3 consecutive failures")
+        for source, words in told
+        if source == "engine"
+    )
+
+
 def test_tells_for_how_long_it_has_been_hanging() -> None:
     hung, released = threading.Event(), threading.Event()
 

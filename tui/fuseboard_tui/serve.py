@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import signal
 import sys
@@ -27,6 +28,9 @@ def serve(engine: Engine, duration: float | None, recorder: Recorder | None = No
     Raises `ListenError` if a port that was asked for cannot be had, and
     `ValueError` if the file of the recorder cannot be written.
     """
+    warns = logging.StreamHandler()
+    warns.setLevel(logging.WARNING)  # the engine's log holds what only informs, too
+    logging.basicConfig(format="%(message)s", handlers=[warns])
     with StopRequest() as stopping:
         return _serve(engine, duration, recorder, stopping)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterator
 
 from fuseboard.fault_setting import FaultSetting
 from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault, fault_named
 from fuseboard.snapshot import FaultSnapshot
+
+_logger = logging.getLogger(__name__)
 
 
 class FaultBoard:
@@ -42,10 +45,13 @@ class FaultBoard:
             fault.check(setting)
             self._settings[name] = setting
         self._active = self._active | {name} if active else self._active - {name}
+        words = fault.words(self._settings[name])
+        _logger.info("fault %s is %s: %s", name, "on" if active else "off", words)
         self._announce()
 
     def clear(self) -> None:
         """Switch every fault off."""
+        _logger.info("every fault is off")
         self._active = frozenset()
         self._announce()
 

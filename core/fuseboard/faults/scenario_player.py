@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 
 from fuseboard.faults.board import FaultBoard
 from fuseboard.faults.scenario import Scenario, Step
 from fuseboard.snapshot import ScenarioSnapshot
+
+_logger = logging.getLogger(__name__)
 
 
 class ScenarioPlayer:
@@ -29,6 +32,7 @@ class ScenarioPlayer:
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario, in place of the one that is being played."""
         self._stop_playing()
+        _logger.info("the scenario %s begins", scenario.name)
         self._loop = asyncio.get_running_loop()
         self._playing = self._loop.create_task(self._play(scenario, self._loop.time()))
 
@@ -64,8 +68,10 @@ class ScenarioPlayer:
                 self._take(step)
             if scenario.repeats_after is None:
                 break
+            _logger.info("the scenario %s begins again", scenario.name)
             started += scenario.repeats_after
         self._next = None
+        _logger.info("the scenario %s has ended", scenario.name)
 
     def _take(self, step: Step) -> None:
         if step.clears:

@@ -26,14 +26,19 @@ _KEY_WIDTH = 11
 
 
 class HelpScreen(ModalScreen[None]):
-    """Lists the bindings of the screen below, made from the bindings themselves."""
+    """Lists the bindings of the screen below, made from the bindings themselves.
+
+    Args:
+        bindings: Of the screen below.
+        faults: Those that have keys there; with them go the signs that stand for states.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,q,ctrl+c", "dismiss", "close", key_display="Esc"),
     ]
 
     def __init__(
-        self, bindings: Iterable[tuple[str, Binding]], faults: Sequence[FaultSnapshot]
+        self, bindings: Iterable[tuple[str, Binding]], faults: Sequence[FaultSnapshot] = ()
     ) -> None:
         super().__init__()
         self._below = [binding for _, binding in bindings]
@@ -51,6 +56,8 @@ class HelpScreen(ModalScreen[None]):
         for words, keys in _keys_by_words(self._below).items():
             yield Content(f"  {', '.join(keys):<{_KEY_WIDTH}} {words}")
         yield Content(f"  {'^p':<{_KEY_WIDTH}} all commands, and the themes")
+        if not self._faults:
+            return
         yield Content("")
         yield Content.styled("Faults on the wire", "bold")
         for fault in self._faults:

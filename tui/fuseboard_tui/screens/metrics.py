@@ -9,14 +9,12 @@ from typing import ClassVar
 
 import httpx
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Footer, Input
 
 from fuseboard.durations import in_words
 from fuseboard_tui.literal import literal
+from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
 from fuseboard_tui.widgets.picture import Rows
 
 _SCRAPE_SECONDS = 1.0  # from one scrape to the next
@@ -24,24 +22,14 @@ _PATIENCE = 5.0  # seconds
 _FRESH_SECONDS = 3.0  # for which a changed value is marked
 
 
-class MetricsScreen(Screen[None]):
+class MetricsScreen(SearchedLinesScreen):
     """Scrapes once a second while it is shown, and marks the values that changed.
 
     Args:
         where: Gives the address of `/metrics` now; empty if there is none.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,m,q,ctrl+c", "back", "back", id="back", key_display="Esc"),
-        Binding(
-            "slash", "search", "search", id="search", key_display="/", tooltip="only certain lines"
-        ),
-        Binding("down,j", "scroll(1)", "down", id="down", key_display="↓", show=False),
-        Binding("up,k", "scroll(-1)", "up", id="up", key_display="↑", show=False),
-        Binding("pagedown,space", "page(1)", "page", id="page_down", key_display="PgDn"),
-        Binding("pageup", "page(-1)", "page up", id="page_up", show=False),
-    ]
-    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "back", show=False)]
 
     def __init__(self, where: Callable[[], str]) -> None:
         super().__init__()
@@ -49,13 +37,6 @@ class MetricsScreen(Screen[None]):
         self._exposition = Exposition()
         self._problem = ""
         self._scraped_at: float | None = None
-        self._wanted = ""
-
-    def compose(self) -> ComposeResult:
-        """Lay it out."""
-        yield Input(id="search", placeholder="letters in a line", compact=True)
-        yield Rows(id="exposition", title="Metrics")
-        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Begin to scrape."""
@@ -66,7 +47,7 @@ class MetricsScreen(Screen[None]):
         async with httpx.AsyncClient(timeout=_PATIENCE) as http:
             while True:
                 await self._scrape(http)
-                self._show()
+                self.show()
                 await asyncio.sleep(_SCRAPE_SECONDS)
 
     async def _scrape(self, http: httpx.AsyncClient) -> None:
@@ -86,47 +67,14 @@ class MetricsScreen(Screen[None]):
             self._scraped_at = time.monotonic()
             self._exposition.take(answer.text, self._scraped_at)
 
-    def on_input_changed(self, message: Input.Changed) -> None:
-        """Show the lines that contain what is typed."""
-        self._wanted = message.value.casefold()
-        self._show()
-
-    def on_input_submitted(self) -> None:
-        """Give the keys back."""
-        self.set_focus(None)
-
-    def action_search(self) -> None:
-        """Type what the lines shall contain."""
-        line = self.query_one("#search", Input)
-        line.display = True
-        line.focus()
-
-    def action_back(self) -> None:
-        """Show all lines again, or leave where all are shown."""
-        line = self.query_one("#search", Input)
-        if line.display:
-            line.value = ""
-            line.display = False
-            self.set_focus(None)
-        else:
-            self.dismiss()
-
-    def action_scroll(self, rows: int) -> None:
-        """Move through the lines."""
-        self.query_one(Rows).move(rows)
-
-    def action_page(self, direction: int) -> None:
-        """Move by a screenful."""
-        rows = self.query_one(Rows)
-        rows.move(direction * max(rows.size.height - 1, 1))
-
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Draw the newest scrape."""
         found = self.query(Rows)
         if not found:
             return  # a scrape came while the screen was being left
         rows = found.first()
         rows.entitle(self._title())
-        lines = [line for line in self._exposition.lines() if self._wanted in line.casefold()]
+        lines = [line for line in self._exposition.lines() if self.wanted in line.casefold()]
         fresh = self._exposition.changed_since(time.monotonic() - _FRESH_SECONDS)
 
         def row(number: int) -> Content:
@@ -142,7 +90,7 @@ class MetricsScreen(Screen[None]):
 
     def _title(self) -> str:
         if not self._problem:
-            return "Metrics" + (f", lines with {literal(self._wanted, 30)}" if self._wanted else "")
+            return "Metrics" + (f", lines with {literal(self.wanted, 30)}" if self.wanted else "")
         said = f"Metrics: {literal(self._problem, 80)}"
         if self._scraped_at is None:
             return said

@@ -41,6 +41,7 @@ from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.screens.metrics import MetricsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
@@ -157,6 +158,7 @@ class OverviewScreen(Screen[None]):
             show=False,
             tooltip="the states of the chosen breaker, and what is missing for each way out",
         ),
+        Binding("l", "log", "log", id="log", show=False, tooltip="what the program has to say"),
         Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
         Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),
     ]
@@ -327,6 +329,7 @@ class OverviewScreen(Screen[None]):
         yield self.action_open_transition, "Transition", "the calls that led to a transition"
         yield self.action_diagram, "States", "where the chosen breaker stands, and the ways out"
         yield self.action_metrics, "Metrics", "what Prometheus would scrape"
+        yield self.action_log, "Log", "what the program has to say"
         yield self.action_sort, "Order", "the breakers in another order"
         yield self.action_filter, "Filter", "only breakers with certain letters in their names"
         yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
@@ -538,6 +541,10 @@ class OverviewScreen(Screen[None]):
     def action_metrics(self) -> None:
         """Show the live exposition."""
         self.app.push_screen(MetricsScreen(lambda: self._source.snapshot().metrics_url))
+
+    def action_log(self) -> None:
+        """Show what the program has to say."""
+        self.app.push_screen(LogScreen(lambda: self.snapshot.log if self.snapshot else ()))
 
     def action_help(self) -> None:
         """Show the keys of this screen."""

@@ -1,0 +1,96 @@
+"""What the program has to say: faults switched, transitions, troubles."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from fuseboard.snapshot import LogLevel, LogLine
+from fuseboard_tui.literal import literal
+from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
+from fuseboard_tui.widgets.picture import Rows
+
+_DRAWS_PER_SECOND = 4
+_LEVELS = list(LogLevel)  # those that matter least come first
+_LOOKS = {LogLevel.INFO: "quiet", LogLevel.WARNING: "key", LogLevel.ERROR: "alarm"}
+_LEVEL_WIDTH = max(len(level.name) for level in LogLevel)
+_SOURCE_WIDTH = 16
+_LEAST_WIDTH = 20  # of the words
+
+
+class LogScreen(SearchedLinesScreen):
+    """Shows the latest lines of the log, the newest first.
+
+    Args:
+        look: Gives the lines of the moment that the board shows, oldest first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "back", show=False),
+        Binding("v", "level", "level", id="level", tooltip="only warnings, only errors, or all"),
+    ]
+
+    def __init__(self, look: Callable[[], Sequence[LogLine]]) -> None:
+        super().__init__()
+        self._look = look
+        self._least = LogLevel.INFO
+        self._drawn: tuple[object, ...] = ()
+        self._rows = 0
+
+    def on_mount(self) -> None:
+        """Begin to draw."""
+        self.show()
+        self.set_interval(1 / _DRAWS_PER_SECOND, self.show)
+
+    def show(self) -> None:
+        """Draw what is new; whoever has moved away from the newest lines stays where they are."""
+        found = self.query(Rows)
+        if not found:
+            return
+        rows = found.first()
+        log = self._look()
+        now_drawn = (log, self._least, self.wanted, rows.size)
+        if now_drawn == self._drawn:
+            return
+        same_choice = now_drawn[1:] == self._drawn[1:]
+        self._drawn = now_drawn
+        wanted = [line for line in reversed(log) if self._is_wanted(line)]
+        made = [row for line in wanted for row in _rows(rows, line)]
+        rows.entitle(self._title(len(wanted), len(log)))
+        rows.draw_rows(made or [rows.styled(" nothing so far", "quiet")])
+        if same_choice and rows.top:
+            rows.move(len(made) - self._rows)
+        self._rows = len(made)
+
+    def action_level(self) -> None:
+        """Show the next level and what matters more, or all again."""
+        self._least = _LEVELS[(_LEVELS.index(self._least) + 1) % len(_LEVELS)]
+        self.show()
+
+    def _is_wanted(self, line: LogLine) -> bool:
+        if _LEVELS.index(line.level) < _LEVELS.index(self._least):
+            return False
+        return self.wanted in f"{line.level.name} {line.source} {line.words}".casefold()
+
+    def _title(self, shown: int, every: int) -> str:
+        title = "Log, newest first" if shown == every else f"Log, {shown} of {every} lines"
+        if self._least is not LogLevel.INFO:
+            title += f", {self._least.value} and above"
+        return title + (f", with {literal(self.wanted, 30)}" if self.wanted else "")
+
+
+def _rows(rows: Rows, line: LogLine) -> Iterator[Content]:
+    at = datetime.fromtimestamp(line.at).astimezone()
+    level = rows.styled(line.level.name.ljust(_LEVEL_WIDTH), _LOOKS[line.level])
+    source = literal(line.source, _SOURCE_WIDTH).ljust(_SOURCE_WIDTH)
+    head = Content.assemble(f" {at:%H:%M:%S}  ", level, rows.styled(f"  {source}  ", "quiet"))
+    width = max(rows.size.width - len(head), _LEAST_WIDTH)
+    for part in line.words.split("\n"):
+        for words in textwrap.wrap(literal(part), width) or [""]:
+            yield head + words
+            head = Content(" " * len(head))
