@@ -1,0 +1,111 @@
+"""Snapshots made beforehand and given out one after another, so that no engine is measured."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import cycle
+
+from fuseboard.commands import Command
+from fuseboard.series import CallCounts, Durations
+from fuseboard.snapshot import (
+    Activity,
+    BreakerSnapshot,
+    CacheSnapshot,
+    PoolSnapshot,
+    Snapshot,
+    TrafficSnapshot,
+)
+from fuseboard.traffic_kind import TrafficKind
+from fuseboard.trip_policy import Gauge
+from tests.benchmarks.screen_app import REDRAWS_PER_SECOND
+from tests.tui.pictures import board, breaker
+
+_FRAMES = 48  # then a film begins anew
+_SECONDS = 120  # of activity
+
+
+class Film:
+    """A source of frames, each with the present time."""
+
+    def __init__(self, *frames: Snapshot) -> None:
+        self._frames = cycle(frames)
+        self._begun = time.time()
+        gc.freeze()  # what was made beforehand is not looked through again and again
+
+    def snapshot(self) -> Snapshot:
+        """Give the next frame."""
+        now = time.time()
+        return replace(next(self._frames), taken_at=now, uptime=now - self._begun)
+
+    def send(self, command: Command) -> None:
+        """Do nothing: there is no engine."""
+
+
+def still() -> Film:
+    """Nothing changes but the time."""
+    return Film(board())
+
+
+def changing(breakers: int) -> Film:
+    """Every figure is another in each frame."""
+    names = [f"breaker_{number}" for number in range(breakers)]
+    frames = (
+        board(
+            *(_changed(name, frame, number) for number, name in enumerate(names)),
+            pools=(PoolSnapshot("ollama", 1 + frame % 11, 12, Durations(((1, 9),), 10, 4.0)),),
+            caches=(CacheSnapshot("ollama", 40 * frame, 900, 100 + frame, 1000),),
+            traffic=TrafficSnapshot(TrafficKind.RAG, True, 2.0 + frame, 99, frame, 3 * frame),
+            activity={name: _activity(frame, 5.1 + n % 7) for n, name in enumerate(names)},
+        )
+        for frame in range(_FRAMES)
+    )
+    return Film(*frames)
+
+
+def traffic(calls_per_second: int) -> Film:
+    """Calls are counted in each frame, and rates once a second."""
+    frames = []
+    for frame in range(_FRAMES):
+        calls = CallCounts(10_000 + frame * calls_per_second // REDRAWS_PER_SECOND, 37, 0, 2)
+        second = frame // REDRAWS_PER_SECOND
+        activity = {"ollama_generate": _activity(second, calls_per_second * 0.8)}
+        frames.append(board(breaker(calls=calls), activity=activity))
+    return Film(*frames)
+
+
+FILMS: Mapping[str, Callable[[], Film]] = {
+    "still": still,
+    "changing": lambda: changing(4),
+    "many": lambda: changing(1000),
+    "4 calls": lambda: traffic(4),
+    "1,000 calls": lambda: traffic(1000),
+}
+
+
+def _changed(name: str, frame: int, number: int) -> BreakerSnapshot:
+    calls = CallCounts(1_200_000 + 61 * frame, 3700 + 7 * frame, 21 * frame, 3 * frame)
+    return breaker(
+        name,
+        calls=calls,
+        seconds_in_state=20.0 + number + frame * 0.3,
+        in_flight=frame,
+        late=1 + frame,
+        gauges=(Gauge("consecutive failures", frame % 5, 5),),
+    )
+
+
+def _activity(frame: int, rate: float) -> Activity:
+    """Give rates that move by one place from a frame to the next."""
+    moving = [(17 * (frame + second)) % 29 / 29 for second in range(_SECONDS)]
+    return Activity(
+        success=tuple(rate * (1 + share) / 2 for share in moving),
+        failure=tuple(rate * share / 7 for share in moving),
+        rejected=tuple(rate * share / 5 for share in reversed(moving)),
+        ignored=(0.0,) * _SECONDS,
+        p50=0.1 + moving[0],
+        p95=1.1 + moving[0],
+        p99=2.1 + moving[0],
+    )
