@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 
 from fuseboard.snapshot import LogLevel, LogLine
 from fuseboard_tui.literal import literal
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.picture import Line, Rows, text_of
 
 _DRAWS_PER_SECOND = 4
 _LEVELS = list(LogLevel)  # those that matter least come first
@@ -60,9 +59,9 @@ class LogScreen(SearchedLinesScreen):
         same_choice = now_drawn[1:] == self._drawn[1:]
         self._drawn = now_drawn
         wanted = [line for line in reversed(log) if self._is_wanted(line)]
-        made = [row for line in wanted for row in _rows(rows, line)]
+        made = [row for line in wanted for row in _rows(line, rows.size.width)]
         rows.entitle(self._title(len(wanted), len(log)))
-        rows.draw_rows(made or [rows.styled(" nothing so far", "quiet")])
+        rows.draw_rows(made or [((" nothing so far", "quiet"),)])
         if same_choice and rows.top:
             rows.move(len(made) - self._rows)
         self._rows = len(made)
@@ -84,13 +83,15 @@ class LogScreen(SearchedLinesScreen):
         return title + (f", with {literal(self.wanted, 30)}" if self.wanted else "")
 
 
-def _rows(rows: Rows, line: LogLine) -> Iterator[Content]:
+def _rows(line: LogLine, width: int) -> Iterator[Line]:
     at = datetime.fromtimestamp(line.at).astimezone()
-    level = rows.styled(line.level.name.ljust(_LEVEL_WIDTH), _LOOKS[line.level])
-    source = literal(line.source, _SOURCE_WIDTH).ljust(_SOURCE_WIDTH)
-    head = Content.assemble(f" {at:%H:%M:%S}  ", level, rows.styled(f"  {source}  ", "quiet"))
-    width = max(rows.size.width - len(head), _LEAST_WIDTH)
+    head: Line = (
+        f" {at:%H:%M:%S}  ",
+        (line.level.name.ljust(_LEVEL_WIDTH), _LOOKS[line.level]),
+        (f"  {literal(line.source, _SOURCE_WIDTH):<{_SOURCE_WIDTH}}  ", "quiet"),
+    )
+    beside = len(text_of(head))
     for part in line.words.split("\n"):
-        for words in textwrap.wrap(literal(part), width) or [""]:
-            yield head + words
-            head = Content(" " * len(head))
+        for words in textwrap.wrap(literal(part), max(width - beside, _LEAST_WIDTH)) or [""]:
+            yield *head, words
+            head = (" " * beside,)

@@ -10,12 +10,11 @@ from typing import ClassVar
 import httpx
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.content import Content
 
 from fuseboard.durations import in_words
 from fuseboard_tui.literal import literal
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.picture import Line, Rows
 
 _SCRAPE_SECONDS = 1.0  # from one scrape to the next
 _PATIENCE = 5.0  # seconds
@@ -77,14 +76,14 @@ class MetricsScreen(SearchedLinesScreen):
         lines = [line for line in self._exposition.lines() if self.wanted in line.casefold()]
         fresh = self._exposition.changed_since(time.monotonic() - _FRESH_SECONDS)
 
-        def row(number: int) -> Content:
+        def row(number: int) -> Line:
             line = lines[number]
             name, _, value = line.rpartition(" ")
             if line.startswith("#"):
-                return rows.styled(f" {literal(line)}", "quiet")
+                return ((f" {literal(line)}", "quiet"),)
             looks = "alarm" if name in fresh else "strong"
             mark = "▸" if name in fresh else " "
-            return Content.assemble(f"{mark}{literal(name)} ", rows.styled(literal(value), looks))
+            return f"{mark}{literal(name)} ", (literal(value), looks)
 
         rows.draw_rows(row, count=len(lines))
 

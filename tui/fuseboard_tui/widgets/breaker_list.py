@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual import events
-from textual.content import Content
 from textual.message import Message
 
 from fuseboard.durations import in_short
@@ -15,7 +14,7 @@ from fuseboard.state import State
 from fuseboard_tui.breaker_order import RECENT_SECONDS
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.picture import Line, Rows
 
 _STATE_WIDTH = 10
 _FIGURES_WIDTH = 19
@@ -36,14 +35,14 @@ class BreakerList(Rows):
         """Draw breakers of a snapshot, with the one named `chosen` marked."""
         self.entitle(title)
 
-        def row(index: int) -> Content:
+        def row(index: int) -> Line:
             breaker = breakers[index]
             activity = snapshot.activity.get(breaker.name, Activity())
             return self._row(breaker, activity, is_chosen=breaker.name == chosen)
 
         if not breakers:
             nothing = " no breakers yet" if not snapshot.breakers else " none has such a name"
-            self.draw_rows([self.styled(nothing, "quiet")])
+            self.draw_rows([((nothing, "quiet"),)])
             return
         names = (index for index, breaker in enumerate(breakers) if breaker.name == chosen)
         self.draw_rows(row, count=len(breakers), visible=next(names, 0))
@@ -54,7 +53,7 @@ class BreakerList(Rows):
         if offset is not None:
             self.post_message(self.Chosen(self.top + offset.y))
 
-    def _row(self, breaker: BreakerSnapshot, activity: Activity, *, is_chosen: bool) -> Content:
+    def _row(self, breaker: BreakerSnapshot, activity: Activity, *, is_chosen: bool) -> Line:
         width = max(self.size.width - _STATE_WIDTH - _FIGURES_WIDTH - 4, 8)
         name = literal(breaker.name, width).ljust(width)
         state = f"{GLYPHS[breaker.state]} "
@@ -62,17 +61,15 @@ class BreakerList(Rows):
         idle = breaker.state is State.CLOSED and breaker.calls.total == 0
         failed = activity.failure_share(RECENT_SECONDS)
         share = f"{failed:.0%}" if failed is not None else ""
-        return Content.assemble(
-            self.styled("▌", "cursor") if is_chosen else " ",
-            self.styled(state, "quiet" if idle else looks),
-            self.styled(name, "strong" if is_chosen else "quiet" if idle else "plain"),
+        return (
+            ("▌", "cursor") if is_chosen else " ",
+            (state, "quiet" if idle else looks),
+            (name, "strong" if is_chosen else "quiet" if idle else "plain"),
             " ",
-            self.styled(
-                state_words(breaker)[:_STATE_WIDTH].ljust(_STATE_WIDTH), "quiet" if idle else looks
-            ),
-            self.styled(f"{activity.latest:>5.1f}/s", "quiet" if idle else "plain"),
-            self.styled(f"{share:>5}", "alarm" if failed else "quiet"),
-            self.styled(_time(breaker).rjust(7), "quiet"),
+            (state_words(breaker)[:_STATE_WIDTH].ljust(_STATE_WIDTH), "quiet" if idle else looks),
+            (f"{activity.latest:>5.1f}/s", "quiet" if idle else "plain"),
+            (f"{share:>5}", "alarm" if failed else "quiet"),
+            (_time(breaker).rjust(7), "quiet"),
         )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from textual.content import Content
-
 from fuseboard.activity import REMEMBERED_SECONDS
 from fuseboard.durations import in_words
 from fuseboard.snapshot import Activity, BreakerSnapshot, Snapshot
@@ -15,7 +13,7 @@ from fuseboard.trip_policy import Gauge
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
 from fuseboard_tui.strokes import bar, sparkline
-from fuseboard_tui.widgets.picture import Picture
+from fuseboard_tui.widgets.picture import Line, Picture, joined, text_of
 
 _BAR_WIDTH = 20
 _WHY_LINES = 2
@@ -30,38 +28,23 @@ class BreakerPanel(Picture):
         """Draw a breaker of a snapshot."""
         if breaker is None:
             self.entitle("Breaker")
-            self.draw(self.styled(" nothing to show yet", "quiet"))
+            self.draw([((" nothing to show yet", "quiet"),)])
             return
         self.entitle(literal(breaker.name, 60))
         activity = snapshot.activity.get(breaker.name, Activity())
-        lines = [
-            self._state(breaker),
+        lines: list[Line] = [
+            _state(breaker),
             *self._why(breaker),
-            *(self._gauge(gauge) for gauge in breaker.gauges),
+            *(_gauge(gauge) for gauge in breaker.gauges),
             self._calls(breaker),
         ]
         room = self.size.height - len(lines)
         plots = self._plots(activity) if room >= _PLOTS else [self._plot_of_all(activity)]
         if room > len(plots):
-            lines.append(Content(""))
-        self.draw(Content("\n").join([*lines, *plots]))
+            lines.append(())
+        self.draw([*lines, *plots])
 
-    def _state(self, breaker: BreakerSnapshot) -> Content:
-        words = f" {GLYPHS[breaker.state]} {state_words(breaker)}"
-        said = f"   for {in_words(breaker.seconds_in_state)}"
-        progress = ""
-        if breaker.retry_after is not None and breaker.recovery_timeout:
-            said += f", probe in {in_words(breaker.retry_after)}"
-            waited = 1 - breaker.retry_after / breaker.recovery_timeout
-            progress = f"  ▕{bar(waited, _BAR_WIDTH)}▏"
-        elif breaker.state is State.HALF_OPEN:
-            said += ", probe under way" if breaker.probes else ", waiting for a probe"
-        elif breaker.mode is Mode.FORCED_OPEN:
-            said += ", until it is reset"
-        looks = STATE_CLASSES[breaker.state]
-        return Content.assemble(self.styled(words, looks), said, self.styled(progress, looks))
-
-    def _why(self, breaker: BreakerSnapshot) -> list[Content]:
+    def _why(self, breaker: BreakerSnapshot) -> list[Line]:
         lines = textwrap.wrap(
             f"why: {literal(breaker.why)}",
             width=max(self.size.width - 2, 20),
@@ -72,17 +55,9 @@ class BreakerPanel(Picture):
         )
         # Always as many lines, so that what is below stays where it is.
         lines += [""] * (_WHY_LINES - len(lines))
-        return [Content(line) for line in lines]
+        return [(line,) for line in lines]
 
-    def _gauge(self, gauge: Gauge) -> Content:
-        share = gauge.value / gauge.limit
-        looks = "alarm" if share >= 1 else "state--half-open" if share >= 0.5 else "plain"
-        filled = self.styled(bar(share, _BAR_WIDTH), looks)
-        spec = ".0%" if gauge.ratio else "g"
-        figures = f"{gauge.value:{spec}}/{gauge.limit:{spec}}"
-        return Content.assemble(f" {gauge.name} ▕", filled, f"▏ {figures}")
-
-    def _calls(self, breaker: BreakerSnapshot) -> Content:
+    def _calls(self, breaker: BreakerSnapshot) -> Line:
         calls = breaker.calls
         counts = [
             ("success", calls.success, "state--closed"),
@@ -92,17 +67,14 @@ class BreakerPanel(Picture):
             *([("late", breaker.late, "plain")] if breaker.late else []),
             ("in flight", breaker.in_flight, "plain"),
         ]
-        parts = [
-            Content.assemble(
-                self.styled(f"{name} ", "quiet"),
-                self.styled(f"{count:,}", looks if count else "quiet"),
-            )
+        parts: list[Line] = [
+            ((f"{name} ", "quiet"), (f"{count:,}", looks if count else "quiet"))
             for name, count, looks in counts
         ]
-        gap = "  " if len(Content("  ").join(parts)) < self.size.width else " "
-        return Content.assemble(" ", Content(gap).join(parts))
+        gap = "  " if len(text_of(joined("  ", parts))) < self.size.width else " "
+        return " ", *joined(gap, parts)
 
-    def _plots(self, activity: Activity) -> list[Content]:
+    def _plots(self, activity: Activity) -> list[Line]:
         """Draw calls a second by verdict, to one scale, and the percentiles beside them."""
         width = self._plot_width()
         rows = [
@@ -112,26 +84,48 @@ class BreakerPanel(Picture):
         ]
         peak = max((max(rates[-width:], default=0.0) for _, rates, _, _ in rows), default=0.0)
         return [
-            Content.assemble(
-                self.styled(f" {name:<10} ", "quiet"),
-                self.styled(sparkline(rates, width, peak), looks),
-                f" {_latest(rates):>6}  ",
-                percentile,
+            (
+                (f" {name:<10} ", "quiet"),
+                (sparkline(rates, width, peak), looks),
+                f" {_latest(rates):>6}  {percentile}",
             )
             for name, rates, looks, percentile in rows
         ]
 
-    def _plot_of_all(self, activity: Activity) -> Content:
+    def _plot_of_all(self, activity: Activity) -> Line:
         rates = activity.rates
-        return Content.assemble(
-            self.styled(" calls/s    ", "quiet"),
-            self.styled(sparkline(rates, self._plot_width()), "key"),
-            f" {_latest(rates):>6}  ",
-            _percentile("p95", activity.p95),
+        return (
+            (" calls/s    ", "quiet"),
+            (sparkline(rates, self._plot_width()), "key"),
+            f" {_latest(rates):>6}  {_percentile('p95', activity.p95)}",
         )
 
     def _plot_width(self) -> int:
         return min(max(self.size.width - _BESIDE_PLOT, 10), REMEMBERED_SECONDS)
+
+
+def _state(breaker: BreakerSnapshot) -> Line:
+    words = f" {GLYPHS[breaker.state]} {state_words(breaker)}"
+    said = f"   for {in_words(breaker.seconds_in_state)}"
+    progress = ""
+    if breaker.retry_after is not None and breaker.recovery_timeout:
+        said += f", probe in {in_words(breaker.retry_after)}"
+        waited = 1 - breaker.retry_after / breaker.recovery_timeout
+        progress = f"  ▕{bar(waited, _BAR_WIDTH)}▏"
+    elif breaker.state is State.HALF_OPEN:
+        said += ", probe under way" if breaker.probes else ", waiting for a probe"
+    elif breaker.mode is Mode.FORCED_OPEN:
+        said += ", until it is reset"
+    looks = STATE_CLASSES[breaker.state]
+    return (words, looks), said, (progress, looks)
+
+
+def _gauge(gauge: Gauge) -> Line:
+    share = gauge.value / gauge.limit
+    looks = "alarm" if share >= 1 else "state--half-open" if share >= 0.5 else "plain"
+    spec = ".0%" if gauge.ratio else "g"
+    figures = f"{gauge.value:{spec}}/{gauge.limit:{spec}}"
+    return f" {gauge.name} ▕", (bar(share, _BAR_WIDTH), looks), f"▏ {figures}"
 
 
 def _latest(rates: Sequence[float]) -> str:

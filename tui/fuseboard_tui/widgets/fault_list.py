@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from textual import events
-from textual.content import Content
 from textual.message import Message
 
 from fuseboard.snapshot import FaultSnapshot, ScenarioSnapshot, Snapshot
 from fuseboard_tui.literal import literal
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.picture import Line, Rows
 
 _CELL = 18  # columns of a fault where several share a row
 _SHORT_CELL = 13  # the same without its share
@@ -38,7 +38,7 @@ class FaultList(Rows):
         self._lay_out()
         cells = [self._cell(fault, fault.name == selected) for fault in self._faults]
         rows = [
-            Content("").join(cells[start : start + self._columns])
+            tuple(chain.from_iterable(cells[start : start + self._columns]))
             for start in range(0, len(cells), self._columns)
         ]
         self.draw_rows(rows)
@@ -65,7 +65,7 @@ class FaultList(Rows):
             if len(self._faults) <= self._columns * height:
                 return
 
-    def _cell(self, fault: FaultSnapshot, is_selected: bool) -> Content:
+    def _cell(self, fault: FaultSnapshot, is_selected: bool) -> Line:
         share = (
             f"{fault.setting.probability:.0%}".rjust(5) if fault.active or is_selected else "     "
         )
@@ -74,12 +74,11 @@ class FaultList(Rows):
         if self._columns > 1 and self._cell_width == _SHORT_CELL:
             share = ""
         words = f"  {literal(fault.words)}" if self._columns == 1 else ""
-        return Content.assemble(
-            self.styled("▌" if is_selected else " ", "cursor"),
-            self.styled(fault.key, "key"),
-            self.styled(f" {mark}{fault.label[:9]:<9}", looks),
-            self.styled(share, looks),
-            self.styled(words, "quiet"),
+        return (
+            ("▌" if is_selected else " ", "cursor"),
+            (fault.key, "key"),
+            (f" {mark}{fault.label[:9]:<9}{share}", looks),
+            (words, "quiet"),
         )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from textual.content import Content
-
 from fuseboard.snapshot import Phase, Snapshot
 from fuseboard_tui.literal import literal
-from fuseboard_tui.widgets.picture import Picture
+from fuseboard_tui.widgets.picture import Line, Picture, joined, text_of
 
 
 class HeaderLine(Picture):
@@ -14,14 +12,14 @@ class HeaderLine(Picture):
 
     def show(self, snapshot: Snapshot, badge: str) -> None:
         """Draw a snapshot; `badge` says which moment it is of, if it is not now."""
-        name = self.styled("fuseboard", "strong")
-        metrics = Content(f"/metrics :{_port(snapshot.metrics_url)}")
-        faults = self._faults(snapshot)
-        uptime = Content(_clock(snapshot.uptime))
-        parts = [
+        name: Line = (("fuseboard", "strong"),)
+        metrics: Line = (f"/metrics :{_port(snapshot.metrics_url)}",)
+        faults = _faults(snapshot)
+        uptime: Line = (_clock(snapshot.uptime),)
+        parts: list[Line] = [
             name,
-            *self._condition(snapshot, badge),
-            *self._target(snapshot),
+            *_condition(snapshot, badge),
+            *_target(snapshot),
             *_traffic(snapshot),
             faults,
             *([metrics] if snapshot.metrics_url else []),
@@ -29,44 +27,47 @@ class HeaderLine(Picture):
         ]
         # What says least goes first where there is no room for all.
         for least in (name, *(() if _has_faults(snapshot) else (faults,)), metrics, uptime):
-            if len(_line(parts)) <= self.size.width:
+            if len(text_of(_line(parts))) <= self.size.width:
                 break
             parts = [part for part in parts if part is not least]
-        self.draw(_line(parts))
-
-    def _condition(self, snapshot: Snapshot, badge: str) -> list[Content]:
-        said = [self.styled(f" {badge} ", "badge")] if badge else []
-        if snapshot.phase is Phase.STARTING:
-            said.append(Content("starting…"))
-        elif snapshot.phase is Phase.STOPPED:
-            said.append(self.styled(" STOPPED ", "badge"))
-        return said
-
-    def _target(self, snapshot: Snapshot) -> list[Content]:
-        target = snapshot.target
-        if target is None:
-            return []
-        if target.simulated:
-            return [self.styled(" SIMULATED ", "badge") + f" {literal(target.model, 40)}"]
-        return [Content(literal(f"{target.url} {target.model}", 60))]
-
-    def _faults(self, snapshot: Snapshot) -> Content:
-        on = [fault for fault in snapshot.faults if fault.active]
-        if not on:
-            return Content("no faults")
-        words = ", ".join(f"{fault.label} {fault.setting.probability:.0%}" for fault in on)
-        return self.styled(f"faults: {words}", "alarm")
+        self.draw([_line(parts)])
 
 
-def _line(parts: list[Content]) -> Content:
-    return Content(" ") + Content(" · ").join(parts)
+def _condition(snapshot: Snapshot, badge: str) -> list[Line]:
+    said: list[Line] = [((f" {badge} ", "badge"),)] if badge else []
+    if snapshot.phase is Phase.STARTING:
+        said.append(("starting…",))
+    elif snapshot.phase is Phase.STOPPED:
+        said.append(((" STOPPED ", "badge"),))
+    return said
 
 
-def _traffic(snapshot: Snapshot) -> list[Content]:
+def _target(snapshot: Snapshot) -> list[Line]:
+    target = snapshot.target
+    if target is None:
+        return []
+    if target.simulated:
+        return [((" SIMULATED ", "badge"), f" {literal(target.model, 40)}")]
+    return [(literal(f"{target.url} {target.model}", 60),)]
+
+
+def _faults(snapshot: Snapshot) -> Line:
+    on = [fault for fault in snapshot.faults if fault.active]
+    if not on:
+        return ("no faults",)
+    words = ", ".join(f"{fault.label} {fault.setting.probability:.0%}" for fault in on)
+    return ((f"faults: {words}", "alarm"),)
+
+
+def _line(parts: list[Line]) -> Line:
+    return " ", *joined(" · ", parts)
+
+
+def _traffic(snapshot: Snapshot) -> list[Line]:
     traffic = snapshot.traffic
     if traffic is None:
         return []
-    return [Content(f"traffic {traffic.rate:g}/s" if traffic.running else "traffic off")]
+    return [(f"traffic {traffic.rate:g}/s" if traffic.running else "traffic off",)]
 
 
 def _has_faults(snapshot: Snapshot) -> bool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from textual.content import Content
-
 from fuseboard.durations import in_words
 from fuseboard.snapshot import Snapshot, WarmingSnapshot
 from fuseboard_tui.literal import literal
-from fuseboard_tui.widgets.picture import Picture
+from fuseboard_tui.widgets.picture import Line, Picture, joined
 
 _NOTABLE_SILENCE = 2.0  # seconds; an engine gives ten signs of life a second
 
@@ -20,11 +18,11 @@ class NoticeLine(Picture):
 
     def show(self, snapshot: Snapshot, silence: float) -> None:
         """Draw a snapshot; `silence` is for how many seconds there has been no news."""
-        said = [Content(literal(words)) for words in _notices(snapshot)]
+        said: list[Line] = [(literal(words),) for words in _notices(snapshot)]
         if silence >= _NOTABLE_SILENCE:
-            said.insert(0, self.styled(_silent(silence), "alarm"))
+            said.insert(0, ((_silent(silence), "alarm"),))
         self.display = bool(said)
-        self.draw(Content(" ") + Content("; ").join(said))
+        self.draw([(" ", *joined("; ", said))])
 
 
 def _silent(seconds: float) -> str:

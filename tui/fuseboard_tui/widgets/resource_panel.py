@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from textual.content import Content
-
 from fuseboard.durations import in_words
 from fuseboard.quantile import quantile
 from fuseboard.snapshot import CacheSnapshot, PoolSnapshot, Snapshot, TrafficSnapshot
 from fuseboard_tui.literal import literal
 from fuseboard_tui.strokes import bar
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.picture import Line, Piece, Rows
 
 _BAR_WIDTH = 8
 _NAME_WIDTH = 8
@@ -22,31 +20,35 @@ class ResourcePanel(Rows):
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw a snapshot."""
-        self.draw_rows(list(self._lines(snapshot)) or [self.styled(" none yet", "quiet")])
-
-    def _lines(self, snapshot: Snapshot) -> Iterator[Content]:
-        if snapshot.traffic is not None:
-            yield self._row("traffic", _traffic(snapshot.traffic))
-        for pool in snapshot.pools:
-            looks = "alarm" if pool.utilization >= 1 else "plain"
-            filled = self.styled(bar(pool.utilization, _BAR_WIDTH), looks)
-            yield self._row("pool", Content.assemble("▕", filled, f"▏ {_pool(pool)}"))
-        for cache in snapshot.caches:
-            filled = self.styled(bar(cache.hit_rate, _BAR_WIDTH), "state--closed")
-            yield self._row("cache", Content.assemble("▕", filled, f"▏ {_cache(cache)}"))
-        if snapshot.warming is not None and not snapshot.warming.ended:
-            seen = snapshot.warming
-            waits = f", waits for {literal(seen.held_up, 30)}" if seen.held_up else ""
-            yield self._row("warming", Content(f"{seen.done}/{seen.total}{waits}"))
-
-    def _row(self, name: str, said: Content) -> Content:
-        return Content.assemble(self.styled(f" {name:<{_NAME_WIDTH}}", "quiet"), said)
+        self.draw_rows(list(_lines(snapshot)) or [((" none yet", "quiet"),)])
 
 
-def _traffic(traffic: TrafficSnapshot) -> Content:
+def _lines(snapshot: Snapshot) -> Iterator[Line]:
+    if snapshot.traffic is not None:
+        yield _row("traffic", _traffic(snapshot.traffic))
+    for pool in snapshot.pools:
+        looks = "alarm" if pool.utilization >= 1 else "plain"
+        yield _row("pool", *_bar(pool.utilization, looks), _pool(pool))
+    for cache in snapshot.caches:
+        yield _row("cache", *_bar(cache.hit_rate, "state--closed"), _cache(cache))
+    if snapshot.warming is not None and not snapshot.warming.ended:
+        seen = snapshot.warming
+        waits = f", waits for {literal(seen.held_up, 30)}" if seen.held_up else ""
+        yield _row("warming", f"{seen.done}/{seen.total}{waits}")
+
+
+def _row(name: str, *said: Piece) -> Line:
+    return (f" {name:<{_NAME_WIDTH}}", "quiet"), *said
+
+
+def _bar(share: float, looks: str) -> Line:
+    return "▕", (bar(share, _BAR_WIDTH), looks), "▏ "
+
+
+def _traffic(traffic: TrafficSnapshot) -> str:
     pace = f"{traffic.rate:g}/s" if traffic.running else "off"
     skipped = f", {traffic.skipped:,} skipped" if traffic.skipped else ""
-    return Content(f"{traffic.kind.value} {pace}, {traffic.in_flight} in flight{skipped}")
+    return f"{traffic.kind.value} {pace}, {traffic.in_flight} in flight{skipped}"
 
 
 def _pool(pool: PoolSnapshot) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from textual.content import Content
-
 from fuseboard.snapshot import BreakerSnapshot, Snapshot
 from fuseboard.state import State
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, UNKNOWN
 from fuseboard_tui.strokes import strip
-from fuseboard_tui.widgets.picture import Picture
+from fuseboard_tui.widgets.picture import Picture, Piece
 
 _SECONDS = 300
 
@@ -22,7 +20,7 @@ class StateStrip(Picture):
         """Draw a breaker of a snapshot."""
         width = self.size.width - 2
         if breaker is None or width < 1:
-            self.draw(Content(""))
+            self.draw([])
             return
         cells = strip(
             breaker.history,
@@ -32,10 +30,10 @@ class StateStrip(Picture):
             seconds=_SECONDS,
             width=width,
         )
-        runs = [self._run(state, len(list(run))) for state, run in groupby(cells)]
-        self.draw(Content.assemble(" ", *runs))
+        self.draw([(" ", *(_run(state, len(list(run))) for state, run in groupby(cells)))])
 
-    def _run(self, state: State | None, length: int) -> Content:
-        if state is None:
-            return self.styled(UNKNOWN * length, "quiet")
-        return self.styled(GLYPHS[state] * length, STATE_CLASSES[state])
+
+def _run(state: State | None, length: int) -> Piece:
+    if state is None:
+        return UNKNOWN * length, "quiet"
+    return GLYPHS[state] * length, STATE_CLASSES[state]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from textual.content import Content
-
 from fuseboard.snapshot import Snapshot
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.picture import Line, Rows
 
 SMALLEST = (60, 18)
 
@@ -18,8 +16,12 @@ class TooSmall(Rows):
     def show(self, snapshot: Snapshot) -> None:
         """Draw a snapshot."""
         width, height = SMALLEST
-        rows = [Content(f"window too small: {width}×{height} is needed")]
-        for breaker in snapshot.breakers:
+
+        def row(number: int) -> Line:
+            if number == 0:
+                return (f"window too small: {width}×{height} is needed",)
+            breaker = snapshot.breakers[number - 1]
             words = f"{GLYPHS[breaker.state]} {state_words(breaker)} {literal(breaker.name, 40)}"
-            rows.append(self.styled(words, STATE_CLASSES[breaker.state]))
-        self.draw_rows(rows)
+            return ((words, STATE_CLASSES[breaker.state]),)
+
+        self.draw_rows(row, count=1 + len(snapshot.breakers))

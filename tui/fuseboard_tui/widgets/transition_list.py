@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from textual import events
-from textual.content import Content
 from textual.message import Message
 
 from fuseboard.history import Transition
 from fuseboard.snapshot import BreakerSnapshot
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.picture import Line, Rows
 
 _NAME_WIDTH = 9
 
@@ -41,8 +40,8 @@ class TransitionList(Rows):
         if self._drawn is not None and self._drawn[0] != name:
             self.move(-self.top)
         self._drawn = now_drawn
-        rows = [self._row(step) for step in reversed(history)]
-        self.draw_rows(rows or [self.styled(" none so far", "quiet")])
+        rows = [_row(step) for step in reversed(history)]
+        self.draw_rows(rows or [((" none so far", "quiet"),)])
 
     def on_click(self, event: events.Click) -> None:
         """Choose the transition that was clicked."""
@@ -50,12 +49,13 @@ class TransitionList(Rows):
         if offset is not None:
             self.post_message(self.Chosen(self.top + offset.y))
 
-    def _row(self, step: Transition) -> Content:
-        at = datetime.fromtimestamp(step.at).astimezone()
-        to = f"{GLYPHS[step.to_state]} {step.to_state.name.ljust(_NAME_WIDTH)}"
-        return Content.assemble(
-            f" {at:%H:%M:%S}  ",
-            self.styled(f"{step.from_state.name.rjust(_NAME_WIDTH)} → ", "quiet"),
-            self.styled(to, STATE_CLASSES[step.to_state]),
-            f"  {literal(step.reason)}",
-        )
+
+def _row(step: Transition) -> Line:
+    at = datetime.fromtimestamp(step.at).astimezone()
+    to = f"{GLYPHS[step.to_state]} {step.to_state.name.ljust(_NAME_WIDTH)}"
+    return (
+        f" {at:%H:%M:%S}  ",
+        (f"{step.from_state.name.rjust(_NAME_WIDTH)} → ", "quiet"),
+        (to, STATE_CLASSES[step.to_state]),
+        f"  {literal(step.reason)}",
+    )
