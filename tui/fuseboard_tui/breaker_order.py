@@ -35,11 +35,11 @@ def arranged(snapshot: Snapshot, order: Order, wanted: str = "") -> tuple[Breake
 
     What is alike stays in the order in which it was made.
     """
-    words = wanted.casefold()
-    shown = [breaker for breaker in snapshot.breakers if words in breaker.name.casefold()]
-    if order is not Order.MADE:
-        shown.sort(key=_key(order, snapshot))
-    return tuple(shown)
+    shown = snapshot.breakers
+    if wanted:
+        words = wanted.casefold()
+        shown = tuple(breaker for breaker in shown if words in breaker.name.casefold())
+    return shown if order is Order.MADE else tuple(sorted(shown, key=_key(order, snapshot)))
 
 
 def _key(order: Order, snapshot: Snapshot) -> Callable[[BreakerSnapshot], tuple[float | str, ...]]:

@@ -12,6 +12,8 @@ def literal(text: str, longest: int = _LONGEST) -> str:
 
     Markup is no concern here: nothing on the screen is ever read as markup.
     """
+    if len(text) <= longest and text.isprintable():
+        return text
     shown = "".join(
         " " if character in "\t\n\r\v\f\x85\u2028\u2029" else character
         for character in text[: 2 * longest]

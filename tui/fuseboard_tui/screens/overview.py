@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Key
-from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
@@ -177,8 +176,6 @@ class OverviewScreen(Screen[None]):
         (44, "-high"),
     ]
 
-    snapshot: var[Snapshot | None] = var[Snapshot | None](None, init=False)
-
     def __init__(
         self,
         source: Source,
@@ -188,6 +185,7 @@ class OverviewScreen(Screen[None]):
         bell: bool = False,
     ) -> None:
         super().__init__()
+        self.snapshot: Snapshot | None = None
         self._source = source
         self._timeline = timeline
         self._directory = directory
@@ -236,68 +234,67 @@ class OverviewScreen(Screen[None]):
             return
         self.snapshot = seen
         if not self._timeline.held:
-            self._announce_openings()
+            self._announce_openings(seen)
             self.app.title = _title(seen)
-        self.query_one(HeaderLine).show(seen, self._timeline.badge)
-        self.query_one(NoticeLine).show(seen, self._timeline.silence)
-
-    def watch_snapshot(self) -> None:
-        """Draw a new snapshot."""
         self._show()
 
     def _show(self) -> None:
         snapshot = self.snapshot
         if snapshot is None or not self.is_mounted:
             return
-        chosen = self._chosen_breaker()
+        shown = self._arranged()
+        chosen = self._chosen_of(shown)
         with self.app.batch_update():
             self.query_one(HeaderLine).show(snapshot, self._timeline.badge)
             self.query_one(NoticeLine).show(snapshot, self._timeline.silence)
             self.query_one(TooSmall).show(snapshot)
-            shown = self._arranged()
-            self.query_one(BreakerList).show(snapshot, shown, self._chosen, self._list_title())
+            title = self._list_title(len(shown))
+            self.query_one(BreakerList).show(snapshot, shown, self._chosen, title)
             self.query_one(ResourcePanel).show(snapshot)
             self.query_one(BreakerPanel).show(snapshot, chosen)
             self.query_one(StateStrip).show(snapshot, chosen)
             self.query_one(TransitionList).show(chosen)
             self.query_one(FaultList).show(snapshot, self._selected_fault)
 
-    def _announce_openings(self) -> None:
+    def _announce_openings(self, snapshot: Snapshot) -> None:
         """Say aloud that a closed breaker has opened.
 
         One that was open at the start, or whose probe failed, is no news.
         """
-        breakers = self.snapshot.breakers if self.snapshot else ()
-        for breaker in breakers:
-            seen = breaker.name in self._openings
-            opened = breaker.changed_at if breaker.state is State.OPEN else 0.0
-            probe_failed = bool(breaker.history) and (
-                breaker.history[-1].from_state is State.HALF_OPEN
-            )
-            if seen and opened > self._openings[breaker.name] and not probe_failed:
-                self.notify(
-                    literal(breaker.why, 100),
-                    title=f"{literal(breaker.name, 40)} is OPEN",
-                    severity="error",
-                    markup=False,
-                )
-                if self._rings:
-                    self.app.bell()
-            self._openings[breaker.name] = max(opened, self._openings.get(breaker.name, 0.0))
+        for breaker in snapshot.breakers:
+            if breaker.state is not State.OPEN:
+                self._openings.setdefault(breaker.name, 0.0)
+                continue
+            before = self._openings.get(breaker.name)
+            if before is not None and breaker.changed_at > before and not _probe_failed(breaker):
+                self._announce(breaker)
+            self._openings[breaker.name] = max(breaker.changed_at, before or 0.0)
+
+    def _announce(self, breaker: BreakerSnapshot) -> None:
+        self.notify(
+            literal(breaker.why, 100),
+            title=f"{literal(breaker.name, 40)} is OPEN",
+            severity="error",
+            markup=False,
+        )
+        if self._rings:
+            self.app.bell()
 
     def _arranged(self) -> tuple[BreakerSnapshot, ...]:
         return arranged(self.snapshot, self._order, self._wanted) if self.snapshot else ()
 
-    def _list_title(self) -> str:
+    def _list_title(self, shown: int) -> str:
         title = "Breakers"
         if self._wanted:
             every = len(self.snapshot.breakers) if self.snapshot else 0
-            title += f" {len(self._arranged())} of {every}"
+            title += f" {shown} of {every}"
         return title if self._order is Order.MADE else f"{title}, {self._order.value}"
 
     def _chosen_breaker(self) -> BreakerSnapshot | None:
+        return self._chosen_of(self._arranged())
+
+    def _chosen_of(self, breakers: Sequence[BreakerSnapshot]) -> BreakerSnapshot | None:
         """Find the chosen breaker, which is the first that is shown where it is not."""
-        breakers = self._arranged()
         chosen = next((each for each in breakers if each.name == self._chosen), None)
         if chosen is None and breakers:
             chosen = breakers[0]
@@ -554,6 +551,10 @@ class OverviewScreen(Screen[None]):
     def action_leave(self) -> None:
         """Leave the program."""
         self.app.exit()
+
+
+def _probe_failed(breaker: BreakerSnapshot) -> bool:
+    return bool(breaker.history) and breaker.history[-1].from_state is State.HALF_OPEN
 
 
 def _title(snapshot: Snapshot) -> str:
