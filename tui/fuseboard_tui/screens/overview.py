@@ -41,7 +41,6 @@ from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
-from fuseboard_tui.screens.metrics import MetricsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.source import Source
@@ -537,6 +536,9 @@ class OverviewScreen(Screen[None]):
 
     def action_metrics(self) -> None:
         """Show the live exposition."""
+        # Brings httpx, which takes as long to import as the board: only when asked for.
+        from fuseboard_tui.screens.metrics import MetricsScreen
+
         self.app.push_screen(MetricsScreen(lambda: self._source.snapshot().metrics_url))
 
     def action_log(self) -> None:
