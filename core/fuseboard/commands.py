@@ -64,6 +64,18 @@ class DisableBreaker:
     breaker: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Put a prompt to the model, in place of the one that is being answered."""
+
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsking:
+    """Wait no longer for what is still to come of the answer."""
+
+
 Command = (
     SetFault
     | ClearFaults
@@ -73,4 +85,6 @@ Command = (
     | TripBreaker
     | ResetBreaker
     | DisableBreaker
+    | Ask
+    | StopAsking
 )

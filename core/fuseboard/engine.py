@@ -23,6 +23,7 @@ from fuseboard.asking import Asking
 from fuseboard.breaker import CircuitBreaker
 from fuseboard.cache import AnswerCache
 from fuseboard.commands import (
+    Ask,
     ClearFaults,
     Command,
     DisableBreaker,
@@ -31,6 +32,7 @@ from fuseboard.commands import (
     RunTraffic,
     SetFault,
     SetRate,
+    StopAsking,
     TripBreaker,
 )
 from fuseboard.connection_limits import ConnectionLimits
@@ -59,6 +61,7 @@ from fuseboard.ollama.discovery import (
     load,
     look_at,
 )
+from fuseboard.prompter import Prompter
 from fuseboard.prompts import BUILT_IN
 from fuseboard.registry import REGISTRY, Registry
 from fuseboard.simulator import SimulatorSettings, simulator_app
@@ -174,6 +177,7 @@ class Engine:
         self._problem = ""
         self._target: TargetSnapshot | None = None
         self._traffic: Traffic | None = None
+        self._prompter: Prompter | None = None
         self._metrics_url = ""
         self._proxy_url = ""
         self._started = time.monotonic()
@@ -223,6 +227,7 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """Take a picture of everything; never waits for the engine."""
         traffic = self._traffic
+        prompter = self._prompter
         breakers = self._registry.snapshots()
         notices = self._notices
         if holdup := self._holdup():
@@ -245,6 +250,7 @@ class Engine:
             caches=self._registry.caches.snapshots(),
             warming=self._warming.snapshot() if self._warming else None,
             activity=self._activity.by_breaker(),
+            prompt=prompter.snapshot() if prompter else None,
             log=self._log.lines(),
         )
 
@@ -449,6 +455,8 @@ class Engine:
         )
         self._registry.pools.add(client.pool)
         stack.callback(self._registry.pools.remove, client.pool.name)
+        self._prompter = Prompter(client, target.model, self._clock)
+        stack.callback(self._prompter.stop)
         asks: OllamaClient | CachingClient = client
         if self._cache is not None:
             self._registry.caches.add(self._cache)
@@ -508,6 +516,12 @@ class Engine:
 
     def _obey(self, command: Command) -> None:
         match command:
+            case Ask(prompt):
+                if self._prompter is not None:
+                    self._prompter.ask(prompt)
+            case StopAsking():
+                if self._prompter is not None:
+                    self._prompter.stop()
             case SetFault(name, active, setting):
                 self._board.switch(name, active=active, setting=setting)
             case ClearFaults():

@@ -202,6 +202,49 @@ class TargetSnapshot:
     """The model on it that embeds; empty if none is known."""
 
 
+class AnswerState(Enum):
+    """How far the answer to a prompt has come."""
+
+    NONE = "nothing asked"
+    WAITING = "waiting for the first token"
+    STREAMING = "streaming"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    STOPPED = "stopped"
+
+    @property
+    def under_way(self) -> bool:
+        """Whether more of it may come."""
+        return self in (AnswerState.WAITING, AnswerState.STREAMING)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSnapshot:
+    """The latest prompt that was asked by hand, and its answer so far."""
+
+    model: str
+    """Whom it is put to."""
+    breaker: str
+    """The name of the breaker that the call goes through."""
+    state: AnswerState = AnswerState.NONE
+    prompt: str = ""
+    text: str = ""
+    """The answer; of a very long one, its end."""
+    cut: int = 0
+    """How many characters came before that."""
+    why: str = ""
+    """Why it has ended, in words."""
+    seconds: float = 0.0
+    """Since it was asked; once it has ended, until then."""
+    first_token: float | None = None
+    """Seconds to the first token, if one has come."""
+    tokens: int = 0
+    """How many the answer has, as the server counts when it is complete."""
+    tokens_per_second: float = 0.0
+    """As the server measures; 0 where it does not."""
+
+
 class LogLevel(Enum):
     """How much a line of the log matters."""
 
@@ -250,6 +293,8 @@ class Snapshot:
     warming: WarmingSnapshot | None = None
     activity: Mapping[str, Activity] = field(default_factory=dict)
     """What each breaker did lately, by its name."""
+    prompt: PromptSnapshot | None = None
+    """What is asked by hand; `None` as long as nobody can be asked."""
     log: tuple[LogLine, ...] = ()
     """The latest lines of the program's log, oldest first."""
 

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from fuseboard import Registry, State
 from fuseboard.commands import (
+    Ask,
     ClearFaults,
     DisableBreaker,
     PlayScenario,
@@ -28,6 +29,7 @@ from fuseboard.commands import (
     RunTraffic,
     SetFault,
     SetRate,
+    StopAsking,
     TripBreaker,
 )
 from fuseboard.engine import Engine, EngineSettings
@@ -36,7 +38,7 @@ from fuseboard.faults import find_scenario, read_fault
 from fuseboard.listening import PortTakenError, bind
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.reported import ReportedBreaker
-from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
+from fuseboard.snapshot import AnswerState, BreakerSnapshot, Phase, PromptSnapshot, Snapshot
 from fuseboard.state import Mode
 from fuseboard.traffic_kind import TrafficKind
 from tests.core.clock import ManualClock
@@ -204,6 +206,46 @@ def test_commands() -> None:
         wait_for(lambda: not runs(), "stopped traffic")
         it.engine.send(RunTraffic(True))
         wait_for(runs, "running traffic")
+
+
+def test_a_prompt_goes_through_the_breaker_and_the_fault() -> None:
+    with running(rate=0.01) as it:
+        it.engine.wait_until_ready()
+
+        def asked(prompt: str) -> PromptSnapshot:
+            it.engine.send(Ask(prompt))
+
+            def ended() -> bool:
+                seen = it.engine.snapshot().prompt
+                return seen is not None and seen.prompt == prompt and not seen.state.under_way
+
+            wait_for(ended, f"the answer to {prompt}")
+            seen = it.engine.snapshot().prompt
+            assert seen is not None
+            return seen
+
+        good = asked("why?")
+        assert (good.state, good.model) == (AnswerState.COMPLETE, "llama3.2")
+        assert good.text
+        assert good.tokens > 0
+        answered = it.breaker().calls.success
+        assert asked("why? once more").state is AnswerState.COMPLETE
+        assert it.breaker().calls.success > answered
+        it.engine.send(SetFault("cut", True))
+        assert asked("and now?").state is AnswerState.FAILED
+        it.engine.send(TripBreaker("ollama_generate"))
+        assert asked("still there?").state is AnswerState.REJECTED
+        assert it.breaker().calls.rejected == 1
+        it.engine.send(ClearFaults())
+        it.engine.send(ResetBreaker("ollama_generate"))
+        it.engine.send(SetFault("stall", True))
+        it.engine.send(Ask("hello?"))
+        wait_for(lambda: it.breaker().in_flight == 1, "the call")
+        it.engine.send(StopAsking())
+        wait_for(lambda: it.breaker().in_flight == 0, "the end of the call")
+        stopped = it.engine.snapshot().prompt
+        assert stopped is not None
+        assert stopped.state is AnswerState.STOPPED
 
 
 def test_the_log_tells_what_was_switched_and_what_tripped() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -13,6 +12,7 @@ from fuseboard.snapshot import LogLevel, LogLine
 from fuseboard_tui.literal import literal
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
 from fuseboard_tui.widgets.picture import Line, Rows, text_of
+from fuseboard_tui.wrapped import wrapped
 
 _DRAWS_PER_SECOND = 4
 _LEVELS = list(LogLevel)  # those that matter least come first
@@ -91,7 +91,6 @@ def _rows(line: LogLine, width: int) -> Iterator[Line]:
         (f"  {literal(line.source, _SOURCE_WIDTH):<{_SOURCE_WIDTH}}  ", "quiet"),
     )
     beside = len(text_of(head))
-    for part in line.words.split("\n"):
-        for words in textwrap.wrap(literal(part), max(width - beside, _LEAST_WIDTH)) or [""]:
-            yield *head, words
-            head = (" " * beside,)
+    for words in wrapped(line.words, max(width - beside, _LEAST_WIDTH)):
+        yield *head, words
+        head = (" " * beside,)

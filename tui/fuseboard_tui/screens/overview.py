@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,26 +18,27 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from fuseboard.commands import (
-    ClearFaults,
     DisableBreaker,
     PlayScenario,
     ResetBreaker,
     RunTraffic,
-    SetFault,
     SetRate,
     TripBreaker,
 )
 from fuseboard.csv_tables import breakers_table, transitions_table
 from fuseboard.faults import find_scenario
 from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
-from fuseboard.snapshot import BreakerSnapshot, FaultSnapshot, Phase, Snapshot
+from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
 from fuseboard.snapshot_json import to_json
 from fuseboard.state import State
+from fuseboard_tui import breakpoints
 from fuseboard_tui.breaker_order import Order, arranged
 from fuseboard_tui.copied_text import breaker_line, transition_line
+from fuseboard_tui.fault_switches import FaultSwitches
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
+from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
@@ -52,14 +52,14 @@ from fuseboard_tui.widgets.header_line import HeaderLine
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.resource_panel import ResourcePanel
 from fuseboard_tui.widgets.state_strip import StateStrip
-from fuseboard_tui.widgets.too_small import SMALLEST, TooSmall
+from fuseboard_tui.widgets.too_small import TooSmall
 from fuseboard_tui.widgets.transition_list import TransitionList
 
 REDRAWS_PER_SECOND = 4
 _LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
-_STEP = 0.1  # of a fault's probability
 
 _PICTURE = "write a picture of the screen as SVG"
+_ASK = "type a prompt, and watch the answer come"
 _COPY = "copy the chosen breaker and the first transition shown"
 
 
@@ -156,24 +156,15 @@ class OverviewScreen(Screen[None]):
             show=False,
             tooltip="the states of the chosen breaker, and what is missing for each way out",
         ),
+        Binding("a", "ask", "ask", id="ask", show=False, tooltip=_ASK),
         Binding("l", "log", "log", id="log", show=False, tooltip="what the program has to say"),
         Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
         Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),
     ]
 
     AUTO_FOCUS = ""  # the keys are the board's until the filter is asked for
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 (as Textual declares it)
-        (0, "-too-narrow"),
-        (SMALLEST[0], "-narrow"),
-        (100, "-normal"),
-        (160, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
-        (0, "-too-short"),
-        (SMALLEST[1], "-short"),
-        (30, "-tall"),
-        (44, "-high"),
-    ]
+    HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
+    VERTICAL_BREAKPOINTS = breakpoints.VERTICAL
 
     def __init__(
         self,
@@ -192,7 +183,7 @@ class OverviewScreen(Screen[None]):
         self._chosen = ""
         self._order = Order.MADE
         self._wanted = ""
-        self._selected_fault = ""
+        self._switches = FaultSwitches(source)
         self._openings: dict[str, float] = {}
 
     def compose(self) -> ComposeResult:
@@ -253,7 +244,7 @@ class OverviewScreen(Screen[None]):
             self.query_one(BreakerPanel).show(snapshot, chosen)
             self.query_one(StateStrip).show(snapshot, chosen)
             self.query_one(TransitionList).show(chosen)
-            self.query_one(FaultList).show(snapshot, self._selected_fault)
+            self.query_one(FaultList).show(snapshot, self._switches.selected)
 
     def _announce_openings(self, snapshot: Snapshot) -> None:
         """Say aloud that a closed breaker has opened.
@@ -300,16 +291,12 @@ class OverviewScreen(Screen[None]):
             self._chosen = chosen.name
         return chosen
 
-    def _fault(self, name: str) -> FaultSnapshot | None:
-        faults = self._source.snapshot().faults
-        return next((fault for fault in faults if fault.name == name), None)
-
     def commands(self) -> Iterator[tuple[Callable[[], object], str, str]]:
         """Give what the palette offers: what to run, its title, what it does."""
         for fault in self.snapshot.faults if self.snapshot else ():
             title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
-            yield partial(self._toggle, fault.name), title, fault.words
-        yield self.action_clear_faults, "Mend everything", "switch every fault off"
+            yield partial(self._switches.toggle, fault.name), title, fault.words
+        yield self._switches.clear, "Mend everything", "switch every fault off"
         for name in SCENARIOS:
             title, words = (
                 f"Scenario: {name}",
@@ -325,6 +312,7 @@ class OverviewScreen(Screen[None]):
         yield self.action_open_transition, "Transition", "the calls that led to a transition"
         yield self.action_diagram, "States", "where the chosen breaker stands, and the ways out"
         yield self.action_metrics, "Metrics", "what Prometheus would scrape"
+        yield self.action_ask, "Ask", _ASK
         yield self.action_log, "Log", "what the program has to say"
         yield self.action_sort, "Order", "the breakers in another order"
         yield self.action_filter, "Filter", "only breakers with certain letters in their names"
@@ -345,15 +333,14 @@ class OverviewScreen(Screen[None]):
 
     def on_key(self, event: Key) -> None:
         """Switch the fault whose key was pressed."""
-        faults = self.snapshot.faults if self.snapshot else ()
-        for fault in faults:
-            if event.character == fault.key:
-                event.stop()
-                self._toggle(fault.name)
+        if self._switches.press(event.character):
+            event.stop()
+            self._show()
 
     def on_fault_list_toggled(self, message: FaultList.Toggled) -> None:
         """Switch the fault that was clicked."""
-        self._toggle(message.name)
+        self._switches.toggle(message.name)
+        self._show()
 
     def on_breaker_list_chosen(self, message: BreakerList.Chosen) -> None:
         """Choose the breaker that was clicked."""
@@ -371,29 +358,17 @@ class OverviewScreen(Screen[None]):
         """Give the keys back to the board."""
         self.set_focus(None)
 
-    def _toggle(self, name: str) -> None:
-        fault = self._fault(name)
-        if fault is not None:
-            self._selected_fault = name
-            self._source.send(SetFault(name, not fault.active))
-            self._show()
-
     def _play(self, scenario: str) -> None:
         self._source.send(PlayScenario(find_scenario(scenario)))
 
     def action_clear_faults(self) -> None:
         """Switch every fault off, and end the scenario."""
-        self._source.send(ClearFaults())
+        self._switches.clear()
 
     def action_probability(self, direction: int) -> None:
         """Let the selected fault hit more often, or less often."""
-        fault = self._fault(self._selected_fault)
-        if fault is None:
+        if not self._switches.hit_more_often(direction):
             self.notify("switch a fault on first, with its key", markup=False)
-            return
-        probability = round(fault.setting.probability + direction * _STEP, 2)
-        setting = replace(fault.setting, probability=min(max(probability, _STEP), 1.0))
-        self._source.send(SetFault(fault.name, fault.active, setting))
 
     def action_traffic(self) -> None:
         """Start the traffic, or stop it."""
@@ -544,6 +519,10 @@ class OverviewScreen(Screen[None]):
     def action_log(self) -> None:
         """Show what the program has to say."""
         self.app.push_screen(LogScreen(lambda: self.snapshot.log if self.snapshot else ()))
+
+    def action_ask(self) -> None:
+        """Put a prompt to the model, whatever moment is shown here."""
+        self.app.push_screen(AskScreen(self._source, self._timeline, self._switches))
 
     def action_help(self) -> None:
         """Show the keys of this screen."""

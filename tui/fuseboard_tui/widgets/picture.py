@@ -119,6 +119,11 @@ class Rows(Picture):
         """The first row that is shown."""
         return self._top
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the last row is shown."""
+        return self._top + self.size.height >= self._count
+
     def draw_rows(
         self,
         rows: Sequence[Line] | Callable[[int], Line],

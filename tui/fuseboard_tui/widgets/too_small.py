@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from fuseboard.snapshot import Snapshot
+from fuseboard_tui.breakpoints import SMALLEST
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
 from fuseboard_tui.widgets.picture import Line, Rows
-
-SMALLEST = (60, 18)
 
 
 class TooSmall(Rows):

@@ -1,0 +1,56 @@
+"""The faults, as keys and clicks command them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fuseboard.commands import ClearFaults, SetFault
+from fuseboard.snapshot import FaultSnapshot
+from fuseboard_tui.source import Source
+
+_STEP = 0.1  # of a fault's probability
+
+
+class FaultSwitches:
+    """Turns keys into commands about faults, and knows which fault was switched last."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.selected = ""
+        """The name of the fault whose probability is changed."""
+
+    def press(self, key: str | None) -> bool:
+        """Switch the fault that has this key, if there is one."""
+        for fault in self._source.snapshot().faults:
+            if key == fault.key:
+                self._switch(fault)
+                return True
+        return False
+
+    def toggle(self, name: str) -> None:
+        """Switch a fault on or off."""
+        fault = self._find(name)
+        if fault is not None:
+            self._switch(fault)
+
+    def hit_more_often(self, direction: int) -> bool:
+        """Raise the probability of the selected fault, or lower it; say if there is one."""
+        fault = self._find(self.selected)
+        if fault is None:
+            return False
+        probability = round(fault.setting.probability + direction * _STEP, 2)
+        setting = replace(fault.setting, probability=min(max(probability, _STEP), 1.0))
+        self._source.send(SetFault(fault.name, fault.active, setting))
+        return True
+
+    def clear(self) -> None:
+        """Switch every fault off, and end the scenario."""
+        self._source.send(ClearFaults())
+
+    def _switch(self, fault: FaultSnapshot) -> None:
+        self.selected = fault.name
+        self._source.send(SetFault(fault.name, not fault.active))
+
+    def _find(self, name: str) -> FaultSnapshot | None:
+        faults = self._source.snapshot().faults
+        return next((fault for fault in faults if fault.name == name), None)

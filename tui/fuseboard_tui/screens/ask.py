@@ -1,0 +1,230 @@
+"""A prompt typed by hand, and its answer as it comes through the breaker and the faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.screen import Screen
+from textual.widgets import Footer, Input
+
+from fuseboard.commands import Ask, StopAsking
+from fuseboard.durations import in_words
+from fuseboard.snapshot import AnswerState, PromptSnapshot
+from fuseboard_tui import breakpoints
+from fuseboard_tui.fault_switches import FaultSwitches
+from fuseboard_tui.literal import literal
+from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.source import Source
+from fuseboard_tui.timeline import Timeline
+from fuseboard_tui.widgets.breaker_panel import BreakerPanel
+from fuseboard_tui.widgets.fault_list import FaultList
+from fuseboard_tui.widgets.notice_line import NoticeLine
+from fuseboard_tui.widgets.picture import Line, Rows
+from fuseboard_tui.wrapped import wrapped
+
+_DRAWS_PER_SECOND = 8  # an answer that streams looks like it
+_LONGEST_PROMPT = 8000  # characters
+_TROUBLES = (AnswerState.FAILED, AnswerState.REJECTED)
+
+
+class AskScreen(Screen[None]):
+    """Puts a prompt to the model; while the answer comes the keys are the faults' again.
+
+    Args:
+        source: Whom it asks; it is always shown as it is now.
+        timeline: Knows for how long there has been no news.
+        switches: The faults.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "edit",
+            "prompt",
+            id="edit",
+            key_display="Enter",
+            tooltip="type a prompt; Enter again asks it",
+        ),
+        Binding(
+            "escape,q,ctrl+c",
+            "back",
+            "stop, back",
+            id="back",
+            key_display="Esc",
+            tooltip="stop the answer; or back to the board",
+        ),
+        Binding("0", "clear_faults", "clear", id="clear", tooltip="switch every fault off"),
+        Binding(
+            "plus,equals_sign",
+            "probability(1)",
+            "share",
+            id="more",
+            key_display="+/-",
+            tooltip="the selected fault hits more often",
+        ),
+        Binding(
+            "minus",
+            "probability(-1)",
+            "less often",
+            id="less",
+            show=False,
+            tooltip="the selected fault hits less often",
+        ),
+        Binding("down,j", "scroll(1)", "down", id="down", key_display="↓", show=False),
+        Binding("up,k", "scroll(-1)", "up", id="up", key_display="↑", show=False),
+        Binding("pagedown,space", "page(1)", "page", id="page_down", show=False),
+        Binding("pageup", "page(-1)", "page up", id="page_up", show=False),
+        Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
+    ]
+    AUTO_FOCUS = "#prompt"
+    HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
+    VERTICAL_BREAKPOINTS = breakpoints.VERTICAL
+
+    def __init__(self, source: Source, timeline: Timeline, switches: FaultSwitches) -> None:
+        super().__init__()
+        self._source = source
+        self._timeline = timeline
+        self._switches = switches
+        self._drawn: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        yield NoticeLine(id="notice")
+        yield Input(
+            id="prompt",
+            placeholder="a prompt; Enter asks it",
+            compact=True,
+            max_length=_LONGEST_PROMPT,
+        )
+        yield BreakerPanel(id="ask-panel")
+        yield Rows(id="answer")
+        yield FaultList(id="ask-faults", title="Faults")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Begin to draw."""
+        self.show()
+        self.set_interval(1 / _DRAWS_PER_SECOND, self.show)
+
+    def on_resize(self) -> None:
+        """Draw in the new size."""
+        self.call_after_refresh(self.show)
+
+    def show(self) -> None:
+        """Draw the breaker, the faults and the answer as they are now."""
+        if not self.query("#answer"):
+            return  # the screen is being left
+        snapshot = self._source.snapshot()
+        seen = snapshot.prompt
+        with self.app.batch_update():
+            self.query_one(NoticeLine).show(snapshot, self._timeline.silence)
+            self.query_one(BreakerPanel).show(
+                snapshot, snapshot.breaker(seen.breaker) if seen else None
+            )
+            self.query_one(FaultList).show(snapshot, self._switches.selected)
+            self._show_answer(seen)
+
+    def _show_answer(self, seen: PromptSnapshot | None) -> None:
+        rows = self.query_one("#answer", Rows)
+        rows.entitle(_title(seen))
+        now_drawn = (seen and (seen.prompt, seen.text, seen.state, seen.why), rows.size)
+        if now_drawn != self._drawn:
+            follows = not self._drawn or rows.is_at_end
+            self._drawn = now_drawn
+            lines = list(_lines(seen, rows.size.width - 2))
+            rows.draw_rows(lines, visible=len(lines) - 1 if follows else None)
+
+    def on_key(self, event: Key) -> None:
+        """Switch the fault whose key was pressed."""
+        if self._switches.press(event.character):
+            event.stop()
+            self.show()
+
+    def on_fault_list_toggled(self, message: FaultList.Toggled) -> None:
+        """Switch the fault that was clicked."""
+        self._switches.toggle(message.name)
+        self.show()
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Ask, and give the keys to the faults."""
+        if not message.value.strip():
+            return
+        if self._source.snapshot().prompt is None:
+            self.notify("nobody can be asked yet", severity="warning", markup=False)
+            return
+        self._source.send(Ask(message.value))
+        self.set_focus(None)
+
+    def action_edit(self) -> None:
+        """Type a prompt."""
+        self.query_one("#prompt", Input).focus()
+
+    def action_back(self) -> None:
+        """Stop the answer that is coming, or stop typing, or leave."""
+        seen = self._source.snapshot().prompt
+        if seen is not None and seen.state.under_way:
+            self._source.send(StopAsking())
+        elif self.focused is not None and seen is not None and seen.prompt:
+            self.set_focus(None)
+        else:
+            self.dismiss()
+
+    def action_clear_faults(self) -> None:
+        """Switch every fault off, and end the scenario."""
+        self._switches.clear()
+
+    def action_probability(self, direction: int) -> None:
+        """Let the selected fault hit more often, or less often."""
+        if not self._switches.hit_more_often(direction):
+            self.notify("switch a fault on first, with its key", markup=False)
+
+    def action_scroll(self, rows: int) -> None:
+        """Move through the answer."""
+        self.query_one("#answer", Rows).move(rows)
+
+    def action_page(self, direction: int) -> None:
+        """Move by a screenful."""
+        rows = self.query_one("#answer", Rows)
+        rows.move(direction * max(rows.size.height - 1, 1))
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        self.app.push_screen(HelpScreen(list(self._bindings), self._source.snapshot().faults))
+
+
+def _title(seen: PromptSnapshot | None) -> str:
+    if seen is None:
+        return "Nobody can be asked yet"
+    title = f"Answer of {literal(seen.model, 24)}"
+    if seen.state is AnswerState.NONE:
+        return title
+    when = "for" if seen.state.under_way else "after"
+    title += f": {seen.state.value} {when} {in_words(seen.seconds)}"
+    if seen.first_token is not None:
+        title += f", first token after {in_words(seen.first_token)}"
+    if seen.tokens:
+        title += f", {seen.tokens:,} tokens"
+    if seen.tokens_per_second:
+        title += f", {seen.tokens_per_second:.3g}/s"
+    return title
+
+
+def _lines(seen: PromptSnapshot | None, width: int) -> Iterator[Line]:
+    if seen is None or seen.state is AnswerState.NONE:
+        return
+    for line in wrapped(f"> {seen.prompt}", width):
+        yield ((f" {line}", "key"),)
+    if seen.cut:
+        yield ((f" … {seen.cut:,} characters before this are left out", "quiet"),)
+    if seen.text:
+        for line in wrapped(seen.text, width):
+            yield (f" {line}",)
+    if seen.state in _TROUBLES:
+        for line in wrapped(f"▲ {seen.state.value}: {seen.why}", width):
+            yield ((f" {line}", "alarm"),)
+    elif seen.state is AnswerState.STOPPED:
+        yield ((" ■ stopped", "quiet"),)
