@@ -1,6 +1,6 @@
 """Draw the README's pictures from a scripted run of the real thing.
 
-Run `python screenshots/draw.py`: the dashboard runs without a terminal, in
+Run `python -m screenshots.draw`: the dashboard runs without a terminal, in
 front of a real engine with the simulator; keys are pressed, and each picture
 is taken when the state that it shows has come.
 """
@@ -11,18 +11,22 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from screenshots.animation import Frame, animated
 from textual.pilot import Pilot
 
 from fuseboard import Registry, State
 from fuseboard.engine import Engine, EngineSettings
 from fuseboard.ollama import Deadlines
-from fuseboard.snapshot import Snapshot
+from fuseboard.snapshot import AnswerState, Snapshot
 from fuseboard_tui.app import FuseboardApp
 
 FOLDER = Path(__file__).parent
 SIZE = (120, 36)
 BREAKER = "ollama_generate"
 PATIENCE = 60.0  # seconds that a scene may take to come
+FILM_SECONDS = 1.0  # from one frame of the tour to the next, while something is awaited;
+SHOWN_SECONDS = 0.5  # which the tour shows faster than it is
+READING_SECONDS = 2.0  # that what a key does is shown for
 
 
 async def main() -> None:
@@ -38,28 +42,88 @@ async def main() -> None:
     engine.start()
     try:
         app = FuseboardApp(engine)
-        async with app.run_test(size=SIZE) as pilot:
-            await scene(pilot, engine, "closed", _has_calls(40))
-            await pilot.press("2")
-            await scene(pilot, engine, "open", _is(State.OPEN, for_seconds=2))
-            await pilot.press("2", "4")
-            await scene(pilot, engine, "half-open", _is(State.HALF_OPEN, for_seconds=1))
-            await pilot.press("0")
-            await scene(pilot, engine, "recovered", _is(State.CLOSED, for_seconds=6))
+        async with app.run_test(size=SIZE, notifications=True) as pilot:
+            stage = Stage(pilot, engine)
+            await stage.wait(_has_calls(40))
+            stage.film("the breaker is closed", READING_SECONDS)
+            stage.draw("closed")
+            await stage.press("2", "2: the wire answers HTTP 500")
+            await stage.until(_is(State.OPEN, for_seconds=2), "the breaker trips, and says why")
+            stage.draw("open")
+            await stage.press("enter", "Enter: the calls that led to it")
+            await stage.press("escape", "Esc: back")
+            await stage.press("d", "d: what is missing for each way out")
+            await stage.press("escape", "Esc: back")
+            await stage.press("2", "2: HTTP 500 is mended")
+            await stage.press("4", "4: the wire is silent now")
+            await stage.until(_is(State.HALF_OPEN, for_seconds=1), "the probe gets no answer")
+            stage.draw("half-open")
+            await stage.press("0", "0: everything is mended")
+            await stage.until(_is(State.CLOSED, for_seconds=6), "the next probe closes the breaker")
+            stage.draw("recovered")
+            await stage.press("a", "a: ask a prompt by hand")
+            await stage.type("why is the sky blue?")
+            await stage.press("enter", "Enter: the answer streams through the breaker")
+            await stage.until(_has_answered, "the answer streams through the breaker")
+            stage.draw("ask")
+            stage.write_tour()
     finally:
         engine.stop()
 
 
-async def scene(
-    pilot: Pilot[str], engine: Engine, name: str, has_come: Callable[[Snapshot], bool]
-) -> None:
-    """Wait for a scene and draw it."""
-    async with asyncio.timeout(PATIENCE):
-        while not has_come(engine.snapshot()):  # noqa: ASYNC110 (a snapshot has no event)
-            await asyncio.sleep(0.05)
-    await pilot.pause(0.5)  # two redraws
-    path = FOLDER / f"{name}.svg"
-    path.write_text(pilot.app.export_screenshot(title="fuseboard"), encoding="utf-8")
+class Stage:
+    """Presses keys, waits for what comes of them, and takes pictures of both."""
+
+    def __init__(self, pilot: Pilot[str], engine: Engine) -> None:
+        self._pilot = pilot
+        self._engine = engine
+        self._frames: list[Frame] = []
+
+    async def press(self, key: str, words: str) -> None:
+        """Press a key, and show for a while what it does."""
+        await self._pilot.press(key)
+        await self._pilot.pause(0.3)
+        self.film(words, READING_SECONDS)
+
+    async def type(self, text: str) -> None:
+        """Type a text."""
+        await self._pilot.press(*text)
+        await self._pilot.pause(0.3)
+        self.film("a: ask a prompt by hand", READING_SECONDS)
+
+    async def until(self, has_come: Callable[[Snapshot], bool], words: str) -> None:
+        """Film until a scene has come."""
+        async with asyncio.timeout(PATIENCE):
+            while not has_come(self._engine.snapshot()):
+                await self._pilot.pause(FILM_SECONDS)
+                self.film(words, SHOWN_SECONDS)
+        await self._pilot.pause(0.5)  # two redraws
+        self.film(words, READING_SECONDS)
+
+    async def wait(self, has_come: Callable[[Snapshot], bool]) -> None:
+        """Wait until a scene has come."""
+        async with asyncio.timeout(PATIENCE):
+            while not has_come(self._engine.snapshot()):
+                await self._pilot.pause(0.1)
+        await self._pilot.pause(0.5)  # two redraws
+
+    def draw(self, name: str) -> None:
+        """Write a picture of the screen as it is."""
+        _write(f"{name}.svg", self._pilot.app.export_screenshot(title="fuseboard"))
+
+    def write_tour(self) -> None:
+        """Write everything that was filmed."""
+        _write("tour.svg", animated(self._frames))
+
+    def film(self, words: str, seconds: float) -> None:
+        """Take a picture for the tour, with words above it."""
+        picture = self._pilot.app.export_screenshot()
+        self._frames.append(Frame(picture, f"fuseboard — {words}", seconds))
+
+
+def _write(name: str, picture: str) -> None:
+    path = FOLDER / name
+    path.write_text(picture, encoding="utf-8")
     print(path)
 
 
@@ -69,6 +133,10 @@ def _has_calls(successes: int) -> Callable[[Snapshot], bool]:
         return breaker is not None and breaker.calls.success >= successes
 
     return has_come
+
+
+def _has_answered(snapshot: Snapshot) -> bool:
+    return snapshot.prompt is not None and snapshot.prompt.state is AnswerState.COMPLETE
 
 
 def _is(state: State, *, for_seconds: float) -> Callable[[Snapshot], bool]:

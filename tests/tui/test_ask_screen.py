@@ -79,7 +79,8 @@ def title(it: Shown) -> str:
 
 async def test_typing_a_prompt_asks_it() -> None:
     async with ask_shown() as it:
-        assert (title(it), text(it)) == ("Answer of llama3.2", "")
+        assert title(it) == "Answer of llama3.2"
+        assert "the keys switch faults" in " ".join(text(it).split())
         await it.pilot.press(*"why 1", "enter")
         assert it.source.commands == [Ask("why 1")]
         assert screen(it).focused is None

@@ -28,6 +28,10 @@ from fuseboard_tui.wrapped import wrapped
 
 _DRAWS_PER_SECOND = 8  # an answer that streams looks like it
 _LONGEST_PROMPT = 8000  # characters
+_HINT = (
+    "A prompt goes through the breaker and the faults to the model, never to the cache."
+    " While the answer comes, the keys switch faults."
+)
 _TROUBLES = (AnswerState.FAILED, AnswerState.REJECTED)
 
 
@@ -215,6 +219,8 @@ def _title(seen: PromptSnapshot | None) -> str:
 
 def _lines(seen: PromptSnapshot | None, width: int) -> Iterator[Line]:
     if seen is None or seen.state is AnswerState.NONE:
+        for line in wrapped(_HINT, width):
+            yield ((f" {line}", "quiet"),)
         return
     for line in wrapped(f"> {seen.prompt}", width):
         yield ((f" {line}", "key"),)
