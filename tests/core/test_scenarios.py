@@ -19,6 +19,7 @@ from fuseboard.faults import (
     ScenarioPlayer,
     find_scenario,
     read_fault,
+    spell_fault,
 )
 from fuseboard.faults.scenario import BUILT_IN, Step, read_scenario
 from tests.core.test_ollama_client import skip_ahead
@@ -35,6 +36,25 @@ class TestFaultsAsTheyAreWritten:
         name, setting = read_fault("midreset:0.25,chunks=10,path=/api/chat,path=/v1/")
         assert name == "midreset"
         assert setting == FaultSetting(0.25, chunks=10, paths=("/api/chat", "/v1/"))
+
+    @given(
+        st.sampled_from(CATALOGUE),
+        st.floats(0, 1, exclude_min=True),
+        st.floats(0, 1e6, exclude_min=True),
+        st.integers(0, 99),
+        st.lists(st.sampled_from(["/api/chat", "/v1/", "/"])),
+    )
+    def test_what_is_spelled_is_read_as_it_was(
+        self, fault: Fault, probability: float, seconds: float, chunks: int, paths: list[str]
+    ) -> None:
+        choices = {"seconds": seconds, "chunks": chunks, "paths": tuple(paths)}
+        changes = {
+            name: value
+            for name, value in choices.items()
+            if getattr(fault.default, name) is not None
+        }
+        setting = fault.setting(probability=probability, **changes)
+        assert read_fault(spell_fault(fault.name, setting)) == (fault.name, setting)
 
     @pytest.mark.parametrize(
         ("text", "words"),

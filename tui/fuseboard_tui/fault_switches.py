@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fuseboard.commands import ClearFaults, SetFault
+from fuseboard.faults import spell_fault
 from fuseboard.snapshot import FaultSnapshot
 from fuseboard_tui.source import Source
 
@@ -42,6 +43,16 @@ class FaultSwitches:
         setting = replace(fault.setting, probability=min(max(probability, _STEP), 1.0))
         self._source.send(SetFault(fault.name, fault.active, setting))
         return True
+
+    def spell(self) -> str:
+        """Write the selected fault as it is set; empty if there is none."""
+        fault = self._find(self.selected)
+        return spell_fault(fault.name, fault.setting) if fault else ""
+
+    def set(self, command: SetFault) -> None:
+        """Switch a fault as it was typed."""
+        self.selected = command.name
+        self._source.send(command)
 
     def clear(self) -> None:
         """Switch every fault off, and end the scenario."""

@@ -5,7 +5,7 @@ from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault, fault_named
 from fuseboard.faults.proxy import FaultProxy
 from fuseboard.faults.scenario import Scenario, find_scenario
 from fuseboard.faults.scenario_player import ScenarioPlayer
-from fuseboard.faults.spelling import read_fault
+from fuseboard.faults.spelling import read_fault, spell_fault
 
 __all__ = [
     "BY_NAME",
@@ -18,4 +18,5 @@ __all__ = [
     "fault_named",
     "find_scenario",
     "read_fault",
+    "spell_fault",
 ]

@@ -43,6 +43,17 @@ def read_fault(text: str) -> tuple[str, FaultSetting]:
     return name, fault.setting(**changes)
 
 
+def spell_fault(name: str, setting: FaultSetting) -> str:
+    """Write a fault and all of its setting, as `read_fault()` reads it."""
+    choices = [f"{name}:{setting.probability!r}"]
+    if setting.seconds is not None:
+        choices.append(f"seconds={setting.seconds!r}")
+    if setting.chunks is not None:
+        choices.append(f"chunks={setting.chunks}")
+    choices += (f"path={path}" for path in setting.paths or ())
+    return ",".join(choices)
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

@@ -22,6 +22,7 @@ from fuseboard.commands import (
     PlayScenario,
     ResetBreaker,
     RunTraffic,
+    SetFault,
     SetRate,
     TripBreaker,
 )
@@ -39,6 +40,7 @@ from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.screens.ask import AskScreen
+from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
@@ -60,6 +62,7 @@ _LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
 
 _PICTURE = "write a picture of the screen as SVG"
 _ASK = "type a prompt, and watch the answer come"
+_SET_FAULT = "type how often a fault hits, for how long, after how many chunks"
 _COPY = "copy the chosen breaker and the first transition shown"
 
 
@@ -89,6 +92,7 @@ class OverviewScreen(Screen[None]):
             show=False,
             tooltip="the selected fault hits less often",
         ),
+        Binding("f", "set_fault", "set a fault", id="set_fault", show=False, tooltip=_SET_FAULT),
         Binding("p", "pause", "pause", id="pause", tooltip="hold the screen, not the engine"),
         Binding("left", "move(-1)", "a second back", id="back", show=False),
         Binding("right", "move(1)", "a second on", id="forth", show=False),
@@ -297,6 +301,7 @@ class OverviewScreen(Screen[None]):
             title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
             yield partial(self._switches.toggle, fault.name), title, fault.words
         yield self._switches.clear, "Mend everything", "switch every fault off"
+        yield self.action_set_fault, "Set a fault", _SET_FAULT
         for name in SCENARIOS:
             title, words = (
                 f"Scenario: {name}",
@@ -369,6 +374,15 @@ class OverviewScreen(Screen[None]):
         """Let the selected fault hit more often, or less often."""
         if not self._switches.hit_more_often(direction):
             self.notify("switch a fault on first, with its key", markup=False)
+
+    def action_set_fault(self) -> None:
+        """Type a fault, beginning with the one that was switched last."""
+        self.app.push_screen(FaultLineScreen(self._switches.spell()), self._set_fault)
+
+    def _set_fault(self, command: SetFault | None) -> None:
+        if command is not None:
+            self._switches.set(command)
+            self._show()
 
     def action_traffic(self) -> None:
         """Start the traffic, or stop it."""

@@ -39,7 +39,7 @@ class ReplayScreen(OverviewScreen):
         ),
         Binding("greater_than_sign", "faster", "faster", id="faster", show=False),
         Binding(
-            "t,r,0,plus,equals_sign,minus,left_square_bracket,right_square_bracket",
+            "t,r,f,0,plus,equals_sign,minus,left_square_bracket,right_square_bracket",
             "refuse",
             "nothing: a replay has no engine to command",
             id="refuse",

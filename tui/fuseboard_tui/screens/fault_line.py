@@ -1,0 +1,69 @@
+"""A line in which a fault is set: how often it hits, for how long, after how many chunks."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from fuseboard.commands import SetFault
+from fuseboard.faults import fault_named, read_fault
+from fuseboard_tui.literal import literal
+
+
+class FaultLineScreen(ModalScreen[SetFault]):
+    """Lets a fault be typed as for `--fault`, and says what it would do or what is wrong.
+
+    It ends with the command that switches the fault on so, or with none.
+
+    Args:
+        spelled: What stands in the line at first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "dismiss", "leave it", id="dismiss", key_display="Esc"),
+    ]
+
+    def __init__(self, spelled: str) -> None:
+        super().__init__()
+        self._spelled = spelled
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        with Vertical(classes="detail") as box:
+            box.border_title = "Set a fault"
+            box.border_subtitle = "Enter switches it on, Esc leaves it"
+            yield Input(
+                self._spelled,
+                placeholder="cut:0.5,chunks=10,path=/api/chat",
+                compact=True,
+                select_on_focus=False,
+            )
+            yield Static(markup=False)
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Say what the fault would do, or what is wrong."""
+        words = self.query_one(Static)
+        try:
+            name, setting = read_fault(message.value)
+        except ValueError as error:
+            words.update(Content(literal(str(error))))
+            words.add_class("-wrong")
+        else:
+            does = fault_named(name).words(setting)
+            words.update(Content(literal(f"{setting.probability:.4g} of the requests: {does}")))
+            words.remove_class("-wrong")
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Switch the fault on, if there is one."""
+        try:
+            name, setting = read_fault(message.value)
+        except ValueError:
+            self.app.bell()
+        else:
+            self.dismiss(SetFault(name, True, setting))
