@@ -39,7 +39,7 @@ async def test_a_typed_fault_is_switched_on_as_it_was_typed() -> None:
     async with line() as it:
         await it.pilot.press(*"cut:0.5,chunks=10,path=/api/chat")
         assert said(it) == (
-            "0.5 of the requests: the answer ends properly after 10 chunks, without done"
+            "50 % of the requests: the answer ends properly after 10 chunks, without done"
         )
         await it.pilot.press("enter")
         setting = FaultSetting(0.5, chunks=10, paths=("/api/chat",))

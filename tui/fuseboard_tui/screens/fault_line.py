@@ -56,7 +56,9 @@ class FaultLineScreen(ModalScreen[SetFault]):
             words.add_class("-wrong")
         else:
             does = fault_named(name).words(setting)
-            words.update(Content(literal(f"{setting.probability:.4g} of the requests: {does}")))
+            words.update(
+                Content(literal(f"{100 * setting.probability:.4g} % of the requests: {does}"))
+            )
             words.remove_class("-wrong")
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
