@@ -57,6 +57,7 @@ class BreakerList(Rows):
         width = max(self.size.width - _STATE_WIDTH - _FIGURES_WIDTH - 4, 8)
         name = literal(breaker.name, width).ljust(width)
         state = f"{GLYPHS[breaker.state]} "
+        words, *_ = state_words(breaker).split()  # FORCED OPEN has no room, and its glyph says OPEN
         looks = STATE_CLASSES[breaker.state]
         idle = breaker.state is State.CLOSED and breaker.calls.total == 0
         failed = activity.failure_share(RECENT_SECONDS)
@@ -66,7 +67,7 @@ class BreakerList(Rows):
             (state, "quiet" if idle else looks),
             (name, "strong" if is_chosen else "quiet" if idle else "plain"),
             " ",
-            (state_words(breaker)[:_STATE_WIDTH].ljust(_STATE_WIDTH), "quiet" if idle else looks),
+            (words.ljust(_STATE_WIDTH), "quiet" if idle else looks),
             (f"{activity.latest:>5.1f}/s", "quiet" if idle else "plain"),
             (f"{share:>5}", "alarm" if failed else "quiet"),
             (_time(breaker).rjust(7), "quiet"),
