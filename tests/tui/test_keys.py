@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from textual.binding import Binding
 from textual.pilot import Pilot
 
 from fuseboard.commands import (
@@ -27,7 +25,7 @@ from fuseboard.faults.catalogue import Fault
 from fuseboard.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard.state import State
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.screens.help import HelpScreen, key_name
+from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
@@ -179,18 +177,6 @@ async def test_help_opens_and_closes(closing: str) -> None:
         assert isinstance(it.app.screen, HelpScreen)
         await it.pilot.press(closing)
         assert isinstance(it.app.screen, OverviewScreen)
-
-
-async def test_help_names_every_binding_and_every_fault() -> None:
-    async with shown(size=(120, 60)) as it:
-        await it.pilot.press("f1")
-        help_screen = it.app.screen
-        assert isinstance(help_screen, HelpScreen)
-        lines = "\n".join(str(line) for line in help_screen._lines())
-        for binding in OverviewScreen.BINDINGS:
-            assert (binding.tooltip or binding.description) in lines  # type: ignore[union-attr]
-        for fault in CATALOGUE:
-            assert fault.words(fault.default) in lines
 
 
 async def test_page_keys_move_through_the_transitions() -> None:
@@ -348,15 +334,3 @@ async def test_hostile_text_is_drawn_literally() -> None:
         assert "[/] [@click=app.quit]x[/]" in everything
         assert not set("\x1b\x07\x9b\u202e") & set(everything)
         assert it.app.is_running
-
-
-def test_the_readme_names_every_key_of_the_board() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    shift = {"shift+left": "shift", "shift+right": "shift", "space": "space"}
-    for binding in OverviewScreen.BINDINGS:
-        assert isinstance(binding, Binding)
-        for key in binding.key.split(","):
-            named = shift.get(key, key_name(key))
-            assert f"`{named}`" in readme or named == "=", f"{key} does {binding.description}"
-    for fault in CATALOGUE:
-        assert f"| `{fault.key}` | `{fault.name}` |" in readme

@@ -30,7 +30,7 @@ class LogScreen(SearchedLinesScreen):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "back", show=False),
+        Binding("l", "back", "back", id="back", show=False),
         Binding("v", "level", "level", id="level", tooltip="only warnings, only errors, or all"),
     ]
 

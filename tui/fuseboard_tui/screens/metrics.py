@@ -28,7 +28,7 @@ class MetricsScreen(SearchedLinesScreen):
         where: Gives the address of `/metrics` now; empty if there is none.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("m", "back", "back", id="back", show=False)]
 
     def __init__(self, where: Callable[[], str]) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ from fuseboard.state import Mode, State
 from fuseboard.trip_policy import Gauge
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, state_words
+from fuseboard_tui.screens.help import HelpScreen
 
 _DRAWS_PER_SECOND = 4
 
@@ -39,7 +40,8 @@ class StateDiagramScreen(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,d,q,ctrl+c", "dismiss", "close", key_display="Esc"),
+        Binding("escape,d,q,ctrl+c", "dismiss", "close", id="close", key_display="Esc"),
+        Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
     ]
 
     def __init__(self, look: Callable[[], BreakerSnapshot | None]) -> None:
@@ -49,13 +51,17 @@ class StateDiagramScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         with VerticalScroll(classes="detail") as box:
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = "? help  Esc closes"
             yield Static(markup=False)
 
     def on_mount(self) -> None:
         """Begin to draw."""
         self._draw()
         self.set_interval(1 / _DRAWS_PER_SECOND, self._draw)
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        self.app.push_screen(HelpScreen(list(self._bindings)))
 
     def _draw(self) -> None:
         breaker = self._look()

@@ -17,6 +17,7 @@ from fuseboard.durations import in_words
 from fuseboard.history import Failure, Transition
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS
+from fuseboard_tui.screens.help import HelpScreen
 
 
 class TransitionScreen(ModalScreen[None]):
@@ -29,9 +30,10 @@ class TransitionScreen(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,ctrl+c", "dismiss", "close", key_display="Esc"),
-        Binding("down,j", "move(1)", "older", key_display="↓"),
-        Binding("up,k", "move(-1)", "newer", key_display="↑"),
+        Binding("escape,enter,q,ctrl+c", "dismiss", "close", id="close", key_display="Esc"),
+        Binding("down,j", "move(1)", "older", id="older", key_display="↓"),
+        Binding("up,k", "move(-1)", "newer", id="newer", key_display="↑"),
+        Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
     ]
 
     def __init__(self, breaker: str, transitions: Sequence[Transition], index: int) -> None:
@@ -49,6 +51,10 @@ class TransitionScreen(ModalScreen[None]):
         """Draw the first one."""
         self._show()
 
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        self.app.push_screen(HelpScreen(list(self._bindings)))
+
     def action_move(self, step: int) -> None:
         """Show an older or a newer one."""
         self._index = min(max(self._index + step, 0), len(self._transitions) - 1)
@@ -60,7 +66,7 @@ class TransitionScreen(ModalScreen[None]):
             f"{literal(self._breaker, 40)}, transition {self._index + 1}"
             f" of {len(self._transitions)}"
         )
-        box.border_subtitle = "↑ newer  ↓ older  Esc closes"
+        box.border_subtitle = "↑ newer  ↓ older  ? help  Esc closes"
         lines = list(_lines(self._transitions[self._index]))
         self.query_one(Static).update(Content("\n").join(lines))
         box.scroll_home(animate=False)
