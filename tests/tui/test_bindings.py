@@ -22,6 +22,7 @@ from fuseboard.replay import Replay
 from fuseboard_tui import screens
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.screens.ask import AskScreen
+from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import HelpScreen, key_name
 from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.screens.metrics import MetricsScreen
@@ -46,7 +47,8 @@ OPENED_BY: dict[ScreenKind, list[str]] = {
     LogScreen: ["l"],
     AskScreen: ["a"],
 }
-WITHOUT_KEYS_TO_TELL = {HelpScreen, SearchedLinesScreen}  # it says how it closes; it is a base
+# These say on their borders how they close; the last one is a base.
+WITHOUT_KEYS_TO_TELL = {HelpScreen, FaultLineScreen, SearchedLinesScreen}
 
 
 def kinds() -> Iterator[ScreenKind]:
