@@ -71,15 +71,22 @@ def bindings(kind: ScreenKind) -> dict[str, Binding]:
 
 
 @asynccontextmanager
-async def help_of(kind: ScreenKind) -> AsyncIterator[list[str]]:
-    """Open a screen, and its help with F1, which no line that is typed into takes for itself."""
+async def opened(kind: ScreenKind, *keys: str) -> AsyncIterator[FuseboardApp]:
+    """Open a screen, and press keys there."""
     source = FakeSource(board(OPEN))
     replay = Replay(recording(board(OPEN)), clock=ManualClock())
     app = FuseboardApp(replay if kind is ReplayScreen else source, clock=ManualClock())
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.press(*OPENED_BY[kind])
         assert type(app.screen) is kind
-        await pilot.press("f1")
+        await pilot.press(*keys)
+        yield app
+
+
+@asynccontextmanager
+async def help_of(kind: ScreenKind) -> AsyncIterator[list[str]]:
+    """Open a screen's help with F1, which no line that is typed into takes for itself."""
+    async with opened(kind, "f1") as app:
         assert isinstance(app.screen, HelpScreen)
         words = app.screen.query_one("#help Static", Static).render()
         assert isinstance(words, Content)
@@ -118,6 +125,16 @@ def test_the_readme_names_every_key(kind: ScreenKind) -> None:
     for key, binding in bindings(kind).items():
         named = others.get(key, key_name(key))
         assert f"`{named}`" in readme, f"{key} does {binding.description}"
+
+
+@pytest.mark.parametrize("kind", OPENED_BY, ids=lambda kind: kind.__name__)
+async def test_the_palette_offers_what_every_key_does(kind: ScreenKind) -> None:
+    async with opened(kind) as app:
+        app.screen.set_focus(None)
+        offered = {command.help for command in app.get_system_commands(app.screen)}
+        for binding in bindings(kind).values():
+            if binding.id not in ("quit", "refuse"):
+                assert (binding.tooltip or binding.description) in offered, binding.key
 
 
 def test_the_readme_names_every_fault() -> None:

@@ -169,5 +169,19 @@ async def test_what_is_copied_has_no_control_characters(tmp_path: Path) -> None:
 async def test_the_palette_offers_them(tmp_path: Path) -> None:
     async with board_in(tmp_path, board(OPEN)) as (app, _):
         commands = {command.title for command in app.get_system_commands(app.screen)}
-        assert {"Export", "Picture", "Copy", "Oldest", "Newest"} <= commands
+        assert {"Export", "Picture", "Copy"} <= commands
         assert "Screenshot" not in commands
+
+
+async def test_the_palette_is_not_in_the_picture(tmp_path: Path) -> None:
+    async with board_in(tmp_path, board(OPEN)) as (app, pilot):
+        await pilot.press("ctrl+p", *"picture")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.pause()
+        (path,) = by_ending(tmp_path).values()
+        picture = path.read_text()
+        assert "ollama_generate" in picture
+        assert "write&#160;a&#160;picture" not in picture

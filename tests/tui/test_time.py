@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from textual._callback import invoke
 from textual.pilot import Pilot
 
 from fuseboard.commands import ClearFaults
@@ -261,17 +262,17 @@ async def test_the_palette_of_a_replay_offers_its_commands() -> None:
         commands = {
             command.title: command.callback for command in it.app.get_system_commands(it.app.screen)
         }
-        assert not {"Traffic", "Trip", "Screenshot", "Mend everything"} & set(commands)
+        assert not {"Traffic", "Trip", "Screenshot", "Clear", "Disable"} & set(commands)
         for title, badge in [
             ("Pause", "0:00:00 of 0:10:00, paused"),
-            ("On", "0:01:00 of 0:10:00, paused"),
-            ("Back", "0:00:00 of 0:10:00, paused"),
+            ("A minute on", "0:01:00 of 0:10:00, paused"),
+            ("A minute back", "0:00:00 of 0:10:00, paused"),
             ("Faster", "0:00:00 of 0:10:00 ×2, paused"),
-            ("Slower", "0:00:00 of 0:10:00, paused"),
-            ("End", "0:10:00 of 0:10:00, ended"),
-            ("Start", "0:00:00 of 0:10:00, paused"),
+            ("Speed", "0:00:00 of 0:10:00, paused"),
+            ("The end of the recording", "0:10:00 of 0:10:00, ended"),
+            ("The start of the recording", "0:00:00 of 0:10:00, paused"),
         ]:
-            commands[title]()
+            await invoke(commands[title])
             await it.pilot.pause()
             assert it.badge == badge, title
 

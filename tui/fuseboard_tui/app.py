@@ -18,6 +18,7 @@ from textual.screen import Screen
 
 from fuseboard.replay import Replay
 from fuseboard_tui import themes
+from fuseboard_tui.bound_commands import bound_commands
 from fuseboard_tui.literal import literal
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.screens.replay import ReplayScreen
@@ -103,10 +104,10 @@ class FuseboardApp(App[str]):
         for command in super().get_system_commands(screen):
             if command.title != "Screenshot":  # the board has its own, which says where it is
                 yield command
-        if not isinstance(screen, OverviewScreen):
-            return
-        for action, title, words in screen.commands():
-            yield SystemCommand(title, words, action)
+        yield from bound_commands(screen)
+        if isinstance(screen, OverviewScreen):
+            for action, title, words in screen.commands():
+                yield SystemCommand(title, words, action)
 
     def _tell_terminal(self, sequence: str) -> None:
         # As Textual rings the bell; it has no way of its own to set a title.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.events import Key
 from textual.screen import Screen
@@ -33,12 +33,14 @@ from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
 from fuseboard.snapshot_json import to_json
 from fuseboard.state import State
 from fuseboard_tui import breakpoints
-from fuseboard_tui.breaker_order import Order, arranged
+from fuseboard_tui.board_keys import BOARD_KEYS
+from fuseboard_tui.breaker_choice import BreakerChoice
 from fuseboard_tui.copied_text import breaker_line, transition_line
 from fuseboard_tui.fault_switches import FaultSwitches
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
+from fuseboard_tui.openings import Openings
 from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import HelpScreen
@@ -60,111 +62,11 @@ from fuseboard_tui.widgets.transition_list import TransitionList
 REDRAWS_PER_SECOND = 4
 _LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
 
-_PICTURE = "write a picture of the screen as SVG"
-_ASK = "type a prompt, and watch the answer come"
-_SET_FAULT = "type how often a fault hits, for how long, after how many chunks"
-_COPY = "copy the chosen breaker and the first transition shown"
-
 
 class OverviewScreen(Screen[None]):
     """Draws the newest snapshot four times a second and turns keys into commands."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+c,ctrl+q", "leave", "quit", id="quit", key_display="q"),
-        Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
-        Binding("space", "traffic", "traffic", id="traffic", tooltip="start or stop the calls"),
-        Binding("t", "trip", "trip", id="trip", tooltip="open the chosen breaker by hand"),
-        Binding("r", "reset", "reset", id="reset", tooltip="close the chosen breaker by hand"),
-        Binding("0", "clear_faults", "clear", id="clear", tooltip="switch every fault off"),
-        Binding(
-            "plus,equals_sign",
-            "probability(1)",
-            "share",
-            id="more",
-            key_display="+/-",
-            tooltip="the selected fault hits more often",
-        ),
-        Binding(
-            "minus",
-            "probability(-1)",
-            "less often",
-            id="less",
-            show=False,
-            tooltip="the selected fault hits less often",
-        ),
-        Binding("f", "set_fault", "set a fault", id="set_fault", show=False, tooltip=_SET_FAULT),
-        Binding("p", "pause", "pause", id="pause", tooltip="hold the screen, not the engine"),
-        Binding("left", "move(-1)", "a second back", id="back", show=False),
-        Binding("right", "move(1)", "a second on", id="forth", show=False),
-        Binding("shift+left", "move(-30)", "30 seconds back", id="far_back", show=False),
-        Binding("shift+right", "move(30)", "30 seconds on", id="far_forth", show=False),
-        Binding("home", "go_to_start", "the oldest that is remembered", id="start", show=False),
-        Binding("end", "go_to_end", "the newest", id="end", show=False),
-        Binding(
-            "e",
-            "export",
-            "export",
-            id="export",
-            tooltip="write history and counters as JSON and CSV",
-        ),
-        Binding("x", "save_picture", "picture", id="picture", show=False, tooltip=_PICTURE),
-        Binding("y", "copy", "copy", id="copy", show=False, tooltip=_COPY),
-        Binding("down,j", "choose(1)", "next breaker", id="next", key_display="↓", show=False),
-        Binding(
-            "up,k", "choose(-1)", "previous breaker", id="previous", key_display="↑", show=False
-        ),
-        Binding(
-            "o", "sort", "order", id="sort", show=False, tooltip="the breakers in another order"
-        ),
-        Binding(
-            "slash",
-            "filter",
-            "filter",
-            id="filter",
-            key_display="/",
-            show=False,
-            tooltip="only breakers with certain letters in their names",
-        ),
-        Binding("escape", "unfilter", "all breakers", id="unfilter", key_display="Esc", show=False),
-        Binding(
-            "enter",
-            "open_transition",
-            "transition",
-            id="transition",
-            key_display="Enter",
-            show=False,
-            tooltip="the calls that led to a transition",
-        ),
-        Binding(
-            "left_square_bracket",
-            "rate(0.5)",
-            "half the calls",
-            id="fewer_calls",
-            show=False,
-            tooltip="half as many calls a second",
-        ),
-        Binding(
-            "right_square_bracket",
-            "rate(2)",
-            "twice the calls",
-            id="more_calls",
-            show=False,
-            tooltip="twice as many calls a second",
-        ),
-        Binding("m", "metrics", "metrics", id="metrics", tooltip="what Prometheus would scrape"),
-        Binding(
-            "d",
-            "diagram",
-            "states",
-            id="diagram",
-            show=False,
-            tooltip="the states of the chosen breaker, and what is missing for each way out",
-        ),
-        Binding("a", "ask", "ask", id="ask", show=False, tooltip=_ASK),
-        Binding("l", "log", "log", id="log", show=False, tooltip="what the program has to say"),
-        Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
-        Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = BOARD_KEYS
 
     AUTO_FOCUS = ""  # the keys are the board's until the filter is asked for
     HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
@@ -184,11 +86,9 @@ class OverviewScreen(Screen[None]):
         self._timeline = timeline
         self._directory = directory
         self._rings = bell
-        self._chosen = ""
-        self._order = Order.MADE
-        self._wanted = ""
+        self._choice = BreakerChoice()
         self._switches = FaultSwitches(source)
-        self._openings: dict[str, float] = {}
+        self._openings = Openings()
 
     def compose(self) -> ComposeResult:
         """Lay the board out."""
@@ -228,7 +128,8 @@ class OverviewScreen(Screen[None]):
             return
         self.snapshot = seen
         if not self._timeline.held:
-            self._announce_openings(seen)
+            for breaker in self._openings.news(seen):
+                self._announce(breaker)
             self.app.title = _title(seen)
         self._show()
 
@@ -236,33 +137,19 @@ class OverviewScreen(Screen[None]):
         snapshot = self.snapshot
         if snapshot is None or not self.is_mounted:
             return
-        shown = self._arranged()
-        chosen = self._chosen_of(shown)
+        shown = self._choice.arranged(snapshot)
+        chosen = self._choice.find(shown)
         with self.app.batch_update():
             self.query_one(HeaderLine).show(snapshot, self._timeline.badge)
             self.query_one(NoticeLine).show(snapshot, self._timeline.silence)
             self.query_one(TooSmall).show(snapshot)
-            title = self._list_title(len(shown))
-            self.query_one(BreakerList).show(snapshot, shown, self._chosen, title)
+            title = self._choice.title(len(shown), len(snapshot.breakers))
+            self.query_one(BreakerList).show(snapshot, shown, self._choice.name, title)
             self.query_one(ResourcePanel).show(snapshot)
             self.query_one(BreakerPanel).show(snapshot, chosen)
             self.query_one(StateStrip).show(snapshot, chosen)
             self.query_one(TransitionList).show(chosen)
             self.query_one(FaultList).show(snapshot, self._switches.selected)
-
-    def _announce_openings(self, snapshot: Snapshot) -> None:
-        """Say aloud that a closed breaker has opened.
-
-        One that was open at the start, or whose probe failed, is no news.
-        """
-        for breaker in snapshot.breakers:
-            if breaker.state is not State.OPEN:
-                self._openings.setdefault(breaker.name, 0.0)
-                continue
-            before = self._openings.get(breaker.name)
-            if before is not None and breaker.changed_at > before and not _probe_failed(breaker):
-                self._announce(breaker)
-            self._openings[breaker.name] = max(breaker.changed_at, before or 0.0)
 
     def _announce(self, breaker: BreakerSnapshot) -> None:
         self.notify(
@@ -274,65 +161,18 @@ class OverviewScreen(Screen[None]):
         if self._rings:
             self.app.bell()
 
-    def _arranged(self) -> tuple[BreakerSnapshot, ...]:
-        return arranged(self.snapshot, self._order, self._wanted) if self.snapshot else ()
-
-    def _list_title(self, shown: int) -> str:
-        title = "Breakers"
-        if self._wanted:
-            every = len(self.snapshot.breakers) if self.snapshot else 0
-            title += f" {shown} of {every}"
-        return title if self._order is Order.MADE else f"{title}, {self._order.value}"
-
     def _chosen_breaker(self) -> BreakerSnapshot | None:
-        return self._chosen_of(self._arranged())
-
-    def _chosen_of(self, breakers: Sequence[BreakerSnapshot]) -> BreakerSnapshot | None:
-        """Find the chosen breaker, which is the first that is shown where it is not."""
-        chosen = next((each for each in breakers if each.name == self._chosen), None)
-        if chosen is None and breakers:
-            chosen = breakers[0]
-            self._chosen = chosen.name
-        return chosen
+        return self._choice.find(self._choice.arranged(self.snapshot))
 
     def commands(self) -> Iterator[tuple[Callable[[], object], str, str]]:
-        """Give what the palette offers: what to run, its title, what it does."""
+        """Give what the palette offers beside the keys: what to run, its title, what it does."""
         for fault in self.snapshot.faults if self.snapshot else ():
             title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
             yield partial(self._switches.toggle, fault.name), title, fault.words
-        yield self._switches.clear, "Mend everything", "switch every fault off"
-        yield self.action_set_fault, "Set a fault", _SET_FAULT
         for name in SCENARIOS:
-            title, words = (
-                f"Scenario: {name}",
-                "faults strung over time; mending everything ends it",
-            )
-            yield partial(self._play, name), title, words
-        yield self.action_traffic, "Traffic", "start or stop the calls"
-        yield self.action_trip, "Trip", "open the chosen breaker by hand"
-        yield self.action_reset, "Reset", "close the chosen breaker by hand"
+            words = "faults strung over time; switching every fault off ends it"
+            yield partial(self._play, name), f"Scenario: {name}", words
         yield self.action_disable, "Disable", "let every call through the chosen breaker"
-        yield partial(self.action_rate, 2), "More calls", "twice as many calls a second"
-        yield partial(self.action_rate, 0.5), "Fewer calls", "half as many calls a second"
-        yield self.action_open_transition, "Transition", "the calls that led to a transition"
-        yield self.action_diagram, "States", "where the chosen breaker stands, and the ways out"
-        yield self.action_metrics, "Metrics", "what Prometheus would scrape"
-        yield self.action_ask, "Ask", _ASK
-        yield self.action_log, "Log", "what the program has to say"
-        yield self.action_sort, "Order", "the breakers in another order"
-        yield self.action_filter, "Filter", "only breakers with certain letters in their names"
-        yield self.action_pause, "Pause", "hold the screen, not the engine, or go on"
-        yield self.action_go_to_start, "Oldest", "hold the oldest moment that is remembered"
-        yield self.action_go_to_end, "Newest", "hold the newest moment"
-        yield from self.taking_away()
-
-    def taking_away(self) -> Iterator[tuple[Callable[[], object], str, str]]:
-        """Give what the palette offers whatever is shown."""
-        yield self.action_export, "Export", "write history and counters as JSON and CSV"
-        # Not before the palette is gone.
-        yield partial(self.set_timer, 0.1, self.action_save_picture), "Picture", _PICTURE
-        yield self.action_copy, "Copy", _COPY
-        yield self.action_help, "Help", "the keys of this screen"
 
     # Keys
 
@@ -349,14 +189,14 @@ class OverviewScreen(Screen[None]):
 
     def on_breaker_list_chosen(self, message: BreakerList.Chosen) -> None:
         """Choose the breaker that was clicked."""
-        shown = self._arranged()
+        shown = self._choice.arranged(self.snapshot)
         if message.index < len(shown):
-            self._chosen = shown[message.index].name
+            self._choice.name = shown[message.index].name
             self._show()
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Show the breakers whose names contain what is typed."""
-        self._wanted = message.value
+        self._choice.wanted = message.value
         self._show()
 
     def on_input_submitted(self) -> None:
@@ -476,15 +316,12 @@ class OverviewScreen(Screen[None]):
 
     def action_choose(self, step: int) -> None:
         """Choose the next breaker, or the one before."""
-        names = [breaker.name for breaker in self._arranged()]
-        if self._chosen_breaker() is not None:
-            place = names.index(self._chosen) + step
-            self._chosen = names[max(0, min(place, len(names) - 1))]
-            self._show()
+        self._choice.move(self._choice.arranged(self.snapshot), step)
+        self._show()
 
     def action_sort(self) -> None:
         """Show the breakers in the next order."""
-        self._order = self._order.next()
+        self._choice.order = self._choice.order.next()
         self._show()
 
     def action_filter(self) -> None:
@@ -546,10 +383,6 @@ class OverviewScreen(Screen[None]):
     def action_leave(self) -> None:
         """Leave the program."""
         self.app.exit()
-
-
-def _probe_failed(breaker: BreakerSnapshot) -> bool:
-    return bool(breaker.history) and breaker.history[-1].from_state is State.HALF_OPEN
 
 
 def _title(snapshot: Snapshot) -> str:

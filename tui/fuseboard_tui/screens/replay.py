@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -58,15 +57,8 @@ class ReplayScreen(OverviewScreen):
             self.notify("the recording was cut off: it plays to where it ends", markup=False)
 
     def commands(self) -> Iterator[tuple[Callable[[], object], str, str]]:
-        """Give what the palette offers: what to run, its title, what it does."""
-        yield self.action_pause, "Pause", "pause the replay, or go on"
-        yield partial(self.action_move, -60), "Back", "a minute back"
-        yield partial(self.action_move, 60), "On", "a minute on"
-        yield self.action_go_to_start, "Start", "the start of the recording"
-        yield self.action_go_to_end, "End", "the end of the recording"
-        yield self.action_faster, "Faster", "twice as fast"
-        yield self.action_slower, "Slower", "half as fast"
-        yield from self.taking_away()
+        """Give nothing beside what has a key: there is no engine to command."""
+        yield from ()
 
     def action_faster(self) -> None:
         """Double the speed."""
