@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from math import inf
 
+from fuseboard.required_numbers import require_count, require_seconds
 from fuseboard.series import Series
 from fuseboard.trip_policy import Gauge, Meter, Trip, TripPolicy
 from fuseboard.window import CountWindow, Window
@@ -20,7 +21,7 @@ from fuseboard.window import CountWindow, Window
 class FailureRate(TripPolicy):
     """Trips when at least `rate` (0-1) of the calls in a window failed.
 
-    Raises `ValueError` if a setting makes no sense.
+    Raises `TypeError` or `ValueError` if a setting makes no sense.
     """
 
     rate: float
@@ -45,7 +46,7 @@ class SlowCallRate(TripPolicy):
     as soon as it has been under way for so long, not only when it ends, so that
     a pile of hanging calls opens the breaker; each call costs a little more.
 
-    Raises `ValueError` if a setting makes no sense.
+    Raises `TypeError` or `ValueError` if a setting makes no sense.
     """
 
     seconds: float
@@ -57,8 +58,7 @@ class SlowCallRate(TripPolicy):
 
     def __post_init__(self) -> None:
         _check(self.rate, self.over, self.minimum_calls)
-        if not 0 < self.seconds < inf:
-            raise ValueError(f"seconds must be a positive number, not {self.seconds!r}")
+        require_seconds("seconds", self.seconds)
 
     def meter(self, series: Series) -> Meter:  # noqa: ARG002 (it counts for itself)
         """Make the meter that the breaker of these series counts with."""
@@ -198,7 +198,6 @@ class _InFlightMeter(_SlowMeter):
 def _check(rate: float, over: Window, minimum_calls: int) -> None:
     if not 0 < rate <= 1:
         raise ValueError(f"rate must be above 0 and at most 1, not {rate!r}")
-    if minimum_calls < 1:
-        raise ValueError(f"minimum_calls must be at least 1, not {minimum_calls}")
+    require_count("minimum_calls", minimum_calls)
     if isinstance(over, CountWindow) and minimum_calls > over.calls:
         raise ValueError(f"minimum_calls is {minimum_calls}, but the window holds {over.calls}")

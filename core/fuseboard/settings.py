@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
 from typing import TypedDict
 
 from fuseboard.backoff import Backoff
+from fuseboard.required_numbers import require_count, require_seconds
 from fuseboard.trip_policy import ConsecutiveFailures, TripPolicy
 from fuseboard.verdict_rules import ErrorRule, ResultPredicate, VerdictRules
 
@@ -61,11 +61,11 @@ class BreakerSettings:
         if not isinstance(self.trip, TripPolicy):
             raise TypeError(f"trip takes a trip policy, not {self.trip!r}")
         if not isinstance(self.recovery_timeout, Backoff):
-            _require_positive("recovery_timeout", self.recovery_timeout)
-        _require_positive("probe_timeout", self.probe_timeout)
-        _require_positive("longest_retry_after", self.longest_retry_after)
-        _require_count("max_probes", self.max_probes)
-        _require_count("successes_to_close", self.successes_to_close)
+            require_seconds("recovery_timeout", self.recovery_timeout)
+        require_seconds("probe_timeout", self.probe_timeout)
+        require_seconds("longest_retry_after", self.longest_retry_after)
+        require_count("max_probes", self.max_probes)
+        require_count("successes_to_close", self.successes_to_close)
         rules = VerdictRules(
             failure_on=self.failure_on,
             ignore=self.ignore,
@@ -80,17 +80,3 @@ class BreakerSettings:
         if isinstance(self.recovery_timeout, Backoff):
             return self.recovery_timeout.seconds(opening, draw)
         return self.recovery_timeout
-
-
-def _require_positive(what: str, seconds: object) -> None:
-    if not isinstance(seconds, int | float):
-        raise TypeError(f"{what} takes seconds, not {seconds!r}")
-    if not 0 < seconds < inf:
-        raise ValueError(f"{what} must be a positive number, not {seconds!r}")
-
-
-def _require_count(what: str, count: object) -> None:
-    if not isinstance(count, int):
-        raise TypeError(f"{what} takes a whole number, not {count!r}")
-    if count < 1:
-        raise ValueError(f"{what} must be at least 1, not {count}")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 
+from fuseboard.required_numbers import require_count
 from fuseboard.series import Series
 
 
@@ -100,9 +101,13 @@ class TripPolicy(ABC):
         """Make the meter that the breaker of these series counts with."""
 
     def __or__(self, other: TripPolicy) -> TripPolicy:
+        if not isinstance(other, TripPolicy):
+            return NotImplemented
         return AnyOf((*_parts_of(self, AnyOf), *_parts_of(other, AnyOf)))
 
     def __and__(self, other: TripPolicy) -> TripPolicy:
+        if not isinstance(other, TripPolicy):
+            return NotImplemented
         return AllOf((*_parts_of(self, AllOf), *_parts_of(other, AllOf)))
 
 
@@ -110,14 +115,13 @@ class TripPolicy(ABC):
 class ConsecutiveFailures(TripPolicy):
     """Trips after `threshold` failures without a success between them.
 
-    Raises `ValueError` if `threshold` is less than 1.
+    Raises `TypeError` or `ValueError` if `threshold` is no whole number or less than 1.
     """
 
     threshold: int
 
     def __post_init__(self) -> None:
-        if self.threshold < 1:
-            raise ValueError(f"threshold must be at least 1, not {self.threshold}")
+        require_count("threshold", self.threshold)
 
     def meter(self, series: Series) -> Meter:
         """Make the meter that the breaker of these series counts with."""

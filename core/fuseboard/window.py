@@ -9,6 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from fuseboard.required_numbers import require_count, require_seconds
+
 _STEPS = 20
 
 
@@ -46,13 +48,12 @@ class Window(ABC):
 
 @dataclass(frozen=True, slots=True)
 class CountWindow(Window):
-    """The latest `calls` calls. Raises `ValueError` if that is less than 1."""
+    """The latest `calls` calls. Raises `TypeError` or `ValueError` if it can hold none."""
 
     calls: int
 
     def __post_init__(self) -> None:
-        if self.calls < 1:
-            raise ValueError(f"a count window needs at least 1 call, not {self.calls}")
+        require_count("a count window", self.calls)
 
     def __str__(self) -> str:
         return f"the last {self.calls} calls"
@@ -67,14 +68,13 @@ class TimeWindow(Window):
     """The calls that ended in the latest `seconds`.
 
     It slides in twenty steps: a call is let go when it is between 95 and 100 %
-    of `seconds` old. Raises `ValueError` if that is not a positive number.
+    of `seconds` old. Raises `TypeError` or `ValueError` if that is no number above 0.
     """
 
     seconds: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < float("inf"):
-            raise ValueError(f"a time window needs a positive length, not {self.seconds!r}")
+        require_seconds("a time window", self.seconds)
 
     def __str__(self) -> str:
         return f"the last {self.seconds:g} s"

@@ -160,6 +160,22 @@ def test_senseless_policies_are_refused(make: object, words: str) -> None:
         make()  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ConsecutiveFailures(float("nan")), "threshold takes a whole number, not nan"),  # type: ignore[arg-type]
+        (lambda: FailureRate(0.5, minimum_calls=2.5), "minimum_calls takes a whole number"),  # type: ignore[arg-type]
+        (lambda: CountWindow("7"), "a count window takes a whole number, not '7'"),  # type: ignore[arg-type]
+        (lambda: TimeWindow("7"), "a time window takes seconds, not '7'"),  # type: ignore[arg-type]
+        (lambda: ConsecutiveFailures(5) | 3, "unsupported operand"),  # type: ignore[operator]
+        (lambda: ConsecutiveFailures(5) & FailureRate, "unsupported operand"),  # type: ignore[operator]
+    ],
+)
+def test_what_is_no_policy_at_all_is_refused(make: object, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        make()  # type: ignore[operator]
+
+
 @given(
     window=st.sampled_from([CountWindow(1), CountWindow(7), TimeWindow(10), TimeWindow(0.3)]),
     calls=st.lists(st.tuples(st.sampled_from([0.0, 0.1, 1.0, 9.5, 50.0]), st.booleans())),
