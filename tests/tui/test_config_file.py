@@ -91,16 +91,3 @@ async def test_the_theme_that_is_chosen_is_remembered() -> None:
     assert remembered_theme.recall() == "okabe-ito-dark"
     remembered_theme.remember("gone")
     assert remembered_theme.recall() == themes.DEFAULT
-
-
-@pytest.mark.parametrize("name", themes.NAMES)
-async def test_every_theme_can_be_drawn(name: str) -> None:
-    app = FuseboardApp(FakeSource(board()), theme=themes.checked(name), clock=ManualClock())
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        assert app.theme == name
-
-
-def test_a_theme_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="there is no theme 'pink'; there are textual-dark"):
-        themes.checked("pink")

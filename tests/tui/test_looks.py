@@ -1,25 +1,35 @@
-"""What the screens look like, at three sizes."""
+"""What the screens look like: at three sizes, dark, light and without colour."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from textual.pilot import Pilot
 
+from fuseboard import Registry
+from fuseboard.collector import collectors_of, expose
+from fuseboard.history import Failure
 from fuseboard.replay import Replay
-from fuseboard.snapshot import Snapshot, TargetSnapshot
+from fuseboard.snapshot import BreakerSnapshot, Snapshot, TargetSnapshot
 from fuseboard_tui.app import FuseboardApp
+from fuseboard_tui.widgets.picture import Rows
 from tests.core.clock import ManualClock
-from tests.tui.pictures import HALF_OPEN, NOW, OPEN, STARTING, FakeSource, board
+from tests.tui.pictures import HALF_OPEN, NOW, OPEN, STARTING, TRIPPED, FakeSource, board, breaker
+from tests.tui.test_ask_screen import COMPLETE
+from tests.tui.test_log_screen import LOG
 from tests.tui.test_time import recording
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
+at_each_size = pytest.mark.parametrize(
+    "size", SIZES, ids=[f"{columns}x{lines}" for columns, lines in SIZES]
+)
 
 SCENES = {
     "closed": board(),
-    "open": board(OPEN, on={"error500": 0.5}),
     "half-open": board(HALF_OPEN, on={"error500": 0.5}),
     "starting": STARTING,
     "simulated": replace(
@@ -29,25 +39,121 @@ SCENES = {
     ),
 }
 
+# A breaker in each state, one of them held, and the one that tripped with all its failures.
+CAUSES = tuple(
+    Failure(NOW - 9 + n, reason, seconds)
+    for n, (reason, seconds) in enumerate(
+        [("no first token within 5 s", 5.0), ("HTTP 500", 0.02)] * 2 + [("connect refused", 0.0)]
+    )
+)
+OPENED = replace(OPEN, history=(*OPEN.history[:-1], replace(TRIPPED, causes=CAUSES)))
+EVERYTHING = board(
+    OPENED,
+    replace(HALF_OPEN, name="ollama_chat"),
+    breaker("payments"),
+    on={"error500": 0.5},
+    log=LOG,
+    prompt=COMPLETE,
+)
+
 Compare = Callable[..., bool]
 
 
-def app(source: FakeSource) -> FuseboardApp:
-    return FuseboardApp(source, clock=ManualClock())
+def app(source: FakeSource, theme: str = "textual-dark") -> FuseboardApp:
+    return FuseboardApp(source, theme=theme, clock=ManualClock())
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_each_size
 @pytest.mark.parametrize("scene", SCENES.values(), ids=list(SCENES))
 def test_board(snap_compare: Compare, scene: Snapshot, size: tuple[int, int]) -> None:
     assert snap_compare(app(FakeSource(scene)), terminal_size=size)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert snap_compare(app(FakeSource(board(OPEN))), press=["?"], terminal_size=size)
+@pytest.fixture(params=["dark", "light", "monochrome"])
+def theme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The theme of each way to look; without colour, what is told apart must be so by letters."""
+    if request.param == "monochrome":
+        monkeypatch.setenv("NO_COLOR", "1")
+        return "textual-dark"
+    return f"textual-{request.param}"
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_each_size
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param([], id="board"),
+        pytest.param(["?"], id="help"),
+        pytest.param(["enter"], id="transition"),
+        pytest.param(["d"], id="diagram"),
+        pytest.param(["l"], id="log"),
+        pytest.param(["a", "escape"], id="ask"),
+    ],
+)
+def test_screen(snap_compare: Compare, keys: list[str], theme: str, size: tuple[int, int]) -> None:
+    assert snap_compare(app(FakeSource(EVERYTHING), theme), press=keys, terminal_size=size)
+
+
+@at_each_size
+def test_replay(snap_compare: Compare, theme: str, size: tuple[int, int]) -> None:
+    later = replace(board(OPEN, on={"error500": 0.5}), uptime=3740.0)
+    end = replace(board(), uptime=3751.0)
+    replay = Replay(recording(board(), later, end), speed=2, clock=ManualClock())
+    assert snap_compare(
+        FuseboardApp(replay, theme=theme), press=["space", "end", "left"], terminal_size=size
+    )
+
+
+class Pictured:
+    """A breaker that always looks the same."""
+
+    def __init__(self, picture: BreakerSnapshot) -> None:
+        self.name = picture.name
+        self._picture = picture
+
+    def snapshot(self) -> BreakerSnapshot:
+        return self._picture
+
+
+@pytest.fixture
+def metrics_url() -> Iterator[str]:
+    """Where an exposition is served that never changes; by a thread, so that it outlives a key."""
+    registry = Registry()
+    registry.add(Pictured(OPENED))
+    exposition, content_type = expose(collectors_of(registry), accept="")
+
+    class Exposition(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", content_type)
+            self.end_headers()
+            self.wfile.write(exposition)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Exposition) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/metrics"
+        server.shutdown()
+        thread.join()
+
+
+@at_each_size
+def test_metrics(
+    snap_compare: Compare, metrics_url: str, theme: str, size: tuple[int, int]
+) -> None:
+    async def open_metrics(pilot: Pilot[str]) -> None:
+        await pilot.press("m")
+        while "circuit_breaker" not in str(pilot.app.screen.query_one(Rows).render()):
+            await pilot.pause(0.02)
+
+    source = FakeSource(replace(EVERYTHING, metrics_url=metrics_url))
+    assert snap_compare(app(source, theme), run_before=open_metrics, terminal_size=size)
+
+
+@at_each_size
 def test_held_board(snap_compare: Compare, size: tuple[int, int]) -> None:
     source = FakeSource(board(OPEN, on={"error500": 0.5}))
 
@@ -57,14 +163,6 @@ def test_held_board(snap_compare: Compare, size: tuple[int, int]) -> None:
         await pilot.press("p", "p", "home")
 
     assert snap_compare(app(source), run_before=go_back, terminal_size=size)
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
-    later = replace(board(OPEN, on={"error500": 0.5}), uptime=3740.0)
-    end = replace(board(), uptime=3751.0)
-    replay = Replay(recording(board(), later, end), speed=2, clock=ManualClock())
-    assert snap_compare(FuseboardApp(replay), press=["space", "end", "left"], terminal_size=size)
 
 
 def test_window_that_is_too_small(snap_compare: Compare) -> None:

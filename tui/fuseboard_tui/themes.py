@@ -30,6 +30,13 @@ _OKABE_ITO_LIGHT = Theme(
     surface="#F2F2F2",
     panel="#E4E4E4",
     dark=False,
+    # Dark enough to be read; Textual would make them darker, and more alike.
+    variables={
+        "text-success": "#0072B2",
+        "text-warning": "#8F6400",
+        "text-error": "#B34D00",
+        "text-accent": "#8A3F6B",
+    },
 )
 
 OWN = (_OKABE_ITO_DARK, _OKABE_ITO_LIGHT)

@@ -75,6 +75,7 @@ class MetricsScreen(SearchedLinesScreen):
         rows.entitle(self._title())
         lines = [line for line in self._exposition.lines() if self.wanted in line.casefold()]
         fresh = self._exposition.changed_since(time.monotonic() - _FRESH_SECONDS)
+        room = rows.size.width - 2  # for name and value
 
         def row(number: int) -> Line:
             line = lines[number]
@@ -83,7 +84,8 @@ class MetricsScreen(SearchedLinesScreen):
                 return ((f" {literal(line)}", "quiet"),)
             looks = "alarm" if name in fresh else "strong"
             mark = "▸" if name in fresh else " "
-            return f"{mark}{literal(name)} ", (literal(value), looks)
+            value = literal(value)
+            return f"{mark}{_end_of(literal(name), room - len(value))} ", (value, looks)
 
         rows.draw_rows(row, count=len(lines))
 
@@ -120,6 +122,11 @@ class Exposition:
     def changed_since(self, moment: float) -> set[str]:
         """Give the samples whose values have changed since then."""
         return {name for name, at in self._changed.items() if at >= moment}
+
+
+def _end_of(name: str, width: int) -> str:
+    """Cut a name where it begins: its labels tell it apart, and its value comes after them."""
+    return name if len(name) <= width else f"…{name[len(name) - max(width, 2) + 1 :]}"
 
 
 def _samples(lines: list[str]) -> Iterator[tuple[str, str]]:

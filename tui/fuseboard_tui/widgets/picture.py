@@ -92,6 +92,8 @@ class Picture(Widget):
             if name:
                 style += self.get_visual_style(name, partial=True)
             self._looks[name] = style.rich_style
+            if name:  # a visual style knows of no `reverse`
+                self._looks[name] += self.get_component_styles(name).text_style
         return self._looks[name]
 
 
