@@ -33,7 +33,7 @@ BOARD_KEYS: list[BindingType] = [
         "set a fault",
         id="set_fault",
         show=False,
-        tooltip="type how often a fault hits, for how long, after how many chunks",
+        tooltip="type how often a fault hits, and how",
     ),
     Binding("p", "pause", "pause", id="pause", tooltip="hold the screen, not the engine"),
     Binding("left", "move(-1)", "a second back", id="back", show=False),
