@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fuseboard.fault_setting import FaultSetting
@@ -76,6 +77,15 @@ class StopAsking:
     """Wait no longer for what is still to come of the answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigureBreaker:
+    """Change numbers of a breaker's settings while it runs."""
+
+    breaker: str
+    changes: Mapping[str, float]
+    """New values by name, as `BreakerSnapshot.settings` names them."""
+
+
 Command = (
     SetFault
     | ClearFaults
@@ -87,4 +97,5 @@ Command = (
     | DisableBreaker
     | Ask
     | StopAsking
+    | ConfigureBreaker
 )

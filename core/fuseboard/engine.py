@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +26,7 @@ from fuseboard.commands import (
     Ask,
     ClearFaults,
     Command,
+    ConfigureBreaker,
     DisableBreaker,
     PlayScenario,
     ResetBreaker,
@@ -64,8 +65,9 @@ from fuseboard.ollama.discovery import (
 from fuseboard.prompter import Prompter
 from fuseboard.prompts import BUILT_IN
 from fuseboard.registry import REGISTRY, Registry
+from fuseboard.settable import settable_numbers, with_numbers, written
 from fuseboard.simulator import SimulatorSettings, simulator_app
-from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot
+from fuseboard.snapshot import Phase, Refusal, Snapshot, TargetSnapshot
 from fuseboard.traffic import Traffic
 from fuseboard.traffic_kind import TrafficKind
 from fuseboard.trip_policy import ConsecutiveFailures
@@ -74,6 +76,7 @@ from fuseboard.warming import Warming
 _TICK = 0.1  # seconds; how late at most a listener hears of a transition that time alone made
 _SPARE_CONNECTIONS = 4
 _STOP_SECONDS = 5.0
+_REFUSALS_KEPT = 5
 
 _GUARDED = (Operation.GENERATE, Operation.CHAT, Operation.EMBED)  # what traffic is made of
 
@@ -171,6 +174,7 @@ class Engine:
         self._activity = ActivityLog()
         self._log = LogBook()
         self._notices: tuple[str, ...] = ()
+        self._refusals: tuple[Refusal, ...] = ()
         self._loading = ""  # a notice that holds until the model is loaded
         self._silence = ""  # a notice that holds until the first answer
         self._phase = Phase.STARTING
@@ -252,11 +256,12 @@ class Engine:
             activity=self._activity.by_breaker(),
             prompt=prompter.snapshot() if prompter else None,
             log=self._log.lines(),
+            refusals=self._refusals,
         )
 
     def send(self, command: Command) -> None:
-        """Have a command carried out, soon."""
-        self._post(lambda: self._obey(command))
+        """Have a command carried out, soon; if it cannot be, `Snapshot.refusals` says why."""
+        self._post(lambda: self._obey_or_refuse(command))
 
     def _silent_for(self) -> float:
         if self._phase in (Phase.FAILED, Phase.STOPPED):
@@ -514,11 +519,21 @@ class Engine:
                 self._activity.sample(self._registry.snapshots(), now - sampled)
                 sampled = now
 
+    def _obey_or_refuse(self, command: Command) -> None:
+        try:
+            self._obey(command)
+        except Exception as error:
+            words = str(error) or type(error).__name__
+            self._refusals = (*self._refusals, Refusal(time.time(), words))[-_REFUSALS_KEPT:]
+            expected = isinstance(error, LookupError | TypeError | ValueError)
+            _logger.warning("refused: %s", words, exc_info=not expected)
+
     def _obey(self, command: Command) -> None:
         match command:
             case Ask(prompt):
-                if self._prompter is not None:
-                    self._prompter.ask(prompt)
+                if self._prompter is None:
+                    raise LookupError("nobody can be asked yet")
+                self._prompter.ask(prompt)
             case StopAsking():
                 if self._prompter is not None:
                     self._prompter.stop()
@@ -540,6 +555,8 @@ class Engine:
                 self._registry.find(name).trip()
             case ResetBreaker(name):
                 self._registry.find(name).reset()
+            case ConfigureBreaker(name, changes):
+                _configure(self._registry.find(name), changes)
 
     def _post(self, action: Callable[[], object]) -> None:
         """Run something on the engine's loop; once that is closed there is nothing to run."""
@@ -550,6 +567,13 @@ class Engine:
                 loop.call_soon_threadsafe(action)
             except RuntimeError:
                 _logger.debug("the engine stopped before it was asked")
+
+
+def _configure(breaker: CircuitBreaker, changes: Mapping[str, float]) -> None:
+    before = {number.name: number.value for number in settable_numbers(breaker.settings)}
+    breaker.configure(**with_numbers(breaker.settings, changes))
+    for name, value in changes.items():
+        _logger.info("%s: %s %s → %s", breaker.name, name, written(before[name]), written(value))
 
 
 def _log_transition(breaker: CircuitBreaker, step: Transition) -> None:

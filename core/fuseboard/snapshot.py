@@ -9,6 +9,7 @@ from enum import Enum
 from fuseboard.fault_setting import FaultSetting
 from fuseboard.history import Transition
 from fuseboard.series import CallCounts, Durations
+from fuseboard.settable import SettableNumber
 from fuseboard.state import Mode, State
 from fuseboard.traffic_kind import TrafficKind
 from fuseboard.trip_policy import Gauge
@@ -51,6 +52,8 @@ class BreakerSnapshot:
     durations: Mapping[Verdict, Durations]
     successes_missing: int | None = None
     """How many probes must still succeed to close it, while it is half-open and decides itself."""
+    settings: tuple[SettableNumber, ...] = ()
+    """The numbers that can be changed while it runs; none if it is not decided here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +270,16 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command that was not carried out."""
+
+    at: float
+    """Unix seconds."""
+    words: str
+    """Why not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a dashboard may draw, at one moment."""
 
@@ -297,6 +310,8 @@ class Snapshot:
     """What is asked by hand; `None` as long as nobody can be asked."""
     log: tuple[LogLine, ...] = ()
     """The latest lines of the program's log, oldest first."""
+    refusals: tuple[Refusal, ...] = ()
+    """The latest commands that were not carried out, oldest first."""
 
     def breaker(self, name: str) -> BreakerSnapshot | None:
         """Find a breaker's picture by name."""

@@ -22,6 +22,7 @@ from fuseboard.errors import CircuitOpenError, RejectedBecause
 from fuseboard.history import Call, Failure, Transition, tally
 from fuseboard.listeners import Announcements
 from fuseboard.series import BETWEEN_FOLDS, Series
+from fuseboard.settable import SettableNumber, settable_numbers
 from fuseboard.settings import BreakerSettings
 from fuseboard.snapshot import BreakerSnapshot
 from fuseboard.state import Mode, State
@@ -64,6 +65,7 @@ class StateMachine:
         "_meter",
         "_name",
         "_not_before",
+        "_numbers",
         "_open_seconds",
         "_openings",
         "_probe_successes",
@@ -120,6 +122,7 @@ class StateMachine:
         self._failures: deque[tuple[float, str, float]] = deque(maxlen=_REMEMBERED_FAILURES)
         self._history: deque[Transition] = deque(maxlen=history_size)
         self._history_copy: tuple[Transition, ...] | None = ()
+        self._numbers: tuple[SettableNumber, ...] | None = None  # of the settings, once asked for
         self.free_pass: int | None = 0
         """The generation that calls are admitted to without asking, if they are."""
         self.uneventful: int | None = 0
@@ -291,6 +294,7 @@ class StateMachine:
             if self.state is _CLOSED:
                 self._due = self._meter.due()
         self.settings = settings
+        self._numbers = None
         if self.state is not _OPEN:
             self._open_seconds = settings.open_seconds(self._openings + 1, 0.0)
         if self._probes:  # what is over by the new settings is over now, not some time ago
@@ -411,6 +415,8 @@ class StateMachine:
         in_flight = series.in_flight()
         if self._history_copy is None:
             self._history_copy = tuple(self._history)
+        if self._numbers is None:
+            self._numbers = settable_numbers(self.settings)
         seconds_in_state = now - self._changed
         state_seconds = series.state_seconds.copy()
         state_seconds[self.state] += seconds_in_state
@@ -435,6 +441,7 @@ class StateMachine:
             transitions=series.transitions.copy(),
             state_seconds=state_seconds,
             durations=series.durations(),
+            settings=self._numbers,
         )
 
     def _successes_missing(self) -> int | None:

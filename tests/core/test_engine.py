@@ -19,10 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fuseboard import Registry, State
+from fuseboard import FailureRate, Registry, State
 from fuseboard.commands import (
     Ask,
     ClearFaults,
+    Command,
+    ConfigureBreaker,
     DisableBreaker,
     PlayScenario,
     ResetBreaker,
@@ -38,7 +40,14 @@ from fuseboard.faults import find_scenario, read_fault
 from fuseboard.listening import PortTakenError, bind
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.reported import ReportedBreaker
-from fuseboard.snapshot import AnswerState, BreakerSnapshot, Phase, PromptSnapshot, Snapshot
+from fuseboard.snapshot import (
+    AnswerState,
+    BreakerSnapshot,
+    LogLevel,
+    Phase,
+    PromptSnapshot,
+    Snapshot,
+)
 from fuseboard.state import Mode
 from fuseboard.traffic_kind import TrafficKind
 from tests.core.clock import ManualClock
@@ -246,6 +255,78 @@ def test_a_prompt_goes_through_the_breaker_and_the_fault() -> None:
         stopped = it.engine.snapshot().prompt
         assert stopped is not None
         assert stopped.state is AnswerState.STOPPED
+
+
+def test_settings_are_changed_while_it_runs() -> None:
+    with running(recovery_timeout=30.0) as it:
+        it.engine.wait_until_ready()
+        changes = {"recovery_timeout": 5.0, "trip.threshold": 2.0}
+        it.engine.send(ConfigureBreaker("ollama_generate", changes))
+
+        def numbers() -> dict[str, float]:
+            return {number.name: number.value for number in it.breaker().settings}
+
+        wait_for(lambda: numbers()["recovery_timeout"] == 5, "the change")
+        assert numbers()["trip.threshold"] == 2
+        told = [(line.level, line.words) for line in it.engine.snapshot().log]
+        for words in (
+            "ollama_generate: recovery_timeout 30 → 5",
+            "ollama_generate: trip.threshold 3 → 2",
+        ):
+            assert (LogLevel.INFO, words) in told
+        it.engine.send(SetFault("error500", True))
+        it.wait_for_state(State.OPEN)
+        assert it.breaker().why.startswith("2 consecutive failures")
+        it.engine.send(ClearFaults())
+        wait_for(lambda: not any(f.active for f in it.engine.snapshot().faults), "mended wire")
+        it.clock.advance(5)
+        it.wait_for_state(State.CLOSED)
+        assert it.engine.snapshot().refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            ConfigureBreaker("ollama_generate", {"max_probes": 0.5}),
+            "max_probes takes a whole number of at least 1, not 0.5",
+        ),
+        (ConfigureBreaker("nobody", {"max_probes": 2.0}), "there is no breaker called 'nobody'"),
+        (TripBreaker("nobody"), "there is no breaker called 'nobody'"),
+        (
+            ResetBreaker("theirs"),
+            "the breaker 'theirs' is only reported, not decided here",
+        ),
+        (SetFault("nonsense", True), "there is no fault 'nonsense'"),
+        (SetRate(0.0), "a rate is a number above 0, not 0"),
+        (ConfigureBreaker("ours", {"trip.over.calls": 1e30}), "cannot fit 'int'"),
+    ],
+)
+def test_a_command_that_cannot_be_carried_out_is_told_of(command: Command, words: str) -> None:
+    registry = Registry()
+    registry.add(ReportedBreaker("theirs"))
+    registry.breaker("ours", trip=FailureRate(0.5))
+    with running(registry=registry, rate=0.5) as it:
+        it.engine.wait_until_ready()
+        before = time.time()
+        it.engine.send(command)
+        wait_for(lambda: bool(it.engine.snapshot().refusals), "the refusal")
+        (refusal,) = it.engine.snapshot().refusals
+        assert refusal.words.startswith(words)
+        assert before <= refusal.at <= time.time()
+        told = [line.words for line in it.engine.snapshot().log if line.level is LogLevel.WARNING]
+        assert [words.split("\n")[0] for words in told] == [f"refused: {refusal.words}"]
+        it.engine.send(TripBreaker("ollama_generate"))
+        it.wait_for_state(State.OPEN)
+
+
+def test_only_the_latest_refusals_are_kept() -> None:
+    with running(rate=0.5) as it:
+        it.engine.wait_until_ready()
+        for number in range(9):
+            it.engine.send(TripBreaker(f"nobody {number}"))
+        wait_for(lambda: "nobody 8" in str(it.engine.snapshot().refusals), "the last refusal")
+        assert [refusal.words[-2] for refusal in it.engine.snapshot().refusals] == list("45678")
 
 
 def test_the_log_tells_what_was_switched_and_what_tripped() -> None:

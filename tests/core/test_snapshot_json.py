@@ -14,6 +14,8 @@ from fuseboard.engine import Engine, EngineSettings
 from fuseboard.fault_setting import FaultSetting
 from fuseboard.json_changes import changes, with_changes
 from fuseboard.registry import Registry
+from fuseboard.settable import settable_numbers
+from fuseboard.settings import BreakerSettings
 from fuseboard.snapshot import Snapshot
 from fuseboard.snapshot_json import from_json, to_json
 from tests.tui.pictures import HALF_OPEN, OPEN, STARTING, board
@@ -69,6 +71,14 @@ def test_a_missing_field_has_its_default() -> None:
     written = to_json(board())
     del written["caches"], written["activity"]
     assert from_json(written) == replace(board(), caches=(), activity={})
+
+
+def test_an_old_recording_knows_no_numbers_to_set_and_no_refusals() -> None:
+    written = to_json(board(replace(OPEN, settings=settable_numbers(BreakerSettings()))))
+    del written["refusals"]
+    for breaker in written["breakers"]:
+        del breaker["settings"]
+    assert from_json(written) == board(OPEN)
 
 
 @pytest.mark.parametrize(
