@@ -129,7 +129,10 @@ _KNOWN: Mapping[tuple[type, str], tuple[NumberKind, str]] = {
     (Backoff, "jitter"): (NumberKind.JITTER, "what chance may take off an opening"),
     (BreakerSettings, "max_probes"): (NumberKind.COUNT, "probes at once while half-open"),
     (BreakerSettings, "successes_to_close"): (NumberKind.COUNT, "good probes that close it"),
-    (BreakerSettings, "probe_timeout"): (NumberKind.SECONDS, "a probe this silent has failed"),
+    (BreakerSettings, "probe_timeout"): (
+        NumberKind.SECONDS,
+        "a probe silent for so long has failed",
+    ),
     (BreakerSettings, "longest_retry_after"): (
         NumberKind.SECONDS,
         "a longer Retry-After is cut to this",

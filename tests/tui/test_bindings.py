@@ -29,6 +29,7 @@ from fuseboard_tui.screens.metrics import MetricsScreen
 from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.screens.replay import ReplayScreen
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
+from fuseboard_tui.screens.settings import SettingsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from tests.core.clock import ManualClock
@@ -46,6 +47,7 @@ OPENED_BY: dict[ScreenKind, list[str]] = {
     MetricsScreen: ["m"],
     LogScreen: ["l"],
     AskScreen: ["a"],
+    SettingsScreen: ["s"],
 }
 # These say on their borders how they close; the last one is a base.
 WITHOUT_KEYS_TO_TELL = {HelpScreen, FaultLineScreen, SearchedLinesScreen}

@@ -10,10 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from textual.pilot import Pilot
 
-from fuseboard import Registry
+from fuseboard import (
+    Backoff,
+    BreakerSettings,
+    ConsecutiveFailures,
+    FailureRate,
+    Registry,
+    TimeWindow,
+)
 from fuseboard.collector import collectors_of, expose
 from fuseboard.history import Failure
 from fuseboard.replay import Replay
+from fuseboard.settable import settable_numbers
 from fuseboard.snapshot import BreakerSnapshot, Snapshot, TargetSnapshot
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.widgets.picture import Rows
@@ -46,7 +54,14 @@ CAUSES = tuple(
         [("no first token within 5 s", 5.0), ("HTTP 500", 0.02)] * 2 + [("connect refused", 0.0)]
     )
 )
-OPENED = replace(OPEN, history=(*OPEN.history[:-1], replace(TRIPPED, causes=CAUSES)))
+SETTINGS = BreakerSettings(
+    trip=ConsecutiveFailures(5) | FailureRate(0.5, TimeWindow(60)), recovery_timeout=Backoff(5)
+)
+OPENED = replace(
+    OPEN,
+    history=(*OPEN.history[:-1], replace(TRIPPED, causes=CAUSES)),
+    settings=settable_numbers(SETTINGS),
+)
 EVERYTHING = board(
     OPENED,
     replace(HALF_OPEN, name="ollama_chat"),
@@ -88,6 +103,7 @@ def theme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
         pytest.param(["d"], id="diagram"),
         pytest.param(["l"], id="log"),
         pytest.param(["a", "escape"], id="ask"),
+        pytest.param(["s", *["down"] * 3, "enter", *"2.5"], id="settings"),
     ],
 )
 def test_screen(snap_compare: Compare, keys: list[str], theme: str, size: tuple[int, int]) -> None:

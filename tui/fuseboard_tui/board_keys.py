@@ -115,6 +115,14 @@ BOARD_KEYS: list[BindingType] = [
     Binding(
         "a", "ask", "ask", id="ask", show=False, tooltip="type a prompt, and watch the answer come"
     ),
+    Binding(
+        "s",
+        "settings",
+        "settings",
+        id="settings",
+        show=False,
+        tooltip="thresholds and timeouts of the chosen breaker",
+    ),
     Binding("l", "log", "log", id="log", show=False, tooltip="what the program has to say"),
     Binding("pagedown", "scroll(5)", "older transitions", id="older", show=False),
     Binding("pageup", "scroll(-5)", "newer transitions", id="newer", show=False),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from fuseboard.durations import in_words
 from fuseboard.replay import Replay
-from fuseboard.snapshot import Phase, Snapshot
+from fuseboard.snapshot import Phase, Refusal, Snapshot
 from fuseboard_tui.past import Past
 from fuseboard_tui.source import Source
 
@@ -29,6 +29,11 @@ class Timeline(Protocol):
     @property
     def silence(self) -> float:
         """Seconds for which there has been no news, where there should be; held or not."""
+        ...
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        """The latest commands given here that were not carried out; held or not."""
         ...
 
     def look(self) -> Snapshot:
@@ -87,6 +92,11 @@ class Live:
         """Seconds without a newer snapshot, or without a sign of life from the engine."""
         return max(self._clock() - self._news_at, self._past.newest.silence)
 
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        """The latest commands that were not carried out."""
+        return self._past.newest.refusals
+
     def look(self) -> Snapshot:
         """Take a snapshot and remember it; a failure is shown even while held."""
         newest = self._source.snapshot()
@@ -137,6 +147,11 @@ class Recorded:
     def silence(self) -> float:
         """The silence of the engine when it was recorded."""
         return self._replay.snapshot().silence
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        """None: the commands in the recording were not given here."""
+        return ()
 
     def look(self) -> Snapshot:
         """Give the snapshot of this moment of the replay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from fuseboard.commands import (
 from fuseboard.csv_tables import breakers_table, transitions_table
 from fuseboard.faults import find_scenario
 from fuseboard.faults.scenario import BUILT_IN as SCENARIOS
-from fuseboard.snapshot import BreakerSnapshot, Phase, Snapshot
+from fuseboard.snapshot import BreakerSnapshot, Phase, Refusal, Snapshot
 from fuseboard.snapshot_json import to_json
 from fuseboard.state import State
 from fuseboard_tui import breakpoints
@@ -45,6 +45,7 @@ from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
+from fuseboard_tui.screens.settings import SettingsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.source import Source
@@ -89,6 +90,7 @@ class OverviewScreen(Screen[None]):
         self._choice = BreakerChoice()
         self._switches = FaultSwitches(source)
         self._openings = Openings()
+        self._refusals: Sequence[Refusal] | None = None
 
     def compose(self) -> ComposeResult:
         """Lay the board out."""
@@ -131,6 +133,7 @@ class OverviewScreen(Screen[None]):
             for breaker in self._openings.news(seen):
                 self._announce(breaker)
             self.app.title = _title(seen)
+        self._announce_refusals()
         self._show()
 
     def _show(self) -> None:
@@ -160,6 +163,17 @@ class OverviewScreen(Screen[None]):
         )
         if self._rings:
             self.app.bell()
+
+    def _announce_refusals(self) -> None:
+        """Say which commands were not carried out since the last look."""
+        refusals = self._timeline.refusals
+        told = refusals if self._refusals is None else self._refusals
+        self._refusals = refusals
+        for refusal in refusals:
+            if refusal not in told:
+                self.notify(
+                    literal(refusal.words, 200), title="refused", severity="warning", markup=False
+                )
 
     def _chosen_breaker(self) -> BreakerSnapshot | None:
         return self._choice.find(self._choice.arranged(self.snapshot))
@@ -359,6 +373,17 @@ class OverviewScreen(Screen[None]):
         """Show the states of the chosen breaker."""
         if self._chosen_breaker() is not None:
             self.app.push_screen(StateDiagramScreen(self._chosen_breaker))
+
+    def action_settings(self) -> None:
+        """Show the settings of the chosen breaker, as they are now though the screen is held."""
+        chosen = self._chosen_breaker()
+        if chosen is not None:
+            look = partial(self._breaker_now, chosen.name)
+            self.app.push_screen(SettingsScreen(chosen.name, look, self._source.send))
+
+    def _breaker_now(self, name: str) -> BreakerSnapshot | None:
+        newest = self._source.snapshot() if self._timeline.held else self.snapshot
+        return newest.breaker(name) if newest else None
 
     def action_metrics(self) -> None:
         """Show the live exposition."""
