@@ -38,11 +38,11 @@ async def test_every_theme_can_be_drawn_and_read(name: str) -> None:
             return  # the colours are the terminal's
         picture = app.screen.query_one(BreakerList)
         ground = picture.visual_style.background
+        assert ground is not None
         # What is quiet is as quiet as the theme is.
         for piece in picture.COMPONENT_CLASSES - {"quiet", "plain", "strong"}:
             letters = picture.get_visual_style(piece, partial=True).foreground
             assert letters is not None
-            assert ground is not None
             assert contrast(letters, ground) >= _LEAST_CONTRAST, piece
 
 

@@ -1,0 +1,1 @@
+"""Long runs of the whole program, which find what only time brings to light."""

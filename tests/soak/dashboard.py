@@ -1,0 +1,270 @@
+"""Keys at random on the dashboard in a real terminal: `python -m tests.soak.dashboard`.
+
+The traffic is as fast as it can be, faults come and go, the window changes its
+size. It says what went wrong, and how much memory was taken; it needs Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from textual.binding import Binding
+
+from fuseboard.faults import CATALOGUE
+from fuseboard_tui.screens.ask import AskScreen
+from fuseboard_tui.screens.fault_line import FaultLineScreen
+from fuseboard_tui.screens.help import key_name
+from fuseboard_tui.screens.log import LogScreen
+from fuseboard_tui.screens.metrics import MetricsScreen
+from fuseboard_tui.screens.overview import OverviewScreen
+from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
+from fuseboard_tui.screens.settings import SettingsScreen
+from fuseboard_tui.screens.state_diagram import StateDiagramScreen
+from fuseboard_tui.screens.transition_detail import TransitionScreen
+from tests.terminal import Terminal, running
+
+_SCREENS = (
+    OverviewScreen,
+    AskScreen,
+    FaultLineScreen,
+    SearchedLinesScreen,
+    LogScreen,
+    MetricsScreen,
+    SettingsScreen,
+    StateDiagramScreen,
+    TransitionScreen,
+)
+_QUIT = {"q", "ctrl+c", "ctrl+q"}
+_ESCAPE = b"\x1b"
+_SEQUENCES = {
+    "space": b" ",
+    "enter": b"\r",
+    "escape": _ESCAPE,
+    "up": b"\x1b[A",
+    "down": b"\x1b[B",
+    "right": b"\x1b[C",
+    "left": b"\x1b[D",
+    "shift+right": b"\x1b[1;2C",
+    "shift+left": b"\x1b[1;2D",
+    "home": b"\x1b[H",
+    "end": b"\x1b[F",
+    "pageup": b"\x1b[5~",
+    "pagedown": b"\x1b[6~",
+    "f1": b"\x1bOP",
+}
+# What would take the load away is undone at once.
+_UNDONE_BY = {b" ": b" ", b"[": b"]"}
+
+_HOME_SIZE = (120, 36)
+_SIZES = [_HOME_SIZE, (80, 24), (200, 50), (61, 18), (50, 12), (300, 90)]
+_PAUSE = 0.05  # seconds between keys
+_ESCAPE_SECONDS = 0.25  # after which an escape is a key, and not the beginning of another
+_ROUND_SECONDS = 5.0  # of random keys, until it is looked whether the board still moves
+_FRAME_SECONDS = 10.0  # within which the board's clock must have moved
+_DEEPEST = 5  # how often Esc must be pressed at most to be back on the board
+_END_SECONDS = 10.0
+_MOST_GROWTH = 15.0  # MiB from the middle of the run to its end
+
+# Modes of a terminal, and how they must be left.
+_LEFT_AS = {
+    1049: False,  # the other screen
+    25: True,  # the cursor
+    1000: False,  # the mouse
+    1003: False,
+    1006: False,
+    1015: False,
+    1004: False,  # the focus
+    2004: False,  # bracketed paste
+    2048: False,  # telling of the window's size
+    7: True,  # long lines go on in the next
+}
+
+
+@dataclass
+class Findings:
+    """What a run has shown."""
+
+    keys: int = 0
+    frames: int = 0
+    """Bursts of output."""
+    mebibytes: list[float] = field(default_factory=list)
+    """Memory at the end of each round."""
+    problems: list[str] = field(default_factory=list)
+
+
+def keys() -> list[bytes]:
+    """Every key of the screens and of the faults, but for those that quit."""
+    names = {
+        key
+        for screen in _SCREENS
+        for binding in screen.BINDINGS
+        if isinstance(binding, Binding)
+        for key in binding.key.split(",")
+    }
+    pressed = [_SEQUENCES.get(name) or key_name(name).encode() for name in sorted(names - _QUIT)]
+    return [*pressed, *(fault.key.encode() for fault in CATALOGUE)]
+
+
+class Soak:
+    """A run of the dashboard in a terminal."""
+
+    def __init__(self, terminal: Terminal, random: Random) -> None:
+        self.findings = Findings()
+        self._terminal = terminal
+        self._random = random
+        self._keys = keys()
+        self._size = _HOME_SIZE
+
+    def run(self, seconds: float) -> Iterator[float]:
+        """Press keys for so long; gives the seconds that are over, after each round.
+
+        Raises:
+            RuntimeError: If the program ends, or the board stands still.
+        """
+        started = time.monotonic()
+        while (over := time.monotonic() - started) < seconds:
+            until = time.monotonic() + min(_ROUND_SECONDS, seconds - over)
+            while time.monotonic() < until:
+                self._do_something()
+            self._come_home()
+            self.findings.mebibytes.append(self._terminal.mebibytes())
+            yield time.monotonic() - started
+
+    def read_errors(self) -> None:
+        """Look at the program's own log.
+
+        Raises:
+            RuntimeError: If there are errors in it.
+        """
+        for key in (b"l", b"v"):
+            self._press(key)
+        self._terminal.press(b"v")
+        self._terminal.wait_for(b"Log, 0 of")
+        self._press(_ESCAPE)
+
+    def _do_something(self) -> None:
+        die = self._random.random()
+        if die < 0.02:
+            self._size = self._random.choice(_SIZES)
+            self._terminal.resize(self._size)
+            self._look(_PAUSE)
+        elif die < 0.1:
+            self._use_mouse()
+        else:
+            key = self._random.choice(self._keys)
+            self._press(key)
+            if key in _UNDONE_BY:
+                self._press(_UNDONE_BY[key])
+
+    def _use_mouse(self) -> None:
+        columns, lines = self._size
+        # Not on the last line: there is a place that quits.
+        column, line = self._random.randint(1, columns), self._random.randint(1, lines - 1)
+        button = self._random.choice([0, 0, 64, 65])  # left; the wheel up, and down
+        self._press(f"\x1b[<{button};{column};{line}M\x1b[<{button};{column};{line}m".encode())
+
+    def _press(self, key: bytes) -> None:
+        self._terminal.press(key)
+        self.findings.keys += 1
+        self._look(_ESCAPE_SECONDS if key == _ESCAPE else _PAUSE)
+
+    def _look(self, seconds: float) -> None:
+        drawn = self._terminal.watch(seconds)
+        self.findings.frames += bool(drawn)
+        if b"Traceback" in drawn:
+            self.findings.problems.append(f"a traceback was drawn: {drawn[-3000:]!r}")
+
+    def _come_home(self) -> None:
+        """Go back to the board, whose clock moves every second."""
+        self._size = _HOME_SIZE
+        self._terminal.resize(self._size)
+        for _ in range(_DEEPEST):
+            self._press(_ESCAPE)
+        while self._terminal.watch(_PAUSE):
+            pass  # what was drawn for the keys
+        if not self._terminal.has_output(_FRAME_SECONDS):
+            raise RuntimeError(f"nothing was drawn for {_FRAME_SECONDS:g} s")
+
+
+def soak(seconds: float, seed: int) -> Iterator[Findings]:
+    """Run the dashboard; gives what was found so far after each round, and at the end all."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [
+            *(sys.executable, "-m", "fuseboard_tui", "--simulate", "--metrics-port", "0"),
+            *("--rate", "1000", "--scenario", "flapping", "--seed", str(seed)),
+            *("--recovery-timeout", "1", "--export-dir", directory),
+        ]
+        with running(command, _HOME_SIZE) as terminal:
+            before = terminal.attributes()
+            terminal.wait_for(b"success")
+            run = Soak(terminal, Random(seed))
+            findings = run.findings
+            try:
+                for _ in run.run(seconds):
+                    yield findings
+                run.read_errors()
+                terminal.press(b"q")
+                code = terminal.wait_for_end(_END_SECONDS)
+            except (RuntimeError, TimeoutError) as error:
+                findings.problems.append(f"{error}: {terminal.tail[-3000:]!r}")
+            else:
+                findings.problems += _wrong_at_the_end(terminal, code, before)
+            findings.problems += _growth(findings.mebibytes)
+            yield findings
+
+
+def _wrong_at_the_end(terminal: Terminal, code: int, before: list[object]) -> Iterator[str]:
+    if code != 0:
+        yield f"the exit code is {code}: {terminal.tail[-3000:]!r}"
+    last_words = terminal.tail.rpartition(b"\x1b[?1049l")[2]
+    if b"Traceback" in last_words or b"ERROR" in last_words:
+        yield f"its last words are {last_words[-3000:]!r}"
+    if terminal.attributes() != before:
+        yield f"the terminal's attributes are {terminal.attributes()}, and were {before}"
+    for mode, on in _LEFT_AS.items():
+        if terminal.modes.get(mode, on) is not on:
+            yield f"the terminal's mode {mode} was left {'off' if on else 'on'}"
+
+
+def _growth(mebibytes: Sequence[float]) -> Iterator[str]:
+    if len(mebibytes) < 2:
+        return
+    middle, end = mebibytes[len(mebibytes) // 2], mebibytes[-1]
+    if end - middle > _MOST_GROWTH:
+        yield f"the memory has grown from {middle:.0f} to {end:.0f} MiB in the second half"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures of each minute, and what went wrong; 1 if anything did."""
+    parser = argparse.ArgumentParser(description="Press keys at random on the dashboard.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long (%(default)g)")
+    parser.add_argument("--seed", type=int, default=1, help="of the keys and faults (%(default)s)")
+    options = parser.parse_args(arguments)
+    started = time.monotonic()
+    minutes = 0
+    findings = Findings()
+    with suppress(KeyboardInterrupt):
+        for findings in soak(60 * options.minutes, options.seed):
+            if time.monotonic() - started >= 60 * minutes and findings.mebibytes:
+                minutes += 1
+                print(_figures(findings, time.monotonic() - started), flush=True)
+    print(_figures(findings, time.monotonic() - started))
+    for problem in findings.problems:
+        print(f"wrong: {problem}")
+    return 1 if findings.problems else 0
+
+
+def _figures(findings: Findings, seconds: float) -> str:
+    memory = f"{findings.mebibytes[-1]:.1f} MiB" if findings.mebibytes else "–"
+    return f"{seconds:6.0f} s  {memory}  {findings.frames:,} frames  {findings.keys:,} keys"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
