@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -70,7 +69,9 @@ _ROUND_SECONDS = 5.0  # of random keys, until it is looked whether the board sti
 _FRAME_SECONDS = 10.0  # within which the board's clock must have moved
 _DEEPEST = 5  # how often Esc must be pressed at most to be back on the board
 _END_SECONDS = 10.0
-_MOST_GROWTH = 15.0  # MiB from the middle of the run to its end
+_CACHE_ENTRIES = 100  # which are there soon; a thousand embeddings take 25 MiB
+_SETTLED_SECONDS = 360.0  # by then the board remembers nearly as much as it ever will
+_MOST_GROWTH = 10.0  # MiB after that
 
 # Modes of a terminal, and how they must be left.
 _LEFT_AS = {
@@ -94,8 +95,8 @@ class Findings:
     keys: int = 0
     frames: int = 0
     """Bursts of output."""
-    mebibytes: list[float] = field(default_factory=list)
-    """Memory at the end of each round."""
+    memory: list[tuple[float, float]] = field(default_factory=list)
+    """After each round, how many seconds were over, and how many MiB it took."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -122,8 +123,8 @@ class Soak:
         self._keys = keys()
         self._size = _HOME_SIZE
 
-    def run(self, seconds: float) -> Iterator[float]:
-        """Press keys for so long; gives the seconds that are over, after each round.
+    def run(self, seconds: float) -> Iterator[Findings]:
+        """Press keys for so long; gives what was found so far, after each round.
 
         Raises:
             RuntimeError: If the program ends, or the board stands still.
@@ -134,8 +135,9 @@ class Soak:
             while time.monotonic() < until:
                 self._do_something()
             self._come_home()
-            self.findings.mebibytes.append(self._terminal.mebibytes())
-            yield time.monotonic() - started
+            over = time.monotonic() - started
+            self.findings.memory.append((over, self._terminal.mebibytes()))
+            yield self.findings
 
     def read_errors(self) -> None:
         """Look at the program's own log.
@@ -199,7 +201,8 @@ def soak(seconds: float, seed: int) -> Iterator[Findings]:
         command = [
             *(sys.executable, "-m", "fuseboard_tui", "--simulate", "--metrics-port", "0"),
             *("--rate", "1000", "--scenario", "flapping", "--seed", str(seed)),
-            *("--recovery-timeout", "1", "--export-dir", directory),
+            *("--recovery-timeout", "1", "--cache-entries", str(_CACHE_ENTRIES)),
+            *("--export-dir", directory),
         ]
         with running(command, _HOME_SIZE) as terminal:
             before = terminal.attributes()
@@ -207,8 +210,7 @@ def soak(seconds: float, seed: int) -> Iterator[Findings]:
             run = Soak(terminal, Random(seed))
             findings = run.findings
             try:
-                for _ in run.run(seconds):
-                    yield findings
+                yield from run.run(seconds)
                 run.read_errors()
                 terminal.press(b"q")
                 code = terminal.wait_for_end(_END_SECONDS)
@@ -216,7 +218,7 @@ def soak(seconds: float, seed: int) -> Iterator[Findings]:
                 findings.problems.append(f"{error}: {terminal.tail[-3000:]!r}")
             else:
                 findings.problems += _wrong_at_the_end(terminal, code, before)
-            findings.problems += _growth(findings.mebibytes)
+            findings.problems += _growth(findings.memory)
             yield findings
 
 
@@ -233,12 +235,11 @@ def _wrong_at_the_end(terminal: Terminal, code: int, before: list[object]) -> It
             yield f"the terminal's mode {mode} was left {'off' if on else 'on'}"
 
 
-def _growth(mebibytes: Sequence[float]) -> Iterator[str]:
-    if len(mebibytes) < 2:
-        return
-    middle, end = mebibytes[len(mebibytes) // 2], mebibytes[-1]
-    if end - middle > _MOST_GROWTH:
-        yield f"the memory has grown from {middle:.0f} to {end:.0f} MiB in the second half"
+def _growth(memory: Sequence[tuple[float, float]]) -> Iterator[str]:
+    settled = [mebibytes for over, mebibytes in memory if over >= _SETTLED_SECONDS]
+    if settled and settled[-1] - settled[0] > _MOST_GROWTH:
+        minutes = _SETTLED_SECONDS / 60
+        yield f"after {minutes:g} min it took {settled[0]:.0f} MiB, in the end {settled[-1]:.0f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -247,23 +248,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (%(default)g)")
     parser.add_argument("--seed", type=int, default=1, help="of the keys and faults (%(default)s)")
     options = parser.parse_args(arguments)
-    started = time.monotonic()
     minutes = 0
     findings = Findings()
-    with suppress(KeyboardInterrupt):
-        for findings in soak(60 * options.minutes, options.seed):
-            if time.monotonic() - started >= 60 * minutes and findings.mebibytes:
-                minutes += 1
-                print(_figures(findings, time.monotonic() - started), flush=True)
-    print(_figures(findings, time.monotonic() - started))
+    for findings in soak(60 * options.minutes, options.seed):
+        if findings.memory and findings.memory[-1][0] >= 60 * minutes:
+            minutes += 1
+            print(_figures(findings), flush=True)
+    print(_figures(findings))
     for problem in findings.problems:
         print(f"wrong: {problem}")
     return 1 if findings.problems else 0
 
 
-def _figures(findings: Findings, seconds: float) -> str:
-    memory = f"{findings.mebibytes[-1]:.1f} MiB" if findings.mebibytes else "–"
-    return f"{seconds:6.0f} s  {memory}  {findings.frames:,} frames  {findings.keys:,} keys"
+def _figures(findings: Findings) -> str:
+    over, mebibytes = findings.memory[-1] if findings.memory else (0.0, 0.0)
+    counts = f"{findings.frames:,} frames  {findings.keys:,} keys"
+    return f"{over:6.0f} s  {mebibytes:.1f} MiB  {counts}"
 
 
 if __name__ == "__main__":
