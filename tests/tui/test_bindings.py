@@ -22,6 +22,7 @@ from fuseboard.replay import Replay
 from fuseboard_tui import screens
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.screens.ask import AskScreen
+from fuseboard_tui.screens.fault_keys import FaultKeysScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import HelpScreen, key_name
 from fuseboard_tui.screens.log import LogScreen
@@ -49,8 +50,8 @@ OPENED_BY: dict[ScreenKind, list[str]] = {
     AskScreen: ["a"],
     SettingsScreen: ["s"],
 }
-# These say on their borders how they close; the last one is a base.
-WITHOUT_KEYS_TO_TELL = {HelpScreen, FaultLineScreen, SearchedLinesScreen}
+# These say on their borders how they close; the last two are bases.
+WITHOUT_KEYS_TO_TELL = {HelpScreen, FaultLineScreen, FaultKeysScreen, SearchedLinesScreen}
 
 
 def kinds() -> Iterator[ScreenKind]:

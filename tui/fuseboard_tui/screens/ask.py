@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.events import Key
-from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from fuseboard.commands import Ask, StopAsking
@@ -17,6 +15,7 @@ from fuseboard.snapshot import AnswerState, PromptSnapshot
 from fuseboard_tui import breakpoints
 from fuseboard_tui.fault_switches import FaultSwitches
 from fuseboard_tui.literal import literal
+from fuseboard_tui.screens.fault_keys import FAULT_KEYS, FaultKeysScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.source import Source
 from fuseboard_tui.timeline import Timeline
@@ -35,7 +34,7 @@ _HINT = (
 _TROUBLES = (AnswerState.FAILED, AnswerState.REJECTED)
 
 
-class AskScreen(Screen[None]):
+class AskScreen(FaultKeysScreen):
     """Puts a prompt to the model; while the answer comes the keys are the faults' again.
 
     Args:
@@ -61,23 +60,7 @@ class AskScreen(Screen[None]):
             key_display="Esc",
             tooltip="stop the answer; or back to the board",
         ),
-        Binding("0", "clear_faults", "clear", id="clear", tooltip="switch every fault off"),
-        Binding(
-            "plus,equals_sign",
-            "probability(1)",
-            "share",
-            id="more",
-            key_display="+/-",
-            tooltip="the selected fault hits more often",
-        ),
-        Binding(
-            "minus",
-            "probability(-1)",
-            "less often",
-            id="less",
-            show=False,
-            tooltip="the selected fault hits less often",
-        ),
+        *FAULT_KEYS,
         Binding("down,j", "scroll(1)", "down", id="down", key_display="↓", show=False),
         Binding("up,k", "scroll(-1)", "up", id="up", key_display="↑", show=False),
         Binding("pagedown,space", "page(1)", "page", id="page_down", show=False),
@@ -89,10 +72,9 @@ class AskScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = breakpoints.VERTICAL
 
     def __init__(self, source: Source, timeline: Timeline, switches: FaultSwitches) -> None:
-        super().__init__()
+        super().__init__(switches)
         self._source = source
         self._timeline = timeline
-        self._switches = switches
         self._drawn: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -129,7 +111,7 @@ class AskScreen(Screen[None]):
             self.query_one(BreakerPanel).show(
                 snapshot, snapshot.breaker(seen.breaker) if seen else None
             )
-            self.query_one(FaultList).show(snapshot, self._switches.selected)
+            self.query_one(FaultList).show(snapshot, self.switches.selected)
             self._show_answer(seen)
 
     def _show_answer(self, seen: PromptSnapshot | None) -> None:
@@ -141,17 +123,6 @@ class AskScreen(Screen[None]):
             self._drawn = now_drawn
             lines = list(_lines(seen, rows.size.width - 2))
             rows.draw_rows(lines, visible=len(lines) - 1 if follows else None)
-
-    def on_key(self, event: Key) -> None:
-        """Switch the fault whose key was pressed."""
-        if self._switches.press(event.character):
-            event.stop()
-            self.show()
-
-    def on_fault_list_toggled(self, message: FaultList.Toggled) -> None:
-        """Switch the fault that was clicked."""
-        self._switches.toggle(message.name)
-        self.show()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Ask, and give the keys to the faults."""
@@ -176,15 +147,6 @@ class AskScreen(Screen[None]):
             self.set_focus(None)
         else:
             self.dismiss()
-
-    def action_clear_faults(self) -> None:
-        """Switch every fault off, and end the scenario."""
-        self._switches.clear()
-
-    def action_probability(self, direction: int) -> None:
-        """Let the selected fault hit more often, or less often."""
-        if not self._switches.hit_more_often(direction):
-            self.notify("switch a fault on first, with its key", markup=False)
 
     def action_scroll(self, rows: int) -> None:
         """Move through the answer."""

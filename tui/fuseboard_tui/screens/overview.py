@@ -13,8 +13,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.events import Key
-from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from fuseboard.commands import (
@@ -33,7 +31,6 @@ from fuseboard.snapshot import BreakerSnapshot, Phase, Refusal, Snapshot
 from fuseboard.snapshot_json import to_json
 from fuseboard.state import State
 from fuseboard_tui import breakpoints
-from fuseboard_tui.board_keys import BOARD_KEYS
 from fuseboard_tui.breaker_choice import BreakerChoice
 from fuseboard_tui.copied_text import breaker_line, transition_line
 from fuseboard_tui.fault_switches import FaultSwitches
@@ -42,6 +39,8 @@ from fuseboard_tui.marks import GLYPHS
 from fuseboard_tui.new_files import write_new
 from fuseboard_tui.openings import Openings
 from fuseboard_tui.screens.ask import AskScreen
+from fuseboard_tui.screens.board_keys import BOARD_KEYS
+from fuseboard_tui.screens.fault_keys import FaultKeysScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
@@ -64,7 +63,7 @@ REDRAWS_PER_SECOND = 4
 _LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
 
 
-class OverviewScreen(Screen[None]):
+class OverviewScreen(FaultKeysScreen):
     """Draws the newest snapshot four times a second and turns keys into commands."""
 
     BINDINGS: ClassVar[list[BindingType]] = BOARD_KEYS
@@ -81,14 +80,13 @@ class OverviewScreen(Screen[None]):
         *,
         bell: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(FaultSwitches(source))
         self.snapshot: Snapshot | None = None
         self._source = source
         self._timeline = timeline
         self._directory = directory
         self._rings = bell
         self._choice = BreakerChoice()
-        self._switches = FaultSwitches(source)
         self._openings = Openings()
         self._refusals: Sequence[Refusal] | None = None
 
@@ -116,11 +114,11 @@ class OverviewScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Draw at once after another screen was in front."""
-        self.call_after_refresh(self._show)
+        self.call_after_refresh(self.show)
 
     def on_resize(self) -> None:
         """Draw in the new size."""
-        self.call_after_refresh(self._show)
+        self.call_after_refresh(self.show)
 
     def take_snapshot(self) -> None:
         """Draw the snapshot of the moment that is shown, and which moment that is."""
@@ -134,9 +132,10 @@ class OverviewScreen(Screen[None]):
                 self._announce(breaker)
             self.app.title = _title(seen)
         self._announce_refusals()
-        self._show()
+        self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Draw the snapshot."""
         snapshot = self.snapshot
         if snapshot is None or not self.is_mounted:
             return
@@ -152,7 +151,7 @@ class OverviewScreen(Screen[None]):
             self.query_one(BreakerPanel).show(snapshot, chosen)
             self.query_one(StateStrip).show(snapshot, chosen)
             self.query_one(TransitionList).show(chosen)
-            self.query_one(FaultList).show(snapshot, self._switches.selected)
+            self.query_one(FaultList).show(snapshot, self.switches.selected)
 
     def _announce(self, breaker: BreakerSnapshot) -> None:
         self.notify(
@@ -182,7 +181,7 @@ class OverviewScreen(Screen[None]):
         """Give what the palette offers beside the keys: what to run, its title, what it does."""
         for fault in self.snapshot.faults if self.snapshot else ():
             title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
-            yield partial(self._switches.toggle, fault.name), title, fault.words
+            yield partial(self.switches.toggle, fault.name), title, fault.words
         for name in SCENARIOS:
             words = "faults strung over time; switching every fault off ends it"
             yield partial(self._play, name), f"Scenario: {name}", words
@@ -190,28 +189,17 @@ class OverviewScreen(Screen[None]):
 
     # Keys
 
-    def on_key(self, event: Key) -> None:
-        """Switch the fault whose key was pressed."""
-        if self._switches.press(event.character):
-            event.stop()
-            self._show()
-
-    def on_fault_list_toggled(self, message: FaultList.Toggled) -> None:
-        """Switch the fault that was clicked."""
-        self._switches.toggle(message.name)
-        self._show()
-
     def on_breaker_list_chosen(self, message: BreakerList.Chosen) -> None:
         """Choose the breaker that was clicked."""
         shown = self._choice.arranged(self.snapshot)
         if message.index < len(shown):
             self._choice.name = shown[message.index].name
-            self._show()
+            self.show()
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Show the breakers whose names contain what is typed."""
         self._choice.wanted = message.value
-        self._show()
+        self.show()
 
     def on_input_submitted(self) -> None:
         """Give the keys back to the board."""
@@ -220,23 +208,14 @@ class OverviewScreen(Screen[None]):
     def _play(self, scenario: str) -> None:
         self._source.send(PlayScenario(find_scenario(scenario)))
 
-    def action_clear_faults(self) -> None:
-        """Switch every fault off, and end the scenario."""
-        self._switches.clear()
-
-    def action_probability(self, direction: int) -> None:
-        """Let the selected fault hit more often, or less often."""
-        if not self._switches.hit_more_often(direction):
-            self.notify("switch a fault on first, with its key", markup=False)
-
     def action_set_fault(self) -> None:
         """Type a fault, beginning with the one that was switched last."""
-        self.app.push_screen(FaultLineScreen(self._switches.spell()), self._set_fault)
+        self.app.push_screen(FaultLineScreen(self.switches.spell()), self._set_fault)
 
     def _set_fault(self, command: SetFault | None) -> None:
         if command is not None:
-            self._switches.set(command)
-            self._show()
+            self.switches.set(command)
+            self.show()
 
     def action_traffic(self) -> None:
         """Start the traffic, or stop it."""
@@ -331,12 +310,12 @@ class OverviewScreen(Screen[None]):
     def action_choose(self, step: int) -> None:
         """Choose the next breaker, or the one before."""
         self._choice.move(self._choice.arranged(self.snapshot), step)
-        self._show()
+        self.show()
 
     def action_sort(self) -> None:
         """Show the breakers in the next order."""
         self._choice.order = self._choice.order.next()
-        self._show()
+        self.show()
 
     def action_filter(self) -> None:
         """Type what the names of the breakers shall contain."""
@@ -398,7 +377,7 @@ class OverviewScreen(Screen[None]):
 
     def action_ask(self) -> None:
         """Put a prompt to the model, whatever moment is shown here."""
-        self.app.push_screen(AskScreen(self._source, self._timeline, self._switches))
+        self.app.push_screen(AskScreen(self._source, self._timeline, self.switches))
 
     def action_help(self) -> None:
         """Show the keys of this screen."""

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
+from fuseboard_tui.screens.fault_keys import FAULT_KEYS
+
 BOARD_KEYS: list[BindingType] = [
     Binding("q,ctrl+c,ctrl+q", "leave", "quit", id="quit", key_display="q"),
     Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
     Binding("space", "traffic", "traffic", id="traffic", tooltip="start or stop the calls"),
     Binding("t", "trip", "trip", id="trip", tooltip="open the chosen breaker by hand"),
     Binding("r", "reset", "reset", id="reset", tooltip="close the chosen breaker by hand"),
-    Binding("0", "clear_faults", "clear", id="clear", tooltip="switch every fault off"),
-    Binding(
-        "plus,equals_sign",
-        "probability(1)",
-        "share",
-        id="more",
-        key_display="+/-",
-        tooltip="the selected fault hits more often",
-    ),
-    Binding(
-        "minus",
-        "probability(-1)",
-        "less often",
-        id="less",
-        show=False,
-        tooltip="the selected fault hits less often",
-    ),
+    *FAULT_KEYS,
     Binding(
         "f",
         "set_fault",
