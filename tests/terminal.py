@@ -19,6 +19,14 @@ _QUIET = 0.03  # seconds without output after which a frame is over
 _POLL = 0.05
 _MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 _LONGEST_MODE = 16  # bytes
+_SEQUENCE = re.compile(rb"\x1b(\[[0-9;?<>=]*[a-zA-Z]|\][^\x07]*\x07|.)")
+_MANY_WORDS = 3000  # characters
+
+
+def words_in(drawn: bytes) -> str:
+    """Give the last words of what was drawn, without what commands the terminal."""
+    text = _SEQUENCE.sub(b" ", drawn).decode(errors="replace")
+    return " ".join(text.split())[-_MANY_WORDS:]
 
 
 class Terminal:
@@ -52,7 +60,7 @@ class Terminal:
         end = time.monotonic() + _PATIENCE
         while text not in drawn:
             if not self.has_output(max(end - time.monotonic(), 0)):
-                raise RuntimeError(f"no {text!r} within {_PATIENCE:g} s: {drawn[-2000:]!r}")
+                raise RuntimeError(f"no {text!r} within {_PATIENCE:g} s: {words_in(drawn)}")
             drawn += self.read()
 
     def watch(self, seconds: float) -> bytes:

@@ -27,7 +27,7 @@ from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
 from fuseboard_tui.screens.settings import SettingsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
-from tests.terminal import Terminal, running
+from tests.terminal import Terminal, running, words_in
 
 _SCREENS = (
     OverviewScreen,
@@ -181,7 +181,7 @@ class Soak:
         drawn = self._terminal.watch(seconds)
         self.findings.frames += bool(drawn)
         if b"Traceback" in drawn:
-            self.findings.problems.append(f"a traceback was drawn: {drawn[-3000:]!r}")
+            self.findings.problems.append(f"a traceback was drawn: {words_in(drawn)}")
 
     def _come_home(self) -> None:
         """Go back to the board, whose clock moves every second."""
@@ -215,7 +215,7 @@ def soak(seconds: float, seed: int) -> Iterator[Findings]:
                 terminal.press(b"q")
                 code = terminal.wait_for_end(_END_SECONDS)
             except (RuntimeError, TimeoutError) as error:
-                findings.problems.append(f"{error}: {terminal.tail[-3000:]!r}")
+                findings.problems.append(f"{error}: {words_in(terminal.tail)}")
             else:
                 findings.problems += _wrong_at_the_end(terminal, code, before)
             findings.problems += _growth(findings.memory)
@@ -224,10 +224,10 @@ def soak(seconds: float, seed: int) -> Iterator[Findings]:
 
 def _wrong_at_the_end(terminal: Terminal, code: int, before: list[object]) -> Iterator[str]:
     if code != 0:
-        yield f"the exit code is {code}: {terminal.tail[-3000:]!r}"
+        yield f"the exit code is {code}: {words_in(terminal.tail)}"
     last_words = terminal.tail.rpartition(b"\x1b[?1049l")[2]
     if b"Traceback" in last_words or b"ERROR" in last_words:
-        yield f"its last words are {last_words[-3000:]!r}"
+        yield f"its last words are {words_in(last_words)}"
     if terminal.attributes() != before:
         yield f"the terminal's attributes are {terminal.attributes()}, and were {before}"
     for mode, on in _LEFT_AS.items():

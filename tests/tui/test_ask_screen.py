@@ -105,9 +105,9 @@ async def test_nobody_to_ask_yet() -> None:
 async def test_an_answer_is_drawn_as_it_comes_and_literally() -> None:
     async with ask_shown() as it:
         await answered(it, replace(STREAMING, state=AnswerState.WAITING, text="", first_token=None))
-        assert title(it) == "Answer of llama3.2: waiting for the first token for 1.5 s"
+        assert title(it) == "llama3.2: waiting for the first token for 1.5 s"
         await answered(it, STREAMING)
-        assert title(it) == "Answer of llama3.2: streaming for 1.5 s, first token after 0.25 s"
+        assert title(it) == "llama3.2: streaming for 1.5 s, first token in 0.25 s"
         assert text(it).split("\n") == [
             " > why is the sky blue?",
             " Because of [b]Rayleigh[/b][2J scattering.",
@@ -115,7 +115,7 @@ async def test_an_answer_is_drawn_as_it_comes_and_literally() -> None:
         ]
         await answered(it, COMPLETE)
         assert title(it) == (
-            "Answer of llama3.2: complete after 2.0 s, first token after 0.25 s, 57 tokens, 31.3/s"
+            "llama3.2: complete after 2.0 s, first token in 0.25 s, 57 tokens, 31.3/s"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import pytest
 from textual._callback import invoke
 from textual.pilot import Pilot
+from textual.widgets._footer import FooterKey
 
 from fuseboard.commands import (
     ClearFaults,
@@ -327,3 +329,17 @@ async def test_hostile_text_is_drawn_literally() -> None:
         assert "[/] [@click=app.quit]x[/]" in everything
         assert not set("\x1b\x07\x9b\u202e") & set(everything)
         assert it.app.is_running
+
+
+async def test_keys_of_the_footer_that_are_gone_are_forgotten() -> None:
+    async with shown() as it:
+        for _ in range(5):
+            await it.pilot.press("l")
+            await it.pilot.pause()
+            await it.pilot.press("escape")
+            await it.pilot.pause()
+        gc.collect()
+        keys = [each for each in gc.get_objects() if isinstance(each, FooterKey)]
+        on_screen = list(it.app.screen.query(FooterKey))
+        assert len(on_screen) > 5
+        assert len(keys) <= 2 * len(on_screen)  # those of the last screen may still be on their way

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from fuseboard.commands import Ask, StopAsking
 from fuseboard.durations import in_words
@@ -21,6 +21,7 @@ from fuseboard_tui.source import Source
 from fuseboard_tui.timeline import Timeline
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
+from fuseboard_tui.widgets.keys_footer import KeysFooter
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.picture import Line, Rows
 from fuseboard_tui.wrapped import wrapped
@@ -89,7 +90,7 @@ class AskScreen(FaultKeysScreen):
         yield BreakerPanel(id="ask-panel")
         yield Rows(id="answer")
         yield FaultList(id="ask-faults", title="Faults")
-        yield Footer(compact=True)
+        yield KeysFooter()
 
     def on_mount(self) -> None:
         """Begin to draw."""
@@ -165,13 +166,13 @@ class AskScreen(FaultKeysScreen):
 def _title(seen: PromptSnapshot | None) -> str:
     if seen is None:
         return "Nobody can be asked yet"
-    title = f"Answer of {literal(seen.model, 24)}"
+    model = literal(seen.model, 24)
     if seen.state is AnswerState.NONE:
-        return title
+        return f"Answer of {model}"
     when = "for" if seen.state.under_way else "after"
-    title += f": {seen.state.value} {when} {in_words(seen.seconds)}"
+    title = f"{model}: {seen.state.value} {when} {in_words(seen.seconds)}"
     if seen.first_token is not None:
-        title += f", first token after {in_words(seen.first_token)}"
+        title += f", first token in {in_words(seen.first_token)}"
     if seen.tokens:
         title += f", {seen.tokens:,} tokens"
     if seen.tokens_per_second:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from fuseboard.commands import (
     DisableBreaker,
@@ -53,6 +53,7 @@ from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.header_line import HeaderLine
+from fuseboard_tui.widgets.keys_footer import KeysFooter
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.resource_panel import ResourcePanel
 from fuseboard_tui.widgets.state_strip import StateStrip
@@ -105,7 +106,7 @@ class OverviewScreen(FaultKeysScreen):
                 yield BreakerPanel(id="panel")
                 yield StateStrip(id="strip", title="State, last 5 min")
                 yield TransitionList(id="transitions", title="Transitions")
-        yield Footer(compact=True)
+        yield KeysFooter()
 
     def on_mount(self) -> None:
         """Begin to draw."""

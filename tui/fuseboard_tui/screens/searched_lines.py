@@ -7,9 +7,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.widgets.keys_footer import KeysFooter
 from fuseboard_tui.widgets.picture import Rows
 
 
@@ -38,7 +39,7 @@ class SearchedLinesScreen(Screen[None]):
         """Lay it out."""
         yield Input(id="search", placeholder="letters in a line", compact=True)
         yield Rows(id="lines")
-        yield Footer(compact=True)
+        yield KeysFooter()
 
     def show(self) -> None:
         """Draw the lines that are wanted."""

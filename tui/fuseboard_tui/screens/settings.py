@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from fuseboard.commands import Command, ConfigureBreaker
 from fuseboard.settable import SettableNumber, written
@@ -19,6 +19,7 @@ from fuseboard.snapshot import BreakerSnapshot
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, state_words
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.widgets.keys_footer import KeysFooter
 from fuseboard_tui.widgets.number_list import NumberList
 
 _DRAWS_PER_SECOND = 4
@@ -80,7 +81,7 @@ class SettingsScreen(Screen[None]):
         with Horizontal(id="edit"):
             yield Input(compact=True)
             yield Static(id="verdict", markup=False)
-        yield Footer(compact=True)
+        yield KeysFooter()
 
     def on_mount(self) -> None:
         """Begin to draw."""
