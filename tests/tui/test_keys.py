@@ -25,7 +25,7 @@ from fuseboard.commands import (
 )
 from fuseboard.faults import BY_NAME, CATALOGUE, find_scenario
 from fuseboard.faults.catalogue import Fault
-from fuseboard.snapshot import Phase, Snapshot, WarmingSnapshot
+from fuseboard.snapshot import Phase, Snapshot, TargetSnapshot, WarmingSnapshot
 from fuseboard.state import State
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.screens.help import HelpScreen
@@ -343,3 +343,15 @@ async def test_keys_of_the_footer_that_are_gone_are_forgotten() -> None:
         on_screen = list(it.app.screen.query(FooterKey))
         assert len(on_screen) > 5
         assert len(keys) <= 2 * len(on_screen)  # those of the last screen may still be on their way
+
+
+async def test_a_header_that_is_too_long_says_shortly_what_is_on() -> None:
+    on = dict.fromkeys(["error500", "latency", "cut"], 0.25)
+    far = TargetSnapshot("http://ollama.example.internal:11434", "llama3.2:1b-instruct", False)
+    async with shown(board(on=on, target=far), size=(80, 24)) as it:
+        await it.pilot.press("p")
+        line = it.text(HeaderLine)
+        assert len(line) <= 80
+        assert "PAUSED" in line
+        assert "llama3.2:1b" in line
+        assert "3 faults on" in line or "cut 25%" in line

@@ -14,22 +14,30 @@ class HeaderLine(Picture):
         """Draw a snapshot; `badge` says which moment it is of, if it is not now."""
         name: Line = (("fuseboard", "strong"),)
         metrics: Line = (f"/metrics :{_port(snapshot.metrics_url)}",)
-        faults = _faults(snapshot)
+        target, faults = _target(snapshot), _faults(snapshot)
         uptime: Line = (_clock(snapshot.uptime),)
         parts: list[Line] = [
             name,
             *_condition(snapshot, badge),
-            *_target(snapshot),
+            *target,
             *_traffic(snapshot),
             faults,
             *([metrics] if snapshot.metrics_url else []),
             uptime,
         ]
-        # What says least goes first where there is no room for all.
-        for least in (name, *(() if _has_faults(snapshot) else (faults,)), metrics, uptime):
+        # Where there is no room for all, what says least goes first, and then much is said shortly.
+        shorter: list[tuple[Line, list[Line]]] = [
+            (least, [])
+            for least in (name, *(() if _has_faults(snapshot) else (faults,)), metrics, uptime)
+        ]
+        shorter += [(part, _short_target(snapshot)) for part in target]
+        shorter += [(faults, [_short_faults(snapshot)])]
+        for long, short in shorter:
             if len(text_of(_line(parts))) <= self.size.width:
                 break
-            parts = [part for part in parts if part is not least]
+            place = next((n for n, part in enumerate(parts) if part is long), None)
+            if place is not None:
+                parts[place : place + 1] = short
         self.draw([_line(parts)])
 
 
@@ -49,6 +57,20 @@ def _target(snapshot: Snapshot) -> list[Line]:
     if target.simulated:
         return [((" SIMULATED ", "badge"), f" {literal(target.model, 40)}")]
     return [(literal(f"{target.url} {target.model}", 60),)]
+
+
+def _short_target(snapshot: Snapshot) -> list[Line]:
+    target = snapshot.target
+    if target is None:
+        return []
+    if target.simulated:
+        return [((" SIMULATED ", "badge"),)]
+    return [(literal(target.model, 20),)]
+
+
+def _short_faults(snapshot: Snapshot) -> Line:
+    count = sum(fault.active for fault in snapshot.faults)
+    return ((f"{count} fault{'' if count == 1 else 's'} on", "alarm"),)
 
 
 def _faults(snapshot: Snapshot) -> Line:
