@@ -75,3 +75,16 @@ async def test_the_screen_says_so(size: tuple[int, int]) -> None:
         assert "nothing new from the engine for 1 min 15 s, since " in it.text(NoticeLine)
         await it.show(board(silence=0.2))
         assert not line.display
+
+
+async def test_another_screen_says_so_once() -> None:
+    async with shown(board()) as it:
+        await it.pilot.press("l")
+        await it.pilot.pause()
+        for seconds in (1.0, 5.0, 6.0):
+            await it.show(board(silence=seconds))
+        (note,) = it.app._notifications
+        assert note.message.startswith("nothing new from the engine for 5.0 s, since ")
+        await it.show(board())
+        await it.show(board(silence=3.0))
+        assert len(it.app._notifications) == 2

@@ -54,7 +54,7 @@ from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.header_line import HeaderLine
 from fuseboard_tui.widgets.keys_footer import KeysFooter
-from fuseboard_tui.widgets.notice_line import NoticeLine
+from fuseboard_tui.widgets.notice_line import NOTABLE_SILENCE, NoticeLine, silence_words
 from fuseboard_tui.widgets.resource_panel import ResourcePanel
 from fuseboard_tui.widgets.state_strip import StateStrip
 from fuseboard_tui.widgets.too_small import TooSmall
@@ -90,6 +90,7 @@ class OverviewScreen(FaultKeysScreen):
         self._choice = BreakerChoice()
         self._openings = Openings()
         self._refusals: Sequence[Refusal] | None = None
+        self._silent = False
 
     def compose(self) -> ComposeResult:
         """Lay the board out."""
@@ -133,6 +134,7 @@ class OverviewScreen(FaultKeysScreen):
                 self._announce(breaker)
             self.app.title = _title(seen)
         self._announce_refusals()
+        self._announce_silence()
         self.show()
 
     def show(self) -> None:
@@ -174,6 +176,14 @@ class OverviewScreen(FaultKeysScreen):
                 self.notify(
                     literal(refusal.words, 200), title="refused", severity="warning", markup=False
                 )
+
+    def _announce_silence(self) -> None:
+        """Say on the screens in front of the board, too, that there is no news any more."""
+        silence = self._timeline.silence
+        silent = silence >= NOTABLE_SILENCE
+        if silent and not self._silent and self.app.screen is not self:
+            self.notify(silence_words(silence), severity="error", markup=False)
+        self._silent = silent
 
     def _chosen_breaker(self) -> BreakerSnapshot | None:
         return self._choice.find(self._choice.arranged(self.snapshot))

@@ -10,7 +10,8 @@ from fuseboard.snapshot import Snapshot, WarmingSnapshot
 from fuseboard_tui.literal import literal
 from fuseboard_tui.widgets.picture import Line, Picture, joined
 
-_NOTABLE_SILENCE = 2.0  # seconds; an engine gives ten signs of life a second
+NOTABLE_SILENCE = 2.0
+"""Seconds without news; an engine gives ten signs of life a second."""
 
 
 class NoticeLine(Picture):
@@ -19,15 +20,16 @@ class NoticeLine(Picture):
     def show(self, snapshot: Snapshot, silence: float) -> None:
         """Draw a snapshot; `silence` is for how many seconds there has been no news."""
         said: list[Line] = [(literal(words),) for words in _notices(snapshot)]
-        if silence >= _NOTABLE_SILENCE:
-            said.insert(0, ((_silent(silence), "alarm"),))
+        if silence >= NOTABLE_SILENCE:
+            said.insert(0, ((f"▲ {silence_words(silence)}", "alarm"),))
         self.display = bool(said)
         self.draw([(" ", *joined("; ", said))])
 
 
-def _silent(seconds: float) -> str:
+def silence_words(seconds: float) -> str:
+    """Say for how long there has been no news, and since when."""
     since = datetime.fromtimestamp(time.time() - seconds).astimezone()
-    return f"▲ nothing new from the engine for {in_words(seconds)}, since {since:%H:%M:%S}"
+    return f"nothing new from the engine for {in_words(seconds)}, since {since:%H:%M:%S}"
 
 
 def _notices(snapshot: Snapshot) -> list[str]:
