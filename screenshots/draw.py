@@ -66,6 +66,9 @@ async def main() -> None:
             await stage.press("enter", "Enter: the answer streams through the breaker")
             await stage.until(_has_answered, "the answer streams through the breaker")
             stage.draw("ask")
+            await stage.press("escape", "Esc: back")
+            await stage.press("s", "s: its thresholds and timeouts, changed while it runs")
+            stage.draw("settings")
             stage.write_tour()
     finally:
         engine.stop()
