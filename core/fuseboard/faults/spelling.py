@@ -44,13 +44,18 @@ def read_fault(text: str) -> tuple[str, FaultSetting]:
 
 
 def spell_fault(name: str, setting: FaultSetting) -> str:
-    """Write a fault and all of its setting, as `read_fault()` reads it."""
+    """Write a fault and all of its setting, as `read_fault()` reads it.
+
+    Raises `ValueError` if there is no such fault.
+    """
     choices = [f"{name}:{setting.probability!r}"]
     if setting.seconds is not None:
         choices.append(f"seconds={setting.seconds!r}")
     if setting.chunks is not None:
         choices.append(f"chunks={setting.chunks}")
-    choices += (f"path={path}" for path in setting.paths or ())
+    # To hit all must be said where a fault usually hits only some.
+    everywhere = ("/",) if fault_named(name).default.paths else ()
+    choices += (f"path={path}" for path in setting.paths or everywhere)
     return ",".join(choices)
 
 
