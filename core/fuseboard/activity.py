@@ -12,7 +12,7 @@ from fuseboard.verdict import Verdict
 
 REMEMBERED_SECONDS = 120
 MEASURED_SECONDS = 60
-"""How far back the percentiles look."""
+"""How far back the percentiles and the share of failures look."""
 
 _Buckets = list[tuple[float, int]]
 
@@ -42,6 +42,7 @@ class _Seen:
         self._before = (0, 0, 0, 0)
         self._rates: deque[tuple[float, ...]] = deque(maxlen=REMEMBERED_SECONDS)
         self._durations: deque[tuple[_Buckets, int]] = deque([([], 0)], maxlen=MEASURED_SECONDS + 1)
+        self._counts = deque([self._before], maxlen=MEASURED_SECONDS + 1)
 
     def take(self, breaker: BreakerSnapshot, seconds: float) -> None:
         calls = breaker.calls
@@ -49,6 +50,7 @@ class _Seen:
         grown = zip(counts, self._before, strict=True)
         self._rates.append(tuple((now - before) / seconds for now, before in grown))
         self._before = counts
+        self._counts.append(counts)
         self._durations.append(_all_durations(breaker.durations))
 
     def activity(self) -> Activity:
@@ -59,7 +61,17 @@ class _Seen:
         p50, p95, p99 = (
             quantile(share, buckets, count - count_before) for share in (0.5, 0.95, 0.99)
         )
-        return Activity(success, failure, rejected, ignored, p50, p95, p99)
+        return Activity(success, failure, rejected, ignored, p50, p95, p99, self._failed_share())
+
+    def _failed_share(self) -> float | None:
+        """Give it of the calls themselves: seconds that are not of one length weigh not alike."""
+        (successes, failures, *_), (then_successes, then_failures, *_) = (
+            self._counts[-1],
+            self._counts[0],
+        )
+        failed = failures - then_failures
+        answered = failed + successes - then_successes
+        return failed / answered if answered else None
 
 
 def _all_durations(durations: Mapping[Verdict, Durations]) -> tuple[_Buckets, int]:

@@ -70,6 +70,9 @@ class Activity:
     were none. Estimated from the histogram of durations."""
     p95: float | None = None
     p99: float | None = None
+    failed_share: float | None = None
+    """The share of failures, 0-1, in the answered calls of the last minute; `None` if there were
+    none."""
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -82,12 +85,6 @@ class Activity:
         """Calls a second in the last second, whatever became of them."""
         kinds = (self.success, self.failure, self.rejected, self.ignored)
         return sum(rates[-1] for rates in kinds if rates)
-
-    def failure_share(self, seconds: int) -> float | None:
-        """The share of failures, 0-1, in the answered calls of the last seconds, if any."""
-        failed = sum(self.failure[-seconds:])
-        answered = failed + sum(self.success[-seconds:])
-        return failed / answered if answered else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,4 +108,5 @@ def _activity(frame: int, rate: float) -> Activity:
         p50=0.1 + moving[0],
         p95=1.1 + moving[0],
         p99=2.1 + moving[0],
+        failed_share=moving[0],
     )

@@ -67,17 +67,22 @@ def test_rates_and_percentiles_of_a_breaker() -> None:
     seen = log.by_breaker()["model"]
     assert (seen.success, seen.failure, seen.rejected) == ((4.0,), (0.5,), (0.0,))
     assert seen.rates == (4.5,)
-    assert seen.failure_share(60) == pytest.approx(1 / 9)
+    assert seen.failed_share == pytest.approx(1 / 9)
     assert seen.p50 is not None
     assert seen.p99 is not None
     assert 0.1 <= seen.p50 <= 0.3
     assert seen.p99 > 2
 
+    call(0.2)
+    log.sample([breaker.snapshot()], 0.1)
+    share = log.by_breaker()["model"].failed_share
+    assert share == pytest.approx(1 / 10), "a call is a call, however short its second was"
+
     for _ in range(MEASURED_SECONDS + 1):
         log.sample([breaker.snapshot()], 1.0)
     seen = log.by_breaker()["model"]
     assert seen.rates[-1] == 0.0
-    assert (seen.p50, seen.failure_share(60)) == (None, None), "that was long ago"
+    assert (seen.p50, seen.failed_share) == (None, None), "that was long ago"
     for _ in range(REMEMBERED_SECONDS):
         log.sample([breaker.snapshot()], 1.0)
     assert len(log.by_breaker()["model"].rates) == REMEMBERED_SECONDS

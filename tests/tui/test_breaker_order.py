@@ -22,8 +22,8 @@ def several() -> Snapshot:
         board(),
         breakers=(quiet, busy, broken),
         activity={
-            "C_busy": Activity((9.0,), (1.0,), (0.0,), (0.0,)),
-            "a_broken": Activity((1.0,), (1.0,), (2.0,), (0.0,)),
+            "C_busy": Activity((9.0,), (1.0,), (0.0,), (0.0,), failed_share=0.1),
+            "a_broken": Activity((1.0,), (1.0,), (2.0,), (0.0,), failed_share=0.5),
         },
     )
 

@@ -8,9 +8,6 @@ from enum import Enum
 from fuseboard.snapshot import Activity, BreakerSnapshot, Snapshot
 from fuseboard.state import State
 
-RECENT_SECONDS = 60
-"""How far back shares of failures look."""
-
 _URGENCY = {State.OPEN: 0, State.HALF_OPEN: 1, State.CLOSED: 2}
 
 
@@ -47,7 +44,7 @@ def _key(order: Order, snapshot: Snapshot) -> Callable[[BreakerSnapshot], tuple[
         return snapshot.activity.get(breaker.name, Activity())
 
     def failures(breaker: BreakerSnapshot) -> float:
-        return -(activity(breaker).failure_share(RECENT_SECONDS) or 0.0)
+        return -(activity(breaker).failed_share or 0.0)
 
     match order:
         case Order.TROUBLE:

@@ -11,7 +11,6 @@ from textual.message import Message
 from fuseboard.durations import in_short
 from fuseboard.snapshot import Activity, BreakerSnapshot, Snapshot
 from fuseboard.state import State
-from fuseboard_tui.breaker_order import RECENT_SECONDS
 from fuseboard_tui.literal import literal
 from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
 from fuseboard_tui.widgets.picture import Line, Rows
@@ -60,7 +59,7 @@ class BreakerList(Rows):
         words, *_ = state_words(breaker).split()  # FORCED OPEN has no room, and its glyph says OPEN
         looks = STATE_CLASSES[breaker.state]
         idle = breaker.state is State.CLOSED and breaker.calls.total == 0
-        failed = activity.failure_share(RECENT_SECONDS)
+        failed = activity.failed_share
         share = f"{failed:.0%}" if failed is not None else ""
         return (
             ("▌", "cursor") if is_chosen else " ",
