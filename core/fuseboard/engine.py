@@ -524,9 +524,9 @@ class Engine:
             self._obey(command)
         except Exception as error:
             words = str(error) or type(error).__name__
-            self._refusals = (*self._refusals, Refusal(time.time(), words))[-_REFUSALS_KEPT:]
             expected = isinstance(error, LookupError | TypeError | ValueError)
             _logger.warning("refused: %s", words, exc_info=not expected)
+            self._refusals = (*self._refusals, Refusal(time.time(), words))[-_REFUSALS_KEPT:]
 
     def _obey(self, command: Command) -> None:
         match command:
