@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, inf, log
 
+from fuseboard.required_numbers import require_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -26,11 +28,11 @@ class Backoff:
     """How much of an opening chance may take away, 0-1."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.initial < inf:
-            raise ValueError(f"initial must be a positive number, not {self.initial!r}")
+        require_seconds("initial", self.initial)
+        require_seconds("cap", self.cap)
         if not 1 <= self.multiplier < inf:
             raise ValueError(f"multiplier must be at least 1, not {self.multiplier!r}")
-        if not self.initial <= self.cap < inf:
+        if not self.initial <= self.cap:
             raise ValueError(f"cap must be at least initial ({self.initial:g}), not {self.cap!r}")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter must be at least 0 and less than 1, not {self.jitter!r}")

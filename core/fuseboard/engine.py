@@ -235,7 +235,7 @@ class Engine:
         breakers = self._registry.snapshots()
         notices = self._notices
         if holdup := self._holdup():
-            notices += (holdup,)
+            notices = (holdup, *notices)  # what matters most, where not all can be read
         return Snapshot(
             taken_at=time.time(),
             phase=self._phase,
@@ -297,7 +297,7 @@ class Engine:
             metrics_listener = bind_from(settings.metrics_host, DEFAULT_PORT)
             port = metrics_listener.getsockname()[1]
             if port != DEFAULT_PORT:
-                self._give_notice(f"port {DEFAULT_PORT} is taken: /metrics is on {port}")
+                self._notices += (f"port {DEFAULT_PORT} is taken: /metrics is on {port}",)
         else:
             metrics_listener = bind(settings.metrics_host, settings.metrics_port)
         try:
@@ -311,6 +311,8 @@ class Engine:
 
     def _run_loop(self, metrics_listener: socket.socket, proxy_listener: socket.socket) -> None:
         with self._log.kept():
+            for words in self._notices:
+                _logger.info(words)
             self._run_to_the_end(metrics_listener, proxy_listener)
 
     def _run_to_the_end(
@@ -412,6 +414,7 @@ class Engine:
 
     def _keep_to(self, silent: FoundOllama) -> TargetSnapshot:
         self._silence = f"{silent.url} does not answer yet: {silent.problem}"
+        _logger.warning(self._silence)
         return _real(silent)
 
     async def _start_simulator(self, stack: AsyncExitStack) -> TargetSnapshot:
@@ -528,6 +531,11 @@ class Engine:
             _logger.warning("refused: %s", words, exc_info=not expected)
             self._refusals = (*self._refusals, Refusal(time.time(), words))[-_REFUSALS_KEPT:]
 
+    def _running_traffic(self) -> Traffic:
+        if self._traffic is None:
+            raise LookupError("there is no traffic yet")
+        return self._traffic
+
     def _obey(self, command: Command) -> None:
         match command:
             case Ask(prompt):
@@ -544,11 +552,10 @@ class Engine:
             case PlayScenario(scenario):
                 self._player.play(scenario)
             case RunTraffic(running):
-                if self._traffic is not None:
-                    self._traffic.start() if running else self._traffic.stop()
+                traffic = self._running_traffic()
+                traffic.start() if running else traffic.stop()
             case SetRate(rate):
-                if self._traffic is not None:
-                    self._traffic.set_rate(rate)
+                self._running_traffic().set_rate(rate)
             case DisableBreaker(name):
                 self._registry.find(name).disable()
             case TripBreaker(name):

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Any
 
 _WHOLE, _DROPPED, _ADDED = "=", "-", "+"
-_MOST_DROPPED = 8  # items; for more it is not worth looking
 
 
 def changes(old: Any, new: Any) -> Any:
@@ -62,13 +61,23 @@ def _changed_items(old: list[Any], new: list[Any]) -> dict[str, Any] | None:
     if len(old) == len(new):
         changed = [place for place, part in enumerate(new) if old[place] != part]
     if changed is None or len(changed) * 2 > len(new):
-        for dropped in range(min(len(old), _MOST_DROPPED + 1)):
-            kept = old[dropped:]
-            if kept == new[: len(kept)]:
-                return {_DROPPED: dropped, _ADDED: new[len(kept) :]}
+        dropped = _moved_on(old, new)
+        if dropped is not None:
+            return {_DROPPED: dropped, _ADDED: new[len(old) - dropped :]}
     if changed is None:
         return None
     return {str(place): changes(old[place], new[place]) for place in changed}
+
+
+def _moved_on(old: list[Any], new: list[Any]) -> int | None:
+    """Say how many items have left the front, if the others are the first of the new ones."""
+    if not old:
+        return 0
+    for last, part in enumerate(new):
+        dropped = len(old) - 1 - last
+        if dropped >= 0 and part == old[-1] and old[dropped:] == new[: last + 1]:
+            return dropped
+    return None
 
 
 def _with_changed_items(old: list[Any], found: dict[str, Any]) -> list[Any]:

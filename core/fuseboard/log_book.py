@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,37 +19,66 @@ class LogBook(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self._lines: deque[LogLine] = deque(maxlen=_KEPT)
+        self._lines: tuple[LogLine, ...] = ()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record; with an exception, its traceback too."""
-        words = self.format(record)
+        try:
+            words = self.format(record)
+        except Exception as error:  # noqa: BLE001 (whoever logs it wrongly shall not fail for it)
+            words = f"{record.msg!r} cannot be written: {error}"
         if len(words) > _LONGEST:
             words = f"{words[: _LONGEST // 2]}\n…\n{words[-_LONGEST // 2 :]}"
         source = record.name.rpartition(".")[2]
-        self._lines.append(LogLine(record.created, _level(record.levelno), source, words))
+        line = LogLine(record.created, _level(record.levelno), source, words)
+        self._lines = (*self._lines, line)[-_KEPT:]
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep what is logged within the block, of fuseboard itself what only informs too."""
-        ours = logging.getLogger(_OURS)
-        before = ours.level
-        if not ours.isEnabledFor(logging.INFO):
-            ours.setLevel(logging.INFO)
+        """Keep what is logged within the block, of fuseboard itself what only informs too.
+
+        For that the level of fuseboard's logger is lowered until the last such block ends.
+        """
+        _lowered.begin()
         logging.getLogger().addHandler(self)
         try:
             yield
         finally:
             logging.getLogger().removeHandler(self)
-            ours.setLevel(before)
+            _lowered.end()
 
     def lines(self) -> tuple[LogLine, ...]:
-        """Give the latest lines, oldest first."""
-        self.acquire()
-        try:
-            return tuple(self._lines)
-        finally:
-            self.release()
+        """Give the latest lines, oldest first; never waits for whoever logs."""
+        return self._lines
+
+
+class _LoweredLevel:
+    """The level of fuseboard's logger, lowered as long as anybody keeps what it says."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before: int | None = None
+
+    def begin(self) -> None:
+        ours = logging.getLogger(_OURS)
+        with self._lock:
+            self._users += 1
+            if not ours.isEnabledFor(logging.INFO):
+                self._before = ours.level
+                ours.setLevel(logging.INFO)
+
+    def end(self) -> None:
+        ours = logging.getLogger(_OURS)
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._before is not None:
+                if ours.level == logging.INFO:  # nobody else has chosen since
+                    ours.setLevel(self._before)
+                self._before = None
+
+
+_lowered = _LoweredLevel()
 
 
 def _level(number: int) -> LogLevel:

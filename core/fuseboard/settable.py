@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from fuseboard.backoff import Backoff
 from fuseboard.rate_policies import FailureRate, SlowCallRate
+from fuseboard.required_numbers import LEAST_SECONDS, MOST_COUNTED, MOST_SECONDS
 from fuseboard.settings import BreakerSettings, SettingsGiven
 from fuseboard.trip_policy import AllOf, AnyOf, ConsecutiveFailures, TripPolicy
 from fuseboard.window import CountWindow, TimeWindow, Window
@@ -24,7 +25,8 @@ class NumberKind(Enum):
     """Which numbers a setting takes, in words."""
 
     COUNT = "a whole number of at least 1"
-    SECONDS = "seconds, more than 0"
+    CALLS = "a whole number from 1 to 10 million"
+    SECONDS = "seconds, more than 0 and less than 30 years"
     SHARE = "a share, above 0 and at most 1"
     JITTER = "a share, at least 0 and below 1"
     FACTOR = "a number of at least 1"
@@ -97,11 +99,14 @@ _SETTABLE = (
     "longest_retry_after",
 )
 
-_WHOLE = {NumberKind.COUNT, NumberKind.WHOLE}
+_MOST = 10**9  # of what can be counted one by one
+
+_WHOLE = {NumberKind.COUNT, NumberKind.CALLS, NumberKind.WHOLE}
 
 _FITS: Mapping[NumberKind, Callable[[float], bool]] = {
-    NumberKind.COUNT: lambda value: value >= 1 and value % 1 == 0,
-    NumberKind.SECONDS: lambda value: value > 0,
+    NumberKind.COUNT: lambda value: 1 <= value <= _MOST and value % 1 == 0,
+    NumberKind.CALLS: lambda value: 1 <= value <= MOST_COUNTED and value % 1 == 0,
+    NumberKind.SECONDS: lambda value: LEAST_SECONDS <= value <= MOST_SECONDS,
     NumberKind.SHARE: lambda value: 0 < value <= 1,
     NumberKind.JITTER: lambda value: 0 <= value < 1,
     NumberKind.FACTOR: lambda value: value >= 1,
@@ -117,7 +122,7 @@ _KNOWN: Mapping[tuple[type, str], tuple[NumberKind, str]] = {
     (SlowCallRate, "seconds"): (NumberKind.SECONDS, "a call that takes longer is slow"),
     (SlowCallRate, "rate"): (NumberKind.SHARE, "share of slow calls that opens it"),
     (SlowCallRate, "minimum_calls"): _MINIMUM_CALLS,
-    (CountWindow, "calls"): (NumberKind.COUNT, "latest calls that it looks at"),
+    (CountWindow, "calls"): (NumberKind.CALLS, "latest calls that it looks at"),
     (TimeWindow, "seconds"): (NumberKind.SECONDS, "latest seconds that it looks at"),
     (BreakerSettings, "recovery_timeout"): (
         NumberKind.SECONDS,

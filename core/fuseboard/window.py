@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from fuseboard.required_numbers import require_count, require_seconds
+from fuseboard.required_numbers import MOST_COUNTED, require_count, require_seconds
 
 _STEPS = 20
 
@@ -54,6 +54,8 @@ class CountWindow(Window):
 
     def __post_init__(self) -> None:
         require_count("a count window", self.calls)
+        if self.calls > MOST_COUNTED:
+            raise ValueError(f"a count window holds at most {MOST_COUNTED:,}, not {self.calls:,}")
 
     def __str__(self) -> str:
         return f"the last {self.calls} calls"

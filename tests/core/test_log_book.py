@@ -59,3 +59,38 @@ def test_is_bounded() -> None:
     assert len(lines) == 300
     assert lines[-1].words.startswith("999 xxx")
     assert max(len(line.words) for line in lines) < 4100
+
+
+def test_two_books_end_in_any_order() -> None:
+    ours = logging.getLogger("fuseboard")
+    before = ours.level
+    one, other = LogBook(), LogBook()
+    with other.kept():
+        with one.kept():
+            pass
+        ours.info("still heard")
+    assert [line.words for line in other.lines()] == ["still heard"]
+    assert ours.level == before
+
+
+def test_a_level_chosen_meanwhile_stays() -> None:
+    ours = logging.getLogger("fuseboard")
+    before = ours.level
+    try:
+        with LogBook().kept():
+            ours.setLevel(logging.ERROR)
+        assert ours.level == logging.ERROR
+    finally:
+        ours.setLevel(before)
+
+
+def test_what_is_logged_wrongly_is_kept_and_harms_nobody() -> None:
+    book = LogBook()
+    logger = logging.getLogger("elsewhere")
+    with book.kept(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger, "propagate", False)
+        logger.addHandler(book)
+        logger.warning("%d items", "many")
+        logger.removeHandler(book)
+    (line,) = book.lines()
+    assert line.words.startswith("'%d items' cannot be written: %d format")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fuseboard.json_changes import changes, with_changes
 from fuseboard.recorder import Recorder
 from fuseboard.recording import Recording, read_recording
 from fuseboard.replay import FASTEST, SLOWEST, Replay
@@ -291,3 +292,10 @@ def test_a_line_of_another_shape_is_a_failure_that_names_it() -> None:
     seen = replay.snapshot()
     assert seen.phase is Phase.FAILED
     assert seen.problem.startswith("run, line 2: phase is 'ASLEEP', not one of")
+
+
+def test_an_array_that_moves_on_by_many_items_is_written_shortly() -> None:
+    old, new = list(range(300)), list(range(40, 340))
+    step = changes(old, new)
+    assert step == {"-": 40, "+": list(range(300, 340))}
+    assert with_changes(old, step) == new

@@ -143,9 +143,21 @@ def test_whole_numbers_stay_whole() -> None:
     [
         ("max_probes", 2.5, "max_probes takes a whole number of at least 1, not 2.5"),
         ("trip.threshold", 0, "trip.threshold takes a whole number of at least 1, not 0"),
-        ("recovery_timeout", -1.0, "recovery_timeout takes seconds, more than 0, not -1"),
-        ("recovery_timeout", nan, "recovery_timeout takes seconds, more than 0, not nan"),
-        ("probe_timeout", inf, "probe_timeout takes seconds, more than 0, not inf"),
+        (
+            "recovery_timeout",
+            -1.0,
+            "recovery_timeout takes seconds, more than 0",
+        ),
+        (
+            "recovery_timeout",
+            nan,
+            "recovery_timeout takes seconds, more than 0",
+        ),
+        (
+            "probe_timeout",
+            inf,
+            "probe_timeout takes seconds, more than 0",
+        ),
         ("trip.rate", 0.5, "there is no number called 'trip.rate' to set, only trip.threshold, "),
     ],
 )
@@ -164,18 +176,23 @@ def _policy(**settings: Any) -> Callable[[float], BreakerSettings]:
     [
         (_policy(trip=lambda v: ConsecutiveFailures(int(v))), "trip.threshold", [1], [0]),
         (_policy(trip=lambda v: FailureRate(v)), "trip.rate", [1e-9, 1], [0, 1.001]),
-        (_policy(trip=lambda v: SlowCallRate(v, 0.5)), "trip.seconds", [1e-9, 1e9], [0, inf]),
+        (
+            _policy(trip=lambda v: SlowCallRate(v, 0.5)),
+            "trip.seconds",
+            [1e-9, 1e9],
+            [0, 1e-310, 1e300, inf],
+        ),
         (
             _policy(trip=lambda v: FailureRate(0.5, TimeWindow(v))),
             "trip.over.seconds",
             [1e-9, 1e9],
-            [0, inf],
+            [0, 1e-310, 1e300, inf],
         ),
         (
             _policy(trip=lambda v: FailureRate(0.5, CountWindow(int(v)), 1)),
             "trip.over.calls",
-            [1],
-            [0],
+            [1, 10_000_000],
+            [0, 10_000_001, 1e30],
         ),
         (
             _policy(trip=lambda v: FailureRate(0.5, minimum_calls=int(v))),
@@ -183,7 +200,7 @@ def _policy(**settings: Any) -> Callable[[float], BreakerSettings]:
             [1, 100],
             [0],
         ),
-        (_policy(recovery_timeout=float), "recovery_timeout", [1e-9, 1e9], [0, inf]),
+        (_policy(recovery_timeout=float), "recovery_timeout", [1e-9, 1e9], [0, 1e-310, 1e300, inf]),
         (
             _policy(recovery_timeout=lambda v: Backoff(5, multiplier=v)),
             "recovery_timeout.multiplier",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.events import Paste
 from textual.widgets import Input
 
 from fuseboard.commands import Ask, ClearFaults, SetFault, StopAsking
@@ -254,3 +255,25 @@ async def test_there_is_room_for_the_answer_in_every_window(size: tuple[int, int
     async with ask_shown(COMPLETE, size) as it:
         assert answer(it).size.height >= 3
         assert "Rayleigh" in " ".join(text(it).split())
+
+
+async def test_the_prompt_takes_every_line_that_is_pasted() -> None:
+    async with ask_shown() as it:
+        line = screen(it).query_one(Input)
+        line.post_message(Paste("line one\n\n  line two\tand more"))
+        await it.pilot.pause()
+        await it.pilot.press("enter")
+        assert it.source.commands == [Ask("line one line two and more")]
+
+
+async def test_the_keys_are_the_faults_after_the_help_too() -> None:
+    async with ask_shown(STREAMING) as it:
+        await it.pilot.press("x", "enter", "f1", "escape", "2")
+        assert it.source.commands == [Ask("x"), SetFault("error500", True)]
+
+
+async def test_can_be_left_where_nobody_obeys() -> None:
+    async with ask_shown(STREAMING) as it:
+        await it.pilot.press("x", "enter", "escape", "escape", "escape")
+        assert it.source.commands == [Ask("x"), StopAsking()]
+        assert isinstance(it.app.screen, OverviewScreen)

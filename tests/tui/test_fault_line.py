@@ -39,7 +39,8 @@ async def test_a_typed_fault_is_switched_on_as_it_was_typed() -> None:
     async with line() as it:
         await it.pilot.press(*"cut:0.5,chunks=10,path=/api/chat")
         assert said(it) == (
-            "50 % of the requests: the answer ends properly after 10 chunks, without done"
+            "50 % of the requests to /api/chat:"
+            " the answer ends properly after 10 chunks, without done"
         )
         await it.pilot.press("enter")
         setting = FaultSetting(0.5, chunks=10, paths=("/api/chat",))
@@ -77,3 +78,14 @@ async def test_fits_into_a_small_window() -> None:
         box = screen(it).query_one(".detail")
         assert box.region.right <= 60
         assert "latency:1.0,seconds=2.0" in it.app.export_screenshot()
+
+
+async def test_less_often_is_never_more_often() -> None:
+    async with line() as it:
+        await it.pilot.press(*"stall:0.05", "enter")
+        await it.show(board(on={"stall": 0.05}))
+        await it.pilot.press("minus")
+        command = it.source.commands[-1]
+        assert isinstance(command, SetFault)
+        assert command.setting is not None
+        assert command.setting.probability == 0.05

@@ -126,3 +126,12 @@ async def test_help_is_about_the_log() -> None:
         assert isinstance(words, Content)
         assert "only warnings, only errors, or all" in words.plain
         assert "Faults" not in words.plain
+
+
+async def test_who_reads_older_lines_of_a_full_log_stays_there() -> None:
+    lines = [LogLine(NOW + n, LogLevel.INFO, "engine", f"line {n}") for n in range(300)]
+    async with log_shown(*lines) as it:
+        await it.pilot.press("down", "down")
+        seen = text(it)
+        await log(it, *lines[1:], LogLine(NOW + 300, LogLevel.INFO, "engine", "line 300"))
+        assert text(it) == seen

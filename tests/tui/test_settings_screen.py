@@ -115,10 +115,26 @@ async def test_what_is_typed_is_sent_and_shown_when_it_is_so() -> None:
         (0, "1.5", "trip.rate takes a share, above 0 and at most 1, not 1.5"),
         (0, "0", "trip.rate takes a share, above 0 and at most 1, not 0"),
         (4, "2.5", "max_probes takes a whole number of at least 1, not 2.5"),
-        (3, "nan", "recovery_timeout takes seconds, more than 0, not nan"),
-        (3, "1e999", "recovery_timeout takes seconds, more than 0, not inf"),
-        (3, "soon", "not a number: recovery_timeout takes seconds, more than 0"),
-        (3, "[b]?", "not a number: recovery_timeout takes seconds, more than 0"),
+        (
+            3,
+            "nan",
+            "recovery_timeout takes seconds, more than 0 and less than 30 years, not nan",
+        ),
+        (
+            3,
+            "1e-310",
+            "recovery_timeout takes seconds, more than 0 and less than 30 years, not 1e-310",
+        ),
+        (
+            3,
+            "soon",
+            "not a number: recovery_timeout takes seconds, more than 0 and less than 30 years",
+        ),
+        (
+            3,
+            "[b]?",
+            "not a number: recovery_timeout takes seconds, more than 0 and less than 30 years",
+        ),
     ],
 )
 async def test_what_cannot_be_is_said_while_it_is_typed_and_not_sent(

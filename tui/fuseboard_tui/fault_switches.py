@@ -39,8 +39,10 @@ class FaultSwitches:
         fault = self._find(self.selected)
         if fault is None:
             return False
-        probability = round(fault.setting.probability + direction * _STEP, 2)
-        setting = replace(fault.setting, probability=min(max(probability, _STEP), 1.0))
+        before = fault.setting.probability
+        least = min(_STEP, before)  # one that was typed may be less than a step
+        probability = min(max(round(before + direction * _STEP, 2), least), 1.0)
+        setting = replace(fault.setting, probability=probability)
         self._source.send(SetFault(fault.name, fault.active, setting))
         return True
 

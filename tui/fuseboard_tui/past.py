@@ -7,6 +7,7 @@ breakers snapshots are kept less often, so that they do not take more than 50 MB
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from itertools import chain
 
 from fuseboard.snapshot import Snapshot
@@ -47,7 +48,7 @@ class Past:
             self._forget()  # the clock was set back: there is no order any longer
         self._newest = snapshot
         thinning = max(1.0, len(snapshot.breakers) / _BREAKERS)
-        moving = [snapshot]
+        moving = [replace(snapshot, log=())]  # its lines have their times, and could be long
         for stretch in self._stretches:
             moving = list(
                 chain.from_iterable(stretch.add(aging, now, thinning) for aging in moving)

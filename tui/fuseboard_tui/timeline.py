@@ -32,6 +32,11 @@ class Timeline(Protocol):
         ...
 
     @property
+    def now(self) -> float:
+        """The moment up to which news could have come, Unix seconds."""
+        ...
+
+    @property
     def refusals(self) -> Sequence[Refusal]:
         """The latest commands given here that were not carried out; held or not."""
         ...
@@ -93,6 +98,11 @@ class Live:
         return max(self._clock() - self._news_at, self._past.newest.silence)
 
     @property
+    def now(self) -> float:
+        """The present."""
+        return time.time()
+
+    @property
     def refusals(self) -> Sequence[Refusal]:
         """The latest commands that were not carried out."""
         return self._past.newest.refusals
@@ -147,6 +157,11 @@ class Recorded:
     def silence(self) -> float:
         """The silence of the engine when it was recorded."""
         return self._replay.snapshot().silence
+
+    @property
+    def now(self) -> float:
+        """When the snapshot that is shown was recorded."""
+        return self._replay.snapshot().taken_at
 
     @property
     def refusals(self) -> Sequence[Refusal]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Paste
 from textual.widgets import Input
 
 from fuseboard.commands import Ask, StopAsking
@@ -68,7 +69,7 @@ class AskScreen(FaultKeysScreen):
         Binding("pageup", "page(-1)", "page up", id="page_up", show=False),
         Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
     ]
-    AUTO_FOCUS = "#prompt"
+    AUTO_FOCUS = ""  # whoever comes back from the help finds the keys as they were
     HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
     VERTICAL_BREAKPOINTS = breakpoints.VERTICAL
 
@@ -77,11 +78,12 @@ class AskScreen(FaultKeysScreen):
         self._source = source
         self._timeline = timeline
         self._drawn: tuple[object, ...] = ()
+        self._stopped: str | None = None  # the prompt whose answer was to be stopped
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
         yield NoticeLine(id="notice")
-        yield Input(
+        yield PromptLine(
             id="prompt",
             placeholder="a prompt; Enter asks it",
             compact=True,
@@ -94,6 +96,7 @@ class AskScreen(FaultKeysScreen):
 
     def on_mount(self) -> None:
         """Begin to draw."""
+        self.action_edit()
         self.show()
         self.set_interval(1 / _DRAWS_PER_SECOND, self.show)
 
@@ -108,7 +111,7 @@ class AskScreen(FaultKeysScreen):
         snapshot = self._source.snapshot()
         seen = snapshot.prompt
         with self.app.batch_update():
-            self.query_one(NoticeLine).show(snapshot, self._timeline.silence)
+            self.query_one(NoticeLine).show(snapshot, self._timeline.silence, self._timeline.now)
             self.query_one(BreakerPanel).show(
                 snapshot, snapshot.breaker(seen.breaker) if seen else None
             )
@@ -132,6 +135,7 @@ class AskScreen(FaultKeysScreen):
         if self._source.snapshot().prompt is None:
             self.notify("nobody can be asked yet", severity="warning", markup=False)
             return
+        self._stopped = None
         self._source.send(Ask(message.value))
         self.set_focus(None)
 
@@ -142,7 +146,8 @@ class AskScreen(FaultKeysScreen):
     def action_back(self) -> None:
         """Stop the answer that is coming, or stop typing, or leave."""
         seen = self._source.snapshot().prompt
-        if seen is not None and seen.state.under_way:
+        if seen is not None and seen.state.under_way and self._stopped != seen.prompt:
+            self._stopped = seen.prompt  # but nobody may obey
             self._source.send(StopAsking())
         elif self.focused is not None and seen is not None and seen.prompt:
             self.set_focus(None)
@@ -161,6 +166,16 @@ class AskScreen(FaultKeysScreen):
     def action_help(self) -> None:
         """Show the keys of this screen."""
         self.app.push_screen(HelpScreen(list(self._bindings), self._source.snapshot().faults))
+
+
+class PromptLine(Input):
+    """A line that takes every line of what is pasted."""
+
+    def on_paste(self, event: Paste) -> None:
+        """Put the lines beside each other: there is one here."""
+        event.stop()
+        event.prevent_default()  # which takes the first line only
+        self.insert_text_at_cursor(" ".join(event.text.split()))
 
 
 def _title(seen: PromptSnapshot | None) -> str:

@@ -56,9 +56,9 @@ class FaultLineScreen(ModalScreen[SetFault]):
             words.add_class("-wrong")
         else:
             does = fault_named(name).words(setting)
-            words.update(
-                Content(literal(f"{100 * setting.probability:.4g} % of the requests: {does}"))
-            )
+            to = f" to {', '.join(setting.paths)}" if setting.paths else ""
+            share = f"{100 * setting.probability:.4g} % of the requests{to}"
+            words.update(Content(literal(f"{share}: {does}")))
             words.remove_class("-wrong")
 
     def on_input_submitted(self, message: Input.Submitted) -> None:

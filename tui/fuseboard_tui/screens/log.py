@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import takewhile
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -26,7 +28,7 @@ class LogScreen(SearchedLinesScreen):
     """Shows the latest lines of the log, the newest first.
 
     Args:
-        look: Gives the lines of the moment that the board shows, oldest first.
+        look: Gives the lines, oldest first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,7 +41,7 @@ class LogScreen(SearchedLinesScreen):
         self._look = look
         self._least = LogLevel.INFO
         self._drawn: tuple[object, ...] = ()
-        self._rows = 0
+        self._newest: LogLine | None = None
 
     def on_mount(self) -> None:
         """Begin to draw."""
@@ -59,12 +61,15 @@ class LogScreen(SearchedLinesScreen):
         same_choice = now_drawn[1:] == self._drawn[1:]
         self._drawn = now_drawn
         wanted = [line for line in reversed(log) if self._is_wanted(line)]
-        made = [row for line in wanted for row in _rows(line, rows.size.width)]
+        news = list(takewhile(lambda line: line is not self._newest, wanted))
+        self._newest = wanted[0] if wanted else None
+        width = rows.size.width
+        made = [row for line in wanted for row in _rows(line, width)]
         rows.entitle(self._title(len(wanted), len(log)))
-        rows.draw_rows(made or [((" nothing so far", "quiet"),)])
+        nothing = " no such line: / and v choose others" if log else " nothing so far"
+        rows.draw_rows(made or [((nothing, "quiet"),)])
         if same_choice and rows.top:
-            rows.move(len(made) - self._rows)
-        self._rows = len(made)
+            rows.move(sum(len(_rows(line, width)) for line in news))
 
     def action_level(self) -> None:
         """Show the next level and what matters more, or all again."""
@@ -83,7 +88,12 @@ class LogScreen(SearchedLinesScreen):
         return title + (f", with {literal(self.wanted, 30)}" if self.wanted else "")
 
 
-def _rows(line: LogLine, width: int) -> Iterator[Line]:
+@lru_cache(maxsize=1024)
+def _rows(line: LogLine, width: int) -> tuple[Line, ...]:
+    return tuple(_folded(line, width))
+
+
+def _folded(line: LogLine, width: int) -> Iterator[Line]:
     at = datetime.fromtimestamp(line.at).astimezone()
     head: Line = (
         f" {at:%H:%M:%S}  ",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -61,6 +62,7 @@ from fuseboard_tui.widgets.too_small import TooSmall
 from fuseboard_tui.widgets.transition_list import TransitionList
 
 REDRAWS_PER_SECOND = 4
+_logger = logging.getLogger(__name__)
 _LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
 
 
@@ -146,7 +148,7 @@ class OverviewScreen(FaultKeysScreen):
         chosen = self._choice.find(shown)
         with self.app.batch_update():
             self.query_one(HeaderLine).show(snapshot, self._timeline.badge)
-            self.query_one(NoticeLine).show(snapshot, self._timeline.silence)
+            self.query_one(NoticeLine).show(snapshot, self._timeline.silence, self._timeline.now)
             self.query_one(TooSmall).show(snapshot)
             title = self._choice.title(len(shown), len(snapshot.breakers))
             self.query_one(BreakerList).show(snapshot, shown, self._choice.name, title)
@@ -182,7 +184,7 @@ class OverviewScreen(FaultKeysScreen):
         silence = self._timeline.silence
         silent = silence >= NOTABLE_SILENCE
         if silent and not self._silent and self.app.screen is not self:
-            self.notify(silence_words(silence), severity="error", markup=False)
+            self.notify(silence_words(silence, self._timeline.now), severity="error", markup=False)
         self._silent = silent
 
     def _chosen_breaker(self) -> BreakerSnapshot | None:
@@ -301,6 +303,7 @@ class OverviewScreen(FaultKeysScreen):
             paths = await asyncio.to_thread(write_new, self._directory, contents, now)
         except OSError as error:
             said = literal(f"cannot write {error.filename}: {error.strerror}")
+            _logger.warning(said)
             self.notify(said, severity="error", markup=False)
         else:
             first, *others = paths
@@ -384,7 +387,7 @@ class OverviewScreen(FaultKeysScreen):
 
     def action_log(self) -> None:
         """Show what the program has to say."""
-        self.app.push_screen(LogScreen(lambda: self.snapshot.log if self.snapshot else ()))
+        self.app.push_screen(LogScreen(lambda: self._source.snapshot().log))
 
     def action_ask(self) -> None:
         """Put a prompt to the model, whatever moment is shown here."""

@@ -60,6 +60,10 @@ class ReplayScreen(OverviewScreen):
         """Give nothing beside what has a key: there is no engine to command."""
         yield from ()
 
+    def action_metrics(self) -> None:
+        """Say that nobody scrapes a recording; its port may be somebody else's by now."""
+        self.notify("this is a replay: it has no /metrics", markup=False)
+
     def action_faster(self) -> None:
         """Double the speed."""
         self._replay.faster()

@@ -17,6 +17,7 @@ from fuseboard_tui.widgets.picture import Line, Picture, joined, text_of
 
 _BAR_WIDTH = 20
 _WHY_LINES = 2
+_SHORT_NAMES = {"success": "ok", "failure": "failed", "in flight": "now"}
 _PLOTS = 3  # lines that plots by verdict take
 _BESIDE_PLOT = 34  # columns that names and figures take
 
@@ -59,7 +60,7 @@ class BreakerPanel(Picture):
 
     def _calls(self, breaker: BreakerSnapshot) -> Line:
         calls = breaker.calls
-        counts = [
+        counts: list[tuple[str, int, str]] = [
             ("success", calls.success, "state--closed"),
             ("failure", calls.failure, "state--open"),
             ("rejected", calls.rejected, "state--half-open"),
@@ -67,12 +68,14 @@ class BreakerPanel(Picture):
             *([("late", breaker.late, "plain")] if breaker.late else []),
             ("in flight", breaker.in_flight, "plain"),
         ]
-        parts: list[Line] = [
-            ((f"{name} ", "quiet"), (f"{count:,}", looks if count else "quiet"))
-            for name, count, looks in counts
+        lines = [
+            joined(
+                gap, [_count(names.get(name, name), count, looks) for name, count, looks in counts]
+            )
+            for gap, names in (("  ", {}), (" ", {}), (" ", _SHORT_NAMES))
         ]
-        gap = "  " if len(text_of(joined("  ", parts))) < self.size.width else " "
-        return " ", *joined(gap, parts)
+        fitting = (line for line in lines if len(text_of(line)) < self.size.width)
+        return " ", *next(fitting, lines[-1])
 
     def _plots(self, activity: Activity) -> list[Line]:
         """Draw calls a second by verdict, to one scale, and the percentiles beside them."""
@@ -126,6 +129,10 @@ def _gauge(gauge: Gauge) -> Line:
     spec = ".0%" if gauge.ratio else "g"
     figures = f"{gauge.value:{spec}}/{gauge.limit:{spec}}"
     return f" {gauge.name} ▕", (bar(share, _BAR_WIDTH), looks), f"▏ {figures}"
+
+
+def _count(name: str, count: int, looks: str) -> Line:
+    return (f"{name} ", "quiet"), (f"{count:,}", looks if count else "quiet")
 
 
 def _latest(rates: Sequence[float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 
 from fuseboard.durations import in_words
@@ -17,18 +16,18 @@ NOTABLE_SILENCE = 2.0
 class NoticeLine(Picture):
     """Draws the notices of a snapshot, how far the warming is, and that there is no news."""
 
-    def show(self, snapshot: Snapshot, silence: float) -> None:
-        """Draw a snapshot; `silence` is for how many seconds there has been no news."""
+    def show(self, snapshot: Snapshot, silence: float, now: float) -> None:
+        """Draw a snapshot; `silence` is for how many seconds there has been no news `now`."""
         said: list[Line] = [(literal(words),) for words in _notices(snapshot)]
         if silence >= NOTABLE_SILENCE:
-            said.insert(0, ((f"▲ {silence_words(silence)}", "alarm"),))
+            said.insert(0, ((f"▲ {silence_words(silence, now)}", "alarm"),))
         self.display = bool(said)
         self.draw([(" ", *joined("; ", said))])
 
 
-def silence_words(seconds: float) -> str:
-    """Say for how long there has been no news, and since when."""
-    since = datetime.fromtimestamp(time.time() - seconds).astimezone()
+def silence_words(seconds: float, now: float) -> str:
+    """Say for how long there has been no news, and since when; `now` is in Unix seconds."""
+    since = datetime.fromtimestamp(now - seconds).astimezone()
     return f"nothing new from the engine for {in_words(seconds)}, since {since:%H:%M:%S}"
 
 
