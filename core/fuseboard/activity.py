@@ -39,17 +39,15 @@ class _Seen:
     """What was seen of one breaker."""
 
     def __init__(self) -> None:
-        self._before = (0, 0, 0, 0)
         self._rates: deque[tuple[float, ...]] = deque(maxlen=REMEMBERED_SECONDS)
         self._durations: deque[tuple[_Buckets, int]] = deque([([], 0)], maxlen=MEASURED_SECONDS + 1)
-        self._counts = deque([self._before], maxlen=MEASURED_SECONDS + 1)
+        self._counts = deque([(0, 0, 0, 0)], maxlen=MEASURED_SECONDS + 1)
 
     def take(self, breaker: BreakerSnapshot, seconds: float) -> None:
         calls = breaker.calls
         counts = calls.success, calls.failure, calls.rejected, calls.ignored
-        grown = zip(counts, self._before, strict=True)
+        grown = zip(counts, self._counts[-1], strict=True)
         self._rates.append(tuple((now - before) / seconds for now, before in grown))
-        self._before = counts
         self._counts.append(counts)
         self._durations.append(_all_durations(breaker.durations))
 

@@ -48,7 +48,10 @@ class Window(ABC):
 
 @dataclass(frozen=True, slots=True)
 class CountWindow(Window):
-    """The latest `calls` calls. Raises `TypeError` or `ValueError` if it can hold none."""
+    """The latest `calls` calls.
+
+    Raises `TypeError` or `ValueError` unless that is a number from 1 to 10 million.
+    """
 
     calls: int
 
@@ -70,7 +73,8 @@ class TimeWindow(Window):
     """The calls that ended in the latest `seconds`.
 
     It slides in twenty steps: a call is let go when it is between 95 and 100 %
-    of `seconds` old. Raises `TypeError` or `ValueError` if that is no number above 0.
+    of `seconds` old. Raises `TypeError` or `ValueError` unless that is a time
+    from a nanosecond to 30 years.
     """
 
     seconds: float

@@ -22,8 +22,8 @@ class BreakerChoice:
         """Give the breakers that are listed."""
         return arranged(snapshot, self.order, self.wanted) if snapshot else ()
 
-    def find(self, listed: Sequence[BreakerSnapshot]) -> BreakerSnapshot | None:
-        """Find the chosen breaker; where it is not listed, the first one is chosen."""
+    def ensure_chosen(self, listed: Sequence[BreakerSnapshot]) -> BreakerSnapshot | None:
+        """Give the chosen breaker; where it is not listed, choose the first that is."""
         chosen = next((breaker for breaker in listed if breaker.name == self.name), None)
         if chosen is None and listed:
             chosen = listed[0]
@@ -32,7 +32,7 @@ class BreakerChoice:
 
     def move(self, listed: Sequence[BreakerSnapshot], step: int) -> None:
         """Choose the next breaker, or the one before."""
-        chosen = self.find(listed)
+        chosen = self.ensure_chosen(listed)
         if chosen is not None:
             place = listed.index(chosen) + step
             self.name = listed[max(0, min(place, len(listed) - 1))].name

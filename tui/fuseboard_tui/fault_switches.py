@@ -20,21 +20,13 @@ class FaultSwitches:
         self.selected = ""
         """The name of the fault whose probability is changed."""
 
-    def press(self, key: str | None) -> bool:
-        """Switch the fault that has this key, if there is one."""
-        for fault in self._source.snapshot().faults:
-            if key == fault.key:
-                self._switch(fault)
-                return True
-        return False
-
     def toggle(self, name: str) -> None:
         """Switch a fault on or off."""
         fault = self._find(name)
         if fault is not None:
-            self._switch(fault)
+            self.set(SetFault(name, not fault.active))
 
-    def hit_more_often(self, direction: int) -> bool:
+    def change_share(self, direction: int) -> bool:
         """Raise the probability of the selected fault, or lower it; say if there is one."""
         fault = self._find(self.selected)
         if fault is None:
@@ -59,10 +51,6 @@ class FaultSwitches:
     def clear(self) -> None:
         """Switch every fault off, and end the scenario."""
         self._source.send(ClearFaults())
-
-    def _switch(self, fault: FaultSnapshot) -> None:
-        self.selected = fault.name
-        self._source.send(SetFault(fault.name, not fault.active))
 
     def _find(self, name: str) -> FaultSnapshot | None:
         faults = self._source.snapshot().faults

@@ -27,6 +27,11 @@ class Timeline(Protocol):
         ...
 
     @property
+    def newest(self) -> Snapshot:
+        """The newest snapshot, held or not; there is none before the first look."""
+        ...
+
+    @property
     def silence(self) -> float:
         """Seconds for which there has been no news, where there should be; held or not."""
         ...
@@ -93,9 +98,14 @@ class Live:
         return f"PAUSED, {words} behind"
 
     @property
+    def newest(self) -> Snapshot:
+        """The latest one that was looked at."""
+        return self._past.newest
+
+    @property
     def silence(self) -> float:
         """Seconds without a newer snapshot, or without a sign of life from the engine."""
-        return max(self._clock() - self._news_at, self._past.newest.silence)
+        return max(self._clock() - self._news_at, self.newest.silence)
 
     @property
     def now(self) -> float:
@@ -105,7 +115,7 @@ class Live:
     @property
     def refusals(self) -> Sequence[Refusal]:
         """The latest commands that were not carried out."""
-        return self._past.newest.refusals
+        return self.newest.refusals
 
     def look(self) -> Snapshot:
         """Take a snapshot and remember it; a failure is shown even while held."""
@@ -154,14 +164,19 @@ class Recorded:
         return words + (", ended" if replay.ended else "" if replay.playing else ", paused")
 
     @property
+    def newest(self) -> Snapshot:
+        """The one of this moment: a replay has none besides."""
+        return self._replay.snapshot()
+
+    @property
     def silence(self) -> float:
         """The silence of the engine when it was recorded."""
-        return self._replay.snapshot().silence
+        return self.newest.silence
 
     @property
     def now(self) -> float:
         """When the snapshot that is shown was recorded."""
-        return self._replay.snapshot().taken_at
+        return self.newest.taken_at
 
     @property
     def refusals(self) -> Sequence[Refusal]:
@@ -170,7 +185,7 @@ class Recorded:
 
     def look(self) -> Snapshot:
         """Give the snapshot of this moment of the replay."""
-        return self._replay.snapshot()
+        return self.newest
 
     def hold_or_go_on(self) -> None:
         """Pause the replay, or let it go on."""

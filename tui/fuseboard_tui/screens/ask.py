@@ -160,8 +160,7 @@ class AskScreen(FaultKeysScreen):
 
     def action_page(self, direction: int) -> None:
         """Move by a screenful."""
-        rows = self.query_one("#answer", Rows)
-        rows.move(direction * max(rows.size.height - 1, 1))
+        self.query_one("#answer", Rows).page(direction)
 
     def action_help(self) -> None:
         """Show the keys of this screen."""

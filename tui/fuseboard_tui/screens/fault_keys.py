@@ -48,8 +48,10 @@ class FaultKeysScreen(Screen[None]):
 
     def on_key(self, event: Key) -> None:
         """Switch the fault whose key was pressed."""
-        if self.switches.press(event.character):
+        name = self.query_one(FaultList).named_by(event.character)
+        if name is not None:
             event.stop()
+            self.switches.toggle(name)
             self.show()
 
     def on_fault_list_toggled(self, message: FaultList.Toggled) -> None:
@@ -63,5 +65,5 @@ class FaultKeysScreen(Screen[None]):
 
     def action_probability(self, direction: int) -> None:
         """Let the selected fault hit more often, or less often."""
-        if not self.switches.hit_more_often(direction):
+        if not self.switches.change_share(direction):
             self.notify("switch a fault on first, with its key", markup=False)

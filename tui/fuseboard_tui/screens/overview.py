@@ -62,8 +62,9 @@ from fuseboard_tui.widgets.too_small import TooSmall
 from fuseboard_tui.widgets.transition_list import TransitionList
 
 REDRAWS_PER_SECOND = 4
-_logger = logging.getLogger(__name__)
 _LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
+
+_logger = logging.getLogger(__name__)
 
 
 class OverviewScreen(FaultKeysScreen):
@@ -145,7 +146,7 @@ class OverviewScreen(FaultKeysScreen):
         if snapshot is None or not self.is_mounted:
             return
         shown = self._choice.arranged(snapshot)
-        chosen = self._choice.find(shown)
+        chosen = self._choice.ensure_chosen(shown)
         with self.app.batch_update():
             self.query_one(HeaderLine).show(snapshot, self._timeline.badge)
             self.query_one(NoticeLine).show(snapshot, self._timeline.silence, self._timeline.now)
@@ -188,7 +189,7 @@ class OverviewScreen(FaultKeysScreen):
         self._silent = silent
 
     def _chosen_breaker(self) -> BreakerSnapshot | None:
-        return self._choice.find(self._choice.arranged(self.snapshot))
+        return self._choice.ensure_chosen(self._choice.arranged(self.snapshot))
 
     def commands(self) -> Iterator[tuple[Callable[[], object], str, str]]:
         """Give what the palette offers beside the keys: what to run, its title, what it does."""
@@ -375,8 +376,7 @@ class OverviewScreen(FaultKeysScreen):
             self.app.push_screen(SettingsScreen(chosen.name, look, self._source.send))
 
     def _breaker_now(self, name: str) -> BreakerSnapshot | None:
-        newest = self._source.snapshot() if self._timeline.held else self.snapshot
-        return newest.breaker(name) if newest else None
+        return self._timeline.newest.breaker(name)
 
     def action_metrics(self) -> None:
         """Show the live exposition."""
@@ -387,7 +387,7 @@ class OverviewScreen(FaultKeysScreen):
 
     def action_log(self) -> None:
         """Show what the program has to say."""
-        self.app.push_screen(LogScreen(lambda: self._source.snapshot().log))
+        self.app.push_screen(LogScreen(lambda: self._timeline.newest.log))
 
     def action_ask(self) -> None:
         """Put a prompt to the model, whatever moment is shown here."""

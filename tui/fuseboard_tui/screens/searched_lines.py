@@ -84,5 +84,4 @@ class SearchedLinesScreen(Screen[None]):
 
     def action_page(self, direction: int) -> None:
         """Move by a screenful."""
-        rows = self.query_one(Rows)
-        rows.move(direction * max(rows.size.height - 1, 1))
+        self.query_one(Rows).page(direction)

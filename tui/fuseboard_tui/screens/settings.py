@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -21,6 +20,7 @@ from fuseboard_tui.marks import GLYPHS, state_words
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.keys_footer import KeysFooter
 from fuseboard_tui.widgets.number_list import NumberList
+from fuseboard_tui.wrapped import wrapped
 
 _DRAWS_PER_SECOND = 4
 _NO_BREAKER = "there is no breaker of that name at this moment"
@@ -107,7 +107,7 @@ class SettingsScreen(Screen[None]):
         if number is None:
             words = _NO_NUMBERS if breaker else _NO_BREAKER
             width = max(rows.size.width - 2, 1)
-            rows.draw_rows([((f" {line}", "quiet"),) for line in textwrap.wrap(words, width)])
+            rows.draw_rows([((f" {line}", "quiet"),) for line in wrapped(words, width)])
         else:
             self._chosen = number.name
             rows.show(self._numbers, self._numbers.index(number))

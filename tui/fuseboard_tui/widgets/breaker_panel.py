@@ -68,14 +68,13 @@ class BreakerPanel(Picture):
             *([("late", breaker.late, "plain")] if breaker.late else []),
             ("in flight", breaker.in_flight, "plain"),
         ]
-        lines = [
-            joined(
-                gap, [_count(names.get(name, name), count, looks) for name, count, looks in counts]
-            )
-            for gap, names in (("  ", {}), (" ", {}), (" ", _SHORT_NAMES))
-        ]
-        fitting = (line for line in lines if len(text_of(line)) < self.size.width)
-        return " ", *next(fitting, lines[-1])
+        line: Line = ()
+        for gap, names in (("  ", {}), (" ", {}), (" ", _SHORT_NAMES)):
+            parts = (_count(names.get(name, name), count, looks) for name, count, looks in counts)
+            line = (" ", *joined(gap, parts))
+            if len(text_of(line)) <= self.size.width:
+                break
+        return line
 
     def _plots(self, activity: Activity) -> list[Line]:
         """Draw calls a second by verdict, to one scale, and the percentiles beside them."""

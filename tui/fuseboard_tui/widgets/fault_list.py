@@ -43,6 +43,10 @@ class FaultList(Rows):
         ]
         self.draw_rows(rows)
 
+    def named_by(self, key: str | None) -> str | None:
+        """Give the name of the fault that has a key."""
+        return next((fault.name for fault in self._faults if fault.key == key), None)
+
     def on_click(self, event: events.Click) -> None:
         """Switch the fault that was clicked."""
         offset = event.get_content_offset(self)

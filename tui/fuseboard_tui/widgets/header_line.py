@@ -30,7 +30,7 @@ class HeaderLine(Picture):
             (least, [])
             for least in (name, *(() if _has_faults(snapshot) else (faults,)), metrics, uptime)
         ]
-        shorter += [(part, _short_target(snapshot)) for part in target]
+        shorter += [(part, _target(snapshot, shortly=True)) for part in target]
         shorter += [(faults, [_short_faults(snapshot)])]
         for long, short in shorter:
             if len(text_of(_line(parts))) <= self.size.width:
@@ -50,22 +50,16 @@ def _condition(snapshot: Snapshot, badge: str) -> list[Line]:
     return said
 
 
-def _target(snapshot: Snapshot) -> list[Line]:
+def _target(snapshot: Snapshot, *, shortly: bool = False) -> list[Line]:
     target = snapshot.target
     if target is None:
         return []
     if target.simulated:
-        return [((" SIMULATED ", "badge"), f" {literal(target.model, 40)}")]
+        model = () if shortly else (f" {literal(target.model, 40)}",)
+        return [((" SIMULATED ", "badge"), *model)]
+    if shortly:
+        return [(literal(target.model, 20),)]
     return [(literal(f"{target.url} {target.model}", 60),)]
-
-
-def _short_target(snapshot: Snapshot) -> list[Line]:
-    target = snapshot.target
-    if target is None:
-        return []
-    if target.simulated:
-        return [((" SIMULATED ", "badge"),)]
-    return [(literal(target.model, 20),)]
 
 
 def _short_faults(snapshot: Snapshot) -> Line:

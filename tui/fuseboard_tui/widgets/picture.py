@@ -152,6 +152,10 @@ class Rows(Picture):
         self._top += rows
         self.draw_rows(self._make, count=self._count)
 
+    def page(self, direction: int) -> None:
+        """Move by a screenful, of which one row stays."""
+        self.move(direction * max(self.size.height - 1, 1))
+
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Go down with the wheel."""
         event.stop()
