@@ -15,9 +15,9 @@ from screenshots.animation import Frame, animated
 from textual.pilot import Pilot
 
 from fuseboard import Registry, State
-from fuseboard.engine import Engine, EngineSettings
+from fuseboard.engine.engine import Engine, EngineSettings
 from fuseboard.ollama import Deadlines
-from fuseboard.snapshot import AnswerState, Snapshot
+from fuseboard.snapshot.snapshot import AnswerState, Snapshot
 from fuseboard_tui.app import FuseboardApp
 
 FOLDER = Path(__file__).parent

@@ -9,20 +9,21 @@ except CircuitOpenError as rejection:
     come_back_in(rejection.retry_after)
 """
 
-from fuseboard.backoff import Backoff
-from fuseboard.breaker import CircuitBreaker
-from fuseboard.errors import CircuitOpenError, RejectedBecause
-from fuseboard.history import Call, Failure, Transition
-from fuseboard.permit import Permit
-from fuseboard.rate_policies import FailureRate, SlowCallRate
-from fuseboard.registry import REGISTRY, Registry
-from fuseboard.settings import BreakerSettings
-from fuseboard.snapshot import BreakerSnapshot
-from fuseboard.state import Mode, State
-from fuseboard.trip_policy import ConsecutiveFailures, TripPolicy
-from fuseboard.verdict import Ruling, Verdict
+from fuseboard.breaker.backoff import Backoff
+from fuseboard.breaker.breaker import CircuitBreaker
+from fuseboard.breaker.errors import CircuitOpenError, RejectedBecause
+from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.permit import Permit
+from fuseboard.breaker.policies.base import TripPolicy
+from fuseboard.breaker.policies.consecutive import ConsecutiveFailures
+from fuseboard.breaker.policies.rates import FailureRate, SlowCallRate
+from fuseboard.breaker.policies.windows import CountWindow, TimeWindow
+from fuseboard.breaker.records import Call, Failure, Transition
+from fuseboard.breaker.registry import REGISTRY, Registry
+from fuseboard.breaker.settings import BreakerSettings
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.state import Mode, State
 from fuseboard.version import __version__
-from fuseboard.window import CountWindow, TimeWindow
 
 __all__ = [
     "REGISTRY",

@@ -8,18 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import cycle
 
-from fuseboard.commands import Command
-from fuseboard.series import CallCounts, Durations
-from fuseboard.snapshot import (
-    Activity,
-    BreakerSnapshot,
-    CacheSnapshot,
-    PoolSnapshot,
-    Snapshot,
-    TrafficSnapshot,
-)
-from fuseboard.traffic_kind import TrafficKind
-from fuseboard.trip_policy import Gauge
+from fuseboard.breaker.counters import CallCounts, Durations
+from fuseboard.breaker.policies.base import Gauge
+from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
+from fuseboard.engine.commands import Command
+from fuseboard.snapshot.snapshot import Activity, Snapshot, TrafficSnapshot
+from fuseboard.snapshot.traffic_kind import TrafficKind
 from tests.benchmarks.screen_app import REDRAWS_PER_SECOND
 from tests.tui.pictures import board, breaker
 

@@ -7,7 +7,7 @@ from itertools import count
 from prometheus_client import CollectorRegistry, generate_latest
 
 from fuseboard import CircuitOpenError, ConsecutiveFailures, Registry, __version__
-from fuseboard.collector import BreakerCollector
+from fuseboard.metrics.collector import BreakerCollector
 from tests.benchmarks.contestant import STAYS_OPEN, Contestant, Function
 
 OURS = "fuseboard"

@@ -17,8 +17,9 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from fuseboard.faults import FaultBoard, FaultProxy
-from fuseboard.listening import bind, url_of
+from fuseboard.faults.proxy.proxy import FaultProxy
+from fuseboard.faults.switches import FaultBoard
+from fuseboard.server.sockets import bind, url_of
 
 _CHUNKS = 200  # of a stream
 _LINE = b'{"model":"m","created_at":"2026-01-01T00:00:00Z","response":" a","done":false}\n'

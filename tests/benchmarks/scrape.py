@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from prometheus_client import generate_latest
 
 from fuseboard import CircuitBreaker, Registry
-from fuseboard.collector import collectors_of
+from fuseboard.metrics.collector import collectors_of
 
 _SIZES = (10, 100, 1000)
 _ROUNDS = 15

@@ -11,10 +11,12 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fuseboard.faults import FaultBoard, FaultProxy
-from fuseboard.http_server import HttpServer
-from fuseboard.listening import bind, url_of
-from fuseboard.simulator import SimulatorSettings, simulator_app
+from fuseboard.faults.proxy.proxy import FaultProxy
+from fuseboard.faults.switches import FaultBoard
+from fuseboard.server.server import HttpServer
+from fuseboard.server.sockets import bind, url_of
+from fuseboard.simulator.app import simulator_app
+from fuseboard.simulator.settings import SimulatorSettings
 
 FAST = SimulatorSettings(
     tokens_per_second=1e9, prompt_seconds=0.0, embed_seconds=0.0, load_seconds=0.0

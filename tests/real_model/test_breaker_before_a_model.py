@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fuseboard import State
-from fuseboard.commands import ClearFaults, SetFault
-from fuseboard.traffic_kind import TrafficKind
-from tests.core.test_engine import running, wait_for
+from fuseboard.engine.commands import ClearFaults, SetFault
+from fuseboard.snapshot.traffic_kind import TrafficKind
+from tests.core.engine.test_engine import running, wait_for
 from tests.real_model.model_server import ModelServer
 
 pytestmark = pytest.mark.real_model

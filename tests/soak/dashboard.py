@@ -16,13 +16,13 @@ from random import Random
 
 from textual.binding import Binding
 
-from fuseboard.faults import CATALOGUE
+from fuseboard.faults.catalogue import CATALOGUE
+from fuseboard_tui.board.screen import OverviewScreen
 from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import key_name
 from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.screens.metrics import MetricsScreen
-from fuseboard_tui.screens.overview import OverviewScreen
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
 from fuseboard_tui.screens.settings import SettingsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen

@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fuseboard.commands import Command
-from fuseboard.faults import CATALOGUE
-from fuseboard.history import Failure, Transition
-from fuseboard.series import LEGAL_TRANSITIONS, CallCounts, DurationHistogram, Durations
-from fuseboard.snapshot import (
+from fuseboard.breaker.counters import LEGAL_TRANSITIONS, CallCounts, DurationHistogram, Durations
+from fuseboard.breaker.outcome import Verdict
+from fuseboard.breaker.policies.base import Gauge
+from fuseboard.breaker.records import Failure, Transition
+from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
+from fuseboard.breaker.state import Mode, State
+from fuseboard.engine.commands import Command
+from fuseboard.faults.catalogue import CATALOGUE
+from fuseboard.snapshot.snapshot import (
     Activity,
-    BreakerSnapshot,
-    CacheSnapshot,
     FaultSnapshot,
     Phase,
-    PoolSnapshot,
     Snapshot,
     TargetSnapshot,
     TrafficSnapshot,
 )
-from fuseboard.state import Mode, State
-from fuseboard.traffic_kind import TrafficKind
-from fuseboard.trip_policy import Gauge
-from fuseboard.verdict import Verdict
+from fuseboard.snapshot.traffic_kind import TrafficKind
 
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 

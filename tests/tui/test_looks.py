@@ -18,18 +18,19 @@ from fuseboard import (
     Registry,
     TimeWindow,
 )
-from fuseboard.collector import collectors_of, expose
-from fuseboard.history import Failure
-from fuseboard.replay import Replay
-from fuseboard.settable import settable_numbers
-from fuseboard.snapshot import BreakerSnapshot, Snapshot, TargetSnapshot
+from fuseboard.breaker.records import Failure
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.tunables import settable_numbers
+from fuseboard.metrics.collector import collectors_of, expose
+from fuseboard.recording.replay import Replay
+from fuseboard.snapshot.snapshot import Snapshot, TargetSnapshot
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.lines import Rows
 from tests.core.clock import ManualClock
+from tests.tui.board.test_timeline import recording
 from tests.tui.pictures import HALF_OPEN, NOW, OPEN, STARTING, TRIPPED, FakeSource, board, breaker
-from tests.tui.test_ask_screen import COMPLETE
-from tests.tui.test_log_screen import LOG
-from tests.tui.test_time import recording
+from tests.tui.screens.test_ask import COMPLETE
+from tests.tui.screens.test_log import LOG
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
 at_each_size = pytest.mark.parametrize(

@@ -2,6 +2,6 @@
 
 import sys
 
-from fuseboard_tui.command_line import main
+from fuseboard_tui.cli.main import main
 
 sys.exit(main())

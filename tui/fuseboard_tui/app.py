@@ -16,14 +16,14 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from fuseboard.replay import Replay
+from fuseboard.recording.replay import Replay
 from fuseboard_tui import themes
-from fuseboard_tui.bound_commands import bound_commands
-from fuseboard_tui.literal import literal
-from fuseboard_tui.screens.overview import OverviewScreen
-from fuseboard_tui.screens.replay import ReplayScreen
-from fuseboard_tui.source import Source
-from fuseboard_tui.timeline import Live
+from fuseboard_tui.board.bound_commands import bound_commands
+from fuseboard_tui.board.replay_screen import ReplayScreen
+from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.source import Source
+from fuseboard_tui.board.timeline import Live
+from fuseboard_tui.text.sanitize import literal
 
 _LAST_WORDS = 3.0  # seconds to end properly in after the terminal is gone
 
@@ -48,7 +48,7 @@ class FuseboardApp(App[str]):
     """
 
     TITLE = "fuseboard"
-    CSS_PATH = "fuseboard.tcss"
+    CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = []
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from fuseboard.fault_setting import FaultSetting
-from fuseboard.faults import behaviour
-from fuseboard.faults.behaviour import OnAnswer, OnPiece, OnRequest
+from fuseboard.faults import effects as behaviour
+from fuseboard.faults.effects import OnAnswer, OnPiece, OnRequest
+from fuseboard.snapshot.fault_setting import FaultSetting
 
 _GENERATING = ("/api/generate", "/api/chat", "/v1/chat/", "/v1/completions", "/v1/responses")
 

@@ -1,6 +1,10 @@
 """Talking to Ollama through circuit breakers."""
 
-from fuseboard.ollama.answers import (
+from fuseboard.ollama.caching import CachingClient
+from fuseboard.ollama.client import OllamaClient, OllamaError, Operation, breaker_per_operation
+from fuseboard.ollama.deadlines import Deadlines
+from fuseboard.ollama.host import ollama_api_key, ollama_url
+from fuseboard.ollama.responses import (
     Embeddings,
     Message,
     Model,
@@ -8,15 +12,6 @@ from fuseboard.ollama.answers import (
     Piece,
     RunningModel,
 )
-from fuseboard.ollama.caching import CachingClient
-from fuseboard.ollama.client import (
-    OllamaClient,
-    OllamaError,
-    Operation,
-    breaker_per_operation,
-)
-from fuseboard.ollama.deadlines import Deadlines
-from fuseboard.ollama.host import ollama_api_key, ollama_url
 
 __all__ = [
     "CachingClient",

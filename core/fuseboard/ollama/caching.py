@@ -6,9 +6,16 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Unpack
 
-from fuseboard.cache import AnswerCache
-from fuseboard.ollama.answers import Embeddings, Message, Model, ModelDetails, Piece, RunningModel
 from fuseboard.ollama.client import EmbedSettings, OllamaClient, TextSettings, without_none
+from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.ollama.responses import (
+    Embeddings,
+    Message,
+    Model,
+    ModelDetails,
+    Piece,
+    RunningModel,
+)
 
 
 class CachingClient:

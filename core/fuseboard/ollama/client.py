@@ -11,15 +11,18 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import httpx
 
-from fuseboard.breaker import CircuitBreaker
-from fuseboard.careful_transport import CarefulTransport
-from fuseboard.connection_pool import ConnectionPool
-from fuseboard.guarded_exchange import GuardedExchange
-from fuseboard.judge import rule_on_error
-from fuseboard.judges import OllamaJudge
-from fuseboard.judges.error_answer import LONGEST_ERROR
-from fuseboard.judges.ollama import UnexpectedAnswerError
-from fuseboard.ollama.answers import (
+from fuseboard.breaker.breaker import CircuitBreaker
+from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.http.cancel_safe_transport import CarefulTransport
+from fuseboard.http.exchange import GuardedExchange
+from fuseboard.http.judge import rule_on_error
+from fuseboard.http.judges.error_response import LONGEST_ERROR
+from fuseboard.http.judges.ollama import OllamaJudge, UnexpectedAnswerError
+from fuseboard.http.pool import ConnectionPool
+from fuseboard.http.transport import EXCHANGE, JUDGE, BreakerTransport, RequestRejectedError
+from fuseboard.ollama.deadlines import DEADLINES, Deadlines, DeadlineTransport
+from fuseboard.ollama.host import ollama_api_key
+from fuseboard.ollama.responses import (
     Embeddings,
     Message,
     Model,
@@ -34,10 +37,6 @@ from fuseboard.ollama.answers import (
     shown,
     version_in,
 )
-from fuseboard.ollama.deadlines import DEADLINES, Deadlines, DeadlineTransport
-from fuseboard.ollama.host import ollama_api_key
-from fuseboard.transport import EXCHANGE, JUDGE, BreakerTransport, RequestRejectedError
-from fuseboard.verdict import Ruling, Verdict
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from typing import NamedTuple, cast
 
 import httpx
 
-from fuseboard.judge import DeadlineExceeded
-from fuseboard.ollama.pace import Pace
+from fuseboard.http.judge import DeadlineExceeded
+from fuseboard.ollama.slow_stream import Pace
 
 DEADLINES = "fuseboard.deadlines"
 """The request extension by which a request brings its `Deadlines`."""

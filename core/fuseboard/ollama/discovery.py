@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fuseboard.ollama.answers import Model
 from fuseboard.ollama.client import OllamaClient, OllamaError
 from fuseboard.ollama.deadlines import Deadlines
+from fuseboard.ollama.responses import Model
 
 DEFAULT_MODEL = "llama3.2"
 DEFAULT_EMBEDDING_MODEL = "nomic-embed-text"

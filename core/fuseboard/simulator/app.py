@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from fuseboard.simulator.embedding_routes import EmbeddingRoutes
 from fuseboard.simulator.errors import RefusedError, ollama_error, openai_error
 from fuseboard.simulator.go_json import json_response
-from fuseboard.simulator.model_routes import ModelRoutes
-from fuseboard.simulator.openai_routes import OpenAIRoutes
+from fuseboard.simulator.ollama_api.embedding_routes import EmbeddingRoutes
+from fuseboard.simulator.ollama_api.model_routes import ModelRoutes
+from fuseboard.simulator.ollama_api.text_routes import TextRoutes
+from fuseboard.simulator.openai_api.routes import OpenAIRoutes
 from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import VERSION, SimulatorSettings
-from fuseboard.simulator.text_routes import TextRoutes
 
 _WITH_HEAD = {"/", "/api/version", "/api/tags"}
 _NO_ROUTE = {404: "404 page not found", 405: "405 method not allowed"}

@@ -10,22 +10,22 @@ from textual.binding import Binding, BindingType
 from textual.events import Paste
 from textual.widgets import Input
 
-from fuseboard.commands import Ask, StopAsking
-from fuseboard.durations import in_words
-from fuseboard.snapshot import AnswerState, PromptSnapshot
-from fuseboard_tui import breakpoints
-from fuseboard_tui.fault_switches import FaultSwitches
-from fuseboard_tui.literal import literal
+from fuseboard.breaker.durations import in_words
+from fuseboard.engine.commands import Ask, StopAsking
+from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
+from fuseboard_tui.board import breakpoints
+from fuseboard_tui.board.fault_controls import FaultSwitches
+from fuseboard_tui.board.source import Source
+from fuseboard_tui.board.timeline import Timeline
 from fuseboard_tui.screens.fault_keys import FAULT_KEYS, FaultKeysScreen
 from fuseboard_tui.screens.help import HelpScreen
-from fuseboard_tui.source import Source
-from fuseboard_tui.timeline import Timeline
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.wrapped import wrapped
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.keys_footer import KeysFooter
+from fuseboard_tui.widgets.lines import Line, Rows
 from fuseboard_tui.widgets.notice_line import NoticeLine
-from fuseboard_tui.widgets.picture import Line, Rows
-from fuseboard_tui.wrapped import wrapped
 
 _DRAWS_PER_SECOND = 8  # an answer that streams looks like it
 _LONGEST_PROMPT = 8000  # characters

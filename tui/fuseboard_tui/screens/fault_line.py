@@ -11,9 +11,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from fuseboard.commands import SetFault
-from fuseboard.faults import fault_named, read_fault
-from fuseboard_tui.literal import literal
+from fuseboard.engine.commands import SetFault
+from fuseboard.faults.catalogue import fault_named
+from fuseboard.faults.notation import read_fault
+from fuseboard_tui.text.sanitize import literal
 
 
 class FaultLineScreen(ModalScreen[SetFault]):

@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from fuseboard.snapshot import FaultSnapshot
-from fuseboard.state import State
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS, UNKNOWN
+from fuseboard.breaker.state import State
+from fuseboard.snapshot.snapshot import FaultSnapshot
+from fuseboard_tui.text.glyphs import GLYPHS, UNKNOWN
+from fuseboard_tui.text.sanitize import literal
 
 _MEANINGS = {
     State.CLOSED: "calls flow",

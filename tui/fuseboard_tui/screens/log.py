@@ -10,11 +10,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from fuseboard.snapshot import LogLevel, LogLine
-from fuseboard_tui.literal import literal
+from fuseboard.snapshot.snapshot import LogLevel, LogLine
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
-from fuseboard_tui.widgets.picture import Line, Rows, text_of
-from fuseboard_tui.wrapped import wrapped
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.wrapped import wrapped
+from fuseboard_tui.widgets.lines import Line, Rows, text_of
 
 _DRAWS_PER_SECOND = 4
 _LEVELS = list(LogLevel)  # those that matter least come first

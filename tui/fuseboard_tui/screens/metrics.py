@@ -11,10 +11,10 @@ import httpx
 from textual import work
 from textual.binding import Binding, BindingType
 
-from fuseboard.durations import in_words
-from fuseboard_tui.literal import literal
+from fuseboard.breaker.durations import in_words
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
-from fuseboard_tui.widgets.picture import Line, Rows
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Rows
 
 _SCRAPE_SECONDS = 1.0  # from one scrape to the next
 _PATIENCE = 5.0  # seconds

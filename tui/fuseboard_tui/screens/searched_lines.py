@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.keys_footer import KeysFooter
-from fuseboard_tui.widgets.picture import Rows
+from fuseboard_tui.widgets.lines import Rows
 
 
 class SearchedLinesScreen(Screen[None]):

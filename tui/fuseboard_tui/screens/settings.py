@@ -12,15 +12,15 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from fuseboard.commands import Command, ConfigureBreaker
-from fuseboard.settable import SettableNumber, written
-from fuseboard.snapshot import BreakerSnapshot
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS, state_words
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.tunables import SettableNumber, written
+from fuseboard.engine.commands import Command, ConfigureBreaker
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.text.glyphs import GLYPHS, state_words
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.wrapped import wrapped
 from fuseboard_tui.widgets.keys_footer import KeysFooter
-from fuseboard_tui.widgets.number_list import NumberList
-from fuseboard_tui.wrapped import wrapped
+from fuseboard_tui.widgets.tunable_list import NumberList
 
 _DRAWS_PER_SECOND = 4
 _NO_BREAKER = "there is no breaker of that name at this moment"

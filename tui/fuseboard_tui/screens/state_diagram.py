@@ -12,13 +12,13 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from fuseboard.durations import in_words
-from fuseboard.snapshot import BreakerSnapshot
-from fuseboard.state import Mode, State
-from fuseboard.trip_policy import Gauge
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS, state_words
+from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.policies.base import Gauge
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.state import Mode, State
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.text.glyphs import GLYPHS, state_words
+from fuseboard_tui.text.sanitize import literal
 
 _DRAWS_PER_SECOND = 4
 

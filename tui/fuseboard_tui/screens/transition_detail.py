@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from fuseboard.durations import in_words
-from fuseboard.history import Failure, Transition
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS
+from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.records import Failure, Transition
 from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.text.glyphs import GLYPHS
+from fuseboard_tui.text.sanitize import literal
 
 
 class TransitionScreen(ModalScreen[None]):

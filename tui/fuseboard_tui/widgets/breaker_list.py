@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from textual import events
 from textual.message import Message
 
-from fuseboard.durations import in_short
-from fuseboard.snapshot import Activity, BreakerSnapshot, Snapshot
-from fuseboard.state import State
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.widgets.picture import Line, Rows
+from fuseboard.breaker.durations import in_short
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.state import State
+from fuseboard.snapshot.snapshot import Activity, Snapshot
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_words
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Rows
 
 _STATE_WIDTH = 10
 _FIGURES_WIDTH = 19

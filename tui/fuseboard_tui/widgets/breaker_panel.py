@@ -5,15 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from fuseboard.activity import REMEMBERED_SECONDS
-from fuseboard.durations import in_words
-from fuseboard.snapshot import Activity, BreakerSnapshot, Snapshot
-from fuseboard.state import Mode, State
-from fuseboard.trip_policy import Gauge
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.strokes import bar, sparkline
-from fuseboard_tui.widgets.picture import Line, Picture, joined, text_of
+from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.policies.base import Gauge
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.state import Mode, State
+from fuseboard.snapshot.rates import REMEMBERED_SECONDS
+from fuseboard.snapshot.snapshot import Activity, Snapshot
+from fuseboard_tui.text.charts import bar, sparkline
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_words
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Picture, joined, text_of
 
 _BAR_WIDTH = 20
 _WHY_LINES = 2

@@ -8,9 +8,9 @@ from itertools import chain
 from textual import events
 from textual.message import Message
 
-from fuseboard.snapshot import FaultSnapshot, ScenarioSnapshot, Snapshot
-from fuseboard_tui.literal import literal
-from fuseboard_tui.widgets.picture import Line, Rows
+from fuseboard.snapshot.snapshot import FaultSnapshot, ScenarioSnapshot, Snapshot
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Rows
 
 _CELL = 18  # columns of a fault where several share a row
 _SHORT_CELL = 13  # the same without its share

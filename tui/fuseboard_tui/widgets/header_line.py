@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fuseboard.snapshot import Phase, Snapshot
-from fuseboard_tui.literal import literal
-from fuseboard_tui.widgets.picture import Line, Picture, joined, text_of
+from fuseboard.snapshot.snapshot import Phase, Snapshot
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Picture, joined, text_of
 
 
 class HeaderLine(Picture):

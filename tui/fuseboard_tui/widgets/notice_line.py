@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fuseboard.durations import in_words
-from fuseboard.snapshot import Snapshot, WarmingSnapshot
-from fuseboard_tui.literal import literal
-from fuseboard_tui.widgets.picture import Line, Picture, joined
+from fuseboard.breaker.durations import in_words
+from fuseboard.snapshot.snapshot import Snapshot, WarmingSnapshot
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Picture, joined
 
 NOTABLE_SILENCE = 2.0
 """Seconds without news; an engine gives ten signs of life a second."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fuseboard.durations import in_words
-from fuseboard.quantile import quantile
-from fuseboard.snapshot import CacheSnapshot, PoolSnapshot, Snapshot, TrafficSnapshot
-from fuseboard_tui.literal import literal
-from fuseboard_tui.strokes import bar
-from fuseboard_tui.widgets.picture import Line, Piece, Rows
+from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.snapshot import CacheSnapshot, PoolSnapshot
+from fuseboard.snapshot.quantile import quantile
+from fuseboard.snapshot.snapshot import Snapshot, TrafficSnapshot
+from fuseboard_tui.text.charts import bar
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Piece, Rows
 
 _BAR_WIDTH = 8
 _NAME_WIDTH = 8

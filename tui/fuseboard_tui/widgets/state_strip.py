@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from fuseboard.snapshot import BreakerSnapshot, Snapshot
-from fuseboard.state import State
-from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, UNKNOWN
-from fuseboard_tui.strokes import strip
-from fuseboard_tui.widgets.picture import Picture, Piece
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.state import State
+from fuseboard.snapshot.snapshot import Snapshot
+from fuseboard_tui.text.charts import strip
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, UNKNOWN
+from fuseboard_tui.widgets.lines import Picture, Piece
 
 _SECONDS = 300
 

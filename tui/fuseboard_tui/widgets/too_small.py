@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fuseboard.snapshot import Snapshot
-from fuseboard_tui.breakpoints import SMALLEST
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.widgets.picture import Line, Rows
+from fuseboard.snapshot.snapshot import Snapshot
+from fuseboard_tui.board.breakpoints import SMALLEST
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_words
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Rows
 
 
 class TooSmall(Rows):

@@ -8,11 +8,11 @@ from datetime import datetime
 from textual import events
 from textual.message import Message
 
-from fuseboard.history import Transition
-from fuseboard.snapshot import BreakerSnapshot
-from fuseboard_tui.literal import literal
-from fuseboard_tui.marks import GLYPHS, STATE_CLASSES
-from fuseboard_tui.widgets.picture import Line, Rows
+from fuseboard.breaker.records import Transition
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES
+from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.widgets.lines import Line, Rows
 
 _NAME_WIDTH = 9
 

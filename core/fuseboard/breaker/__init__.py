@@ -1,0 +1,1 @@
+"""The circuit breaker. Imports nothing but the standard library."""

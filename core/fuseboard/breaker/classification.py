@@ -1,0 +1,145 @@
+"""What a callable's exception or result says about the service it called."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from fuseboard.breaker.callable_kind import CallableKind, kind_of
+from fuseboard.breaker.outcome import Ruling, Verdict
+
+ErrorPredicate: TypeAlias = Callable[[Exception], bool]
+ErrorRule: TypeAlias = (
+    type[Exception] | ErrorPredicate | tuple[type[Exception] | ErrorPredicate, ...]
+)
+"""An exception type, a predicate on the exception, or several of either."""
+ResultPredicate: TypeAlias = Callable[[Any], bool]
+
+_FAILURE = Verdict.FAILURE  # looked up once: until Python 3.12 that costs as much as a lock
+_MOST_KNOWN = 1000  # a program may make exception types as it runs
+
+_logger = logging.getLogger(__name__)
+
+
+class VerdictRules:
+    """Rules on what a call raised or returned.
+
+    Predicates are the user's code: no lock is held while they run, and one
+    that raises is logged and taken as not having matched.
+    """
+
+    __slots__ = (
+        "_by_type",
+        "_failure",
+        "_failure_result",
+        "_ignore",
+        "_ignore_result",
+        "_known",
+        "_unsent",
+        "judges_results",
+    )
+
+    def __init__(
+        self,
+        *,
+        failure_on: ErrorRule,
+        ignore: ErrorRule,
+        unsent_on: ErrorRule,
+        failure_on_result: ResultPredicate | None,
+        ignore_result: ResultPredicate | None,
+    ) -> None:
+        self._failure = _parts_of("failure_on", failure_on)
+        self._ignore = _parts_of("ignore", ignore)
+        self._unsent = _parts_of("unsent_on", unsent_on)
+        # Where types alone decide, each type is looked at once.
+        self._by_type = all(
+            isinstance(part, type) for part in (*self._failure, *self._ignore, *self._unsent)
+        )
+        self._known: dict[type[BaseException], Ruling] = {}
+        for what, predicate in (
+            ("failure_on_result", failure_on_result),
+            ("ignore_result", ignore_result),
+        ):
+            if predicate is not None:
+                _check_predicate(what, predicate)
+        self._failure_result = failure_on_result
+        self._ignore_result = ignore_result
+        self.judges_results = failure_on_result is not None or ignore_result is not None
+
+    def on_error(self, error: BaseException) -> Ruling:
+        """Rule on what a call raised.
+
+        Cancellation, `KeyboardInterrupt` and all else that is not an
+        `Exception` proves nothing about the service. A number in the
+        attribute `retry_after` of a failure, such as another breaker's
+        rejection has, is what the service asked for, in seconds.
+        """
+        ruling = self._known.get(type(error))
+        if ruling is None:
+            ruling = self._rule_on(error)
+            if self._by_type and len(self._known) < _MOST_KNOWN:
+                self._known[type(error)] = ruling
+        if ruling.verdict is _FAILURE:
+            try:  # it may be a property, and so somebody's code
+                retry_after = getattr(error, "retry_after", None)
+                if isinstance(retry_after, int | float):
+                    return replace(ruling, retry_after=float(retry_after))
+            except Exception:
+                _logger.exception("the retry_after of %r cannot be read", type(error))
+        return ruling
+
+    def _rule_on(self, error: BaseException) -> Ruling:
+        reason = type(error).__name__
+        if not isinstance(error, Exception):
+            return Ruling(Verdict.IGNORED, reason)
+        if _matches(error, self._unsent):
+            return Ruling(Verdict.IGNORED, reason, sent=False)
+        if _matches(error, self._ignore) or not _matches(error, self._failure):
+            return Ruling(Verdict.IGNORED, reason)
+        return Ruling(Verdict.FAILURE, reason)
+
+    def on_result(self, result: object) -> Ruling | None:
+        """Rule on what a call returned, or an item of what it streams; `None` if it is good."""
+        if self._ignore_result is not None and _holds(self._ignore_result, result):
+            return Ruling(Verdict.IGNORED, "ignored result")
+        if self._failure_result is not None and _holds(self._failure_result, result):
+            return Ruling(Verdict.FAILURE, "bad result")
+        return None
+
+
+def _parts_of(what: str, rule: ErrorRule) -> tuple[type[Exception] | ErrorPredicate, ...]:
+    parts = rule if isinstance(rule, tuple) else (rule,)
+    for part in parts:
+        if isinstance(part, type):
+            if not issubclass(part, BaseException):
+                raise TypeError(f"{what} takes exception types, not {part.__name__}")
+            if not issubclass(part, Exception):
+                raise TypeError(f"{what} takes no {part.__name__}: it says nothing of a service")
+        elif not callable(part):
+            raise TypeError(f"{what} takes exception types and predicates, not {part!r}")
+        else:
+            _check_predicate(what, part)
+    return parts
+
+
+def _check_predicate(what: str, predicate: object) -> None:
+    if not callable(predicate):
+        raise TypeError(f"{what} takes a predicate, not {predicate!r}")
+    if kind_of(predicate) is not CallableKind.PLAIN:  # what it returns would always be true
+        raise TypeError(f"{what} takes a predicate that answers at once, not {predicate!r}")
+
+
+def _matches(error: Exception, parts: tuple[type[Exception] | ErrorPredicate, ...]) -> bool:
+    return any(
+        isinstance(error, part) if isinstance(part, type) else _holds(part, error) for part in parts
+    )
+
+
+def _holds(predicate: Callable[[Any], bool], subject: object) -> bool:
+    try:
+        return bool(predicate(subject))
+    except Exception:
+        _logger.exception("a breaker's predicate %r failed", predicate)
+        return False

@@ -1,0 +1,115 @@
+"""Somebody else's breaker: it is told to us, drawn and scraped, but not decided here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from fuseboard.breaker.counters import Series
+from fuseboard.breaker.outcome import Verdict
+from fuseboard.breaker.records import Transition
+from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.state import Mode, State
+
+_HISTORY_SIZE = 100
+
+
+class ReportedBreaker:
+    """Keeps what its owner reports about a breaker. Every method is thread-safe."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._series = Series(changed_at=wall_clock())
+        self._state = State.CLOSED
+        self._changed = clock()
+        self._history: deque[Transition] = deque(maxlen=_HISTORY_SIZE)
+
+    def count_call(self, status: str) -> None:
+        """Count a call that ended as `success`, `failure`, `rejected` or `ignored`.
+
+        Raises:
+            ValueError: If `status` is none of these.
+        """
+        with self._lock:
+            if status == "rejected":
+                self._series.rejected += 1
+                return
+            match Verdict(status):
+                case Verdict.SUCCESS:
+                    self._series.success += 1
+                case Verdict.FAILURE:
+                    self._series.failure += 1
+                case Verdict.IGNORED:
+                    self._series.ignored += 1
+
+    def set_state(self, state: State) -> None:
+        """Take over the state; counts no transition, which its owner reports apart."""
+        with self._lock:
+            self._enter(state)
+
+    def count_transition(self, from_state: State, to_state: State) -> None:
+        """Count a transition and take over the state it led to.
+
+        Raises:
+            ValueError: If no breaker makes that step.
+        """
+        with self._lock:
+            if (from_state, to_state) not in self._series.transitions:
+                raise ValueError(f"no breaker goes from {from_state.name} to {to_state.name}")
+            self._series.transitions[from_state, to_state] += 1
+            self._history.append(Transition(self._wall_clock(), from_state, to_state, "reported"))
+            self._enter(to_state)
+
+    def set_consecutive_failures(self, count: int) -> None:
+        """Take over how many calls have failed since the last success."""
+        with self._lock:
+            self._series.consecutive_failures = count
+
+    def snapshot(self) -> BreakerSnapshot:
+        """Take a consistent picture of what has been reported."""
+        with self._lock:
+            series = self._series
+            seconds_in_state = self._clock() - self._changed
+            state_seconds = series.state_seconds.copy()
+            state_seconds[self._state] += seconds_in_state
+            return BreakerSnapshot(
+                name=self.name,
+                state=self._state,
+                mode=Mode.AUTOMATIC,
+                why="reported",
+                changed_at=series.changed_at,
+                seconds_in_state=seconds_in_state,
+                retry_after=None,
+                recovery_timeout=None,
+                calls=series.calls(),
+                late=0,
+                unsent=0,
+                in_flight=0,
+                probes=0,
+                consecutive_failures=series.consecutive_failures,
+                gauges=(),
+                history=tuple(self._history),
+                transitions=series.transitions.copy(),
+                state_seconds=state_seconds,
+                durations=series.durations(),
+            )
+
+    def _enter(self, state: State) -> None:
+        if state is self._state:
+            return
+        now = self._clock()
+        self._series.state_seconds[self._state] += now - self._changed
+        self._series.changed_at = self._wall_clock()
+        self._changed = now
+        self._state = state

@@ -1,0 +1,1 @@
+"""When a closed breaker opens: trip policies and the windows they count over."""

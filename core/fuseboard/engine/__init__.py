@@ -1,0 +1,1 @@
+"""What runs everything: thread and loop, assembly, commands, status."""

@@ -1,0 +1,1 @@
+"""The HTTP proxy on whose wire the faults are made."""

@@ -1,0 +1,1 @@
+"""Judges of HTTP exchanges, one for each protocol."""

@@ -1,0 +1,1 @@
+"""Files that Prometheus and Grafana need to watch breakers."""

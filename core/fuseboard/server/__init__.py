@@ -1,0 +1,1 @@
+"""An HTTP server that stalled or foreign clients cannot hurt."""

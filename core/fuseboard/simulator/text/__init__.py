@@ -1,0 +1,1 @@
+"""What the simulated models say, and at what pace."""

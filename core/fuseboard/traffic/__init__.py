@@ -1,0 +1,1 @@
+"""What calls the model: generated traffic, a prompt by hand, warming of the cache."""

@@ -1,0 +1,1 @@
+"""Retrieval augmented generation over a small corpus that comes with the package."""

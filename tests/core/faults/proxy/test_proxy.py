@@ -1,0 +1,554 @@
+"""The fault proxy on a real wire, in front of real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, fault_named
+from fuseboard.faults.proxy.proxy import FaultProxy
+from fuseboard.faults.switches import FaultBoard
+from fuseboard.ollama import OllamaClient, OllamaError
+from fuseboard.server.sockets import bind
+from fuseboard.simulator.settings import SimulatorSettings
+from fuseboard.snapshot.fault_setting import FaultSetting
+from tests.core.ollama.test_client import (
+    STREAM_HEAD,
+    TOKEN,
+    chunk,
+    generate,
+    plain,
+    reset,
+    skip_ahead,
+    writes,
+    writes_then,
+)
+from tests.core.serving import (
+    Answer,
+    closed_port,
+    open_port,
+    proxied,
+    raw_server,
+    served,
+    simulated,
+)
+
+EMBEDDER = "nomic-embed-text"
+
+STREAMED = {
+    "refuse": "connect refused",
+    "reset": "connection reset",
+    "close": "closed without an answer",
+    "error500": "HTTP 500: llama runner process has terminated: exit status 2",
+    "busy503": "HTTP 503: server busy, please try again.  maximum pending requests exceeded",
+    "missing404": "HTTP 404: model 'llama3.2' not found",
+    "limit429": "HTTP 429: usage limit reached, please try again later",
+    "garbage": "answer is not JSON",
+    "errorline": "error in the answer: CUDA error: out of memory",
+    "cut": "stream ended without done",
+    "badchunk": "answer broke off",
+    "midreset": "connection reset",
+}
+WHOLE = {
+    **STREAMED,
+    "cut": "answer is not JSON",
+    "missing404": "HTTP 404: model 'nomic-embed-text' not found",
+}
+
+
+async def until(come: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not come():  # noqa: ASYNC110 (the wire has no event)
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def board() -> FaultBoard:
+    return FaultBoard(seed=1)
+
+
+@asynccontextmanager
+async def client_behind(url: str) -> AsyncIterator[OllamaClient]:
+    async with OllamaClient(url, {}) as client:
+        yield client
+
+
+def url_of(client: OllamaClient) -> str:
+    return str(client._http.base_url)
+
+
+@asynccontextmanager
+async def failing(answer: Answer, board: FaultBoard) -> AsyncIterator[OllamaClient]:
+    """A client behind a proxy in front of a server that answers as the test wants."""
+    async with (
+        raw_server(answer) as upstream,
+        proxied(upstream, board) as url,
+        client_behind(url) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+async def client(board: FaultBoard) -> AsyncIterator[OllamaClient]:
+    async with simulated() as upstream, proxied(upstream, board) as url, client_behind(url) as made:
+        yield made
+
+
+def switch(board: FaultBoard, name: str, probability: float = 1.0) -> None:
+    board.switch(name, active=True, setting=fault_named(name).setting(probability=probability))
+
+
+@pytest.mark.parametrize("name", STREAMED)
+async def test_a_fault_breaks_a_stream_and_clearing_mends_it(
+    board: FaultBoard, client: OllamaClient, name: str
+) -> None:
+    assert await generate(client), "the connection that the fault will meet is open already"
+    switch(board, name)
+    if name == "refuse":
+        await closed_port(url_of(client))
+    for _ in range(2):
+        with pytest.raises(OllamaError) as caught:
+            await generate(client)
+        assert caught.value.reason == STREAMED[name]
+    board.clear()
+    if name == "refuse":
+        await open_port(url_of(client))
+    assert await generate(client)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+async def test_a_fault_breaks_an_answer_that_is_not_streamed(
+    board: FaultBoard, client: OllamaClient, name: str
+) -> None:
+    switch(board, name)
+    if name == "refuse":
+        await closed_port(url_of(client))
+    with pytest.raises(OllamaError) as caught:
+        await client.embed(["text"], model=EMBEDDER)
+    assert caught.value.reason == WHOLE[name]
+
+
+async def test_a_stall_ends_in_the_first_token_deadline(
+    board: FaultBoard, client: OllamaClient
+) -> None:
+    assert await generate(client)
+    switch(board, "stall")
+    call = asyncio.create_task(generate(client))
+    await asyncio.sleep(0.01)
+    skip_ahead(5)
+    with pytest.raises(OllamaError, match="no first token within 5 s"):
+        await call
+
+
+async def test_a_cleared_stall_lets_the_request_go_on(
+    board: FaultBoard, client: OllamaClient
+) -> None:
+    switch(board, "stall")
+    call = asyncio.create_task(generate(client))
+    await asyncio.sleep(0.01)
+    assert not call.done()
+    board.clear()
+    assert await call
+
+
+async def test_latency_delays_and_then_lets_through(
+    board: FaultBoard, client: OllamaClient
+) -> None:
+    switch(board, "latency")
+    call = asyncio.create_task(generate(client))
+    await asyncio.sleep(0.05)
+    assert not call.done()
+    skip_ahead(2)
+    assert await call
+
+
+@pytest.mark.parametrize("name", ["cut", "midreset"])
+async def test_a_stream_under_way_is_broken_too(board: FaultBoard, name: str) -> None:
+    slow = SimulatorSettings(tokens_per_second=100, prompt_seconds=0)
+    async with (
+        simulated(slow) as upstream,
+        proxied(upstream, board) as url,
+        client_behind(url) as client,
+    ):
+        heard: list[str] = []
+
+        async def listen() -> None:
+            async for piece in client.generate("hello", model="llama3.2"):
+                heard.append(piece.text)
+                if len(heard) == 5:
+                    switch(board, name)
+
+        with pytest.raises(OllamaError) as caught:
+            await listen()
+    assert caught.value.reason == STREAMED[name]
+    assert len(heard) >= 5
+
+
+async def test_a_wedge_hangs_what_generates_and_nothing_else(
+    board: FaultBoard, client: OllamaClient
+) -> None:
+    switch(board, "wedge")
+    call = asyncio.create_task(generate(client))
+    assert await client.version()
+    assert await client.tags()
+    assert await client.embed(["text"], model=EMBEDDER)
+    assert not call.done()
+    skip_ahead(5)
+    with pytest.raises(OllamaError, match="no first token within 5 s"):
+        await call
+    board.clear()
+    assert await generate(client)
+
+
+async def test_an_answer_that_hangs_goes_on_when_that_is_cleared(
+    board: FaultBoard, client: OllamaClient
+) -> None:
+    switch(board, "midstall")
+    heard: list[str] = []
+    async for piece in client.generate("hello", model="llama3.2"):
+        heard.append(piece.text)
+        if len(heard) == 3:
+            asyncio.get_running_loop().call_later(0.01, board.clear)
+    assert len(heard) > 4
+
+
+async def test_an_answer_that_hangs_meets_a_deadline(
+    board: FaultBoard, client: OllamaClient
+) -> None:
+    switch(board, "midstall")
+
+    async def listen() -> None:
+        async for _ in client.generate("hello", model="llama3.2"):
+            asyncio.get_running_loop().call_later(0.01, skip_ahead, 2)
+
+    with pytest.raises(OllamaError, match="no token for 5 s"):
+        await listen()
+
+
+async def test_a_drip_drips_and_clearing_lets_it_flow(
+    board: FaultBoard, client: OllamaClient
+) -> None:
+    switch(board, "drip")
+    call = asyncio.create_task(generate(client))
+    for _ in range(10):
+        await asyncio.sleep(0.005)
+        skip_ahead(1)
+    assert not call.done()
+    board.clear()
+    assert await call
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 7])
+async def test_the_chunks_before_a_break_can_be_chosen(
+    board: FaultBoard, client: OllamaClient, chunks: int
+) -> None:
+    board.switch("cut", active=True, setting=BY_NAME["cut"].setting(chunks=chunks))
+    heard = 0
+    with suppress(OllamaError):
+        async for _ in client.generate("hello", model="llama3.2"):
+            heard += 1
+    assert heard == chunks
+
+
+async def test_the_paths_it_hits_can_be_chosen(board: FaultBoard, client: OllamaClient) -> None:
+    setting = BY_NAME["error500"].setting(paths=("/api/generate",))
+    board.switch("error500", active=True, setting=setting)
+    assert await client.tags()
+    with pytest.raises(OllamaError, match="HTTP 500"):
+        await generate(client)
+
+
+async def test_a_limit_says_when_to_come_back(board: FaultBoard) -> None:
+    board.switch("limit429", active=True, setting=BY_NAME["limit429"].setting(seconds=7))
+    async with (
+        simulated() as upstream,
+        proxied(upstream, board) as url,
+        httpx.AsyncClient() as http,
+    ):
+        answer = await http.get(f"{url}/api/tags")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+
+
+async def test_latency_comes_before_an_error(board: FaultBoard, client: OllamaClient) -> None:
+    switch(board, "error500")
+    switch(board, "latency")
+    call = asyncio.create_task(generate(client))
+    await asyncio.sleep(0.05)
+    assert not call.done()
+    skip_ahead(2)
+    with pytest.raises(OllamaError, match="HTTP 500"):
+        await call
+
+
+async def test_a_drip_and_a_cut_work_together(board: FaultBoard, client: OllamaClient) -> None:
+    board.switch("drip", active=True, setting=BY_NAME["drip"].setting(seconds=0.0001))
+    switch(board, "cut")
+    with pytest.raises(OllamaError, match="stream ended without done"):
+        await generate(client)
+
+
+async def test_the_same_seed_hits_the_same_requests() -> None:
+    def hits(seed: int) -> list[bool]:
+        board = FaultBoard(seed)
+        switch(board, "cut", 0.5)
+        return [board.hits(BY_NAME["cut"]) for _ in range(64)]
+
+    assert hits(1) == hits(1)
+    assert hits(1) != hits(2)
+
+
+async def test_a_probability_hits_some(board: FaultBoard, client: OllamaClient) -> None:
+    switch(board, "error500", 0.5)
+    failed = 0
+    for _ in range(40):
+        try:
+            await client.embed(["text"], model=EMBEDDER)
+        except OllamaError:
+            failed += 1
+    assert 10 < failed < 30
+
+
+async def test_faults_work_together(board: FaultBoard, client: OllamaClient) -> None:
+    switch(board, "busy503")
+    switch(board, "stall")
+    with pytest.raises(OllamaError, match="HTTP 503"):
+        await generate(client)
+
+
+def test_senseless_switching_is_refused(board: FaultBoard) -> None:
+    with pytest.raises(ValueError, match="there is no fault 'fire'"):
+        switch(board, "fire")
+    for probability in (0.0, -1.0, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="a probability is above 0"):
+            switch(board, "cut", probability)
+    for name, changes, words in (
+        ("stall", {"seconds": 1.0}, "stall has no seconds to choose"),
+        ("latency", {"seconds": 0.0}, "seconds must be a number above 0, not 0"),
+        ("latency", {"seconds": None}, "latency needs seconds"),
+        ("refuse", {"paths": ("/api/chat",)}, "refuse has no paths to choose"),
+        ("cut", {"chunks": -1}, "chunks must be 0 or more, not -1"),
+        ("cut", {"paths": ("api/chat",)}, "a path begins with /"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            BY_NAME[name].setting(**changes)
+    with pytest.raises(ValueError, match="cut has no seconds"):
+        board.switch("cut", active=True, setting=FaultSetting(seconds=1, chunks=3))
+    assert not list(board.active())
+
+
+def test_every_fault_has_a_name_a_key_and_words_of_its_own() -> None:
+    assert len(BY_NAME) == len({fault.key for fault in CATALOGUE}) == len(CATALOGUE)
+    assert len({fault.words(fault.default) for fault in CATALOGUE}) == len(CATALOGUE)
+    for fault in CATALOGUE:
+        assert len(fault.label) <= 9
+        assert fault.closes_port or fault.on_request or fault.on_answer or fault.on_piece
+
+
+class TestAnUpstreamThatFailsByItself:
+    async def test_its_refusal_becomes_a_refusal(self, board: FaultBoard) -> None:
+        with bind("127.0.0.1", 0) as listener:
+            upstream = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with proxied(upstream, board) as url, client_behind(url) as client:
+            with pytest.raises(OllamaError, match="connection reset"):
+                await generate(client)
+            await closed_port(url_of(client))
+            with pytest.raises(OllamaError, match="connect refused"):
+                await generate(client)
+
+    async def test_its_reset_becomes_a_reset(self, board: FaultBoard) -> None:
+        answer = writes_then(reset, STREAM_HEAD, chunk(TOKEN))
+        async with failing(answer, board) as client:
+            with pytest.raises(OllamaError, match="connection reset"):
+                await generate(client)
+
+    async def test_its_silence_becomes_silence(self, board: FaultBoard) -> None:
+        async with failing(writes(), board) as client:
+            with pytest.raises(OllamaError, match="closed without an answer"):
+                await generate(client)
+
+    async def test_its_breaking_off_becomes_breaking_off(self, board: FaultBoard) -> None:
+        answer = writes(STREAM_HEAD, chunk(TOKEN))
+        async with failing(answer, board) as client:
+            with pytest.raises(OllamaError, match="answer broke off"):
+                await generate(client)
+
+
+async def echo(request: Request) -> JSONResponse:
+    body = await request.body()
+    return JSONResponse(
+        {
+            "method": request.method,
+            "path": request.url.path,
+            "query": request.url.query,
+            "host": request.headers["host"],
+            "length": len(body),
+            "headers": dict(request.headers),
+            "client": request.client.port if request.client else 0,
+        }
+    )
+
+
+@pytest.fixture
+async def echoing(board: FaultBoard) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+    app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "PUT"])])
+    async with (
+        served(app) as upstream,
+        proxied(f"{upstream}/base", board) as url,
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        yield http, upstream
+
+
+async def pieces_of(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 65536):
+        yield bytes(65536)
+
+
+class TestAnyUpstream:
+    async def test_a_request_arrives_as_it_was_sent(
+        self, echoing: tuple[httpx.AsyncClient, str]
+    ) -> None:
+        http, upstream = echoing
+        seen = (await http.put("/a/b?c=d", content=b"12345")).json()
+        assert seen["method"] == "PUT"
+        assert seen["path"] == "/base/a/b"
+        assert seen["query"] == "c=d"
+        assert seen["length"] == 5
+        assert seen["host"] == upstream.removeprefix("http://")
+
+    async def test_one_connection_carries_many_requests(
+        self, echoing: tuple[httpx.AsyncClient, str]
+    ) -> None:
+        http, _ = echoing
+        ports = {(await http.get("/")).json()["client"] for _ in range(10)}
+        assert len(ports) == 1
+
+    @pytest.mark.parametrize("size", [2 * 1024 * 1024, 65536])
+    async def test_uploads_pass(self, echoing: tuple[httpx.AsyncClient, str], size: int) -> None:
+        http, _ = echoing
+        assert (await http.post("/", content=bytes(size))).json()["length"] == size
+        assert (await http.post("/", content=pieces_of(size))).json()["length"] == size
+
+    async def test_an_upload_is_read_before_a_fault_answers(
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+    ) -> None:
+        http, _ = echoing
+        switch(board, "error500")
+        answer = await http.post("/", content=bytes(4 * 1024 * 1024))
+        assert answer.status_code == 500
+
+    async def test_a_server_may_answer_before_it_has_read_an_upload(
+        self, board: FaultBoard
+    ) -> None:
+        async def refuse_at_once(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await reader.readexactly(1)
+            writer.write(plain(413, b'{"error":"too large"}', b"Connection: close"))
+            await writer.drain()
+            await reader.readexactly(1024 * 1024)  # and no more
+
+        async with (
+            raw_server(refuse_at_once) as upstream,
+            proxied(upstream, board) as url,
+            httpx.AsyncClient(base_url=url) as http,
+        ):
+            answer = await http.post("/", content=pieces_of(16 * 1024 * 1024))
+        assert (answer.status_code, answer.json()) == (413, {"error": "too large"})
+
+    async def test_a_target_that_names_the_host_is_understood(
+        self, echoing: tuple[httpx.AsyncClient, str]
+    ) -> None:
+        http, upstream = echoing
+        port = http.base_url.port or 0
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET http://elsewhere/a?b=c HTTP/1.1\r\nHost: elsewhere\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split()[0])
+        seen = json.loads(await reader.readexactly(length))
+        writer.close()
+        assert (seen["path"], seen["query"]) == ("/base/a", "b=c")
+        assert seen["host"] == upstream.removeprefix("http://")
+
+    async def test_a_client_of_http_1_0_is_served(
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+    ) -> None:
+        http, _ = echoing
+        for expected in (b'"path":"/base/a"', b""):
+            reader, writer = await asyncio.open_connection("127.0.0.1", http.base_url.port or 0)
+            writer.write(b"GET /a HTTP/1.0\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            assert b"200 OK" in answer
+            assert expected in answer
+            switch(board, "cut")
+
+    async def test_headers_of_one_connection_go_no_further(
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+    ) -> None:
+        http, _ = echoing
+        sent = {"Connection": "keep-alive, X-Mine", "X-Mine": "1", "X-Yours": "2"}
+        seen = (await http.get("/", headers=sent)).json()["headers"]
+        assert ("x-mine" in seen, seen["x-yours"]) == (False, "2")
+
+        answer = writes(plain(200, b"{}", b"Connection: close, X-Own", b"X-Own: 1", b"X-All: 2"))
+        async with raw_server(answer) as upstream, proxied(upstream, board) as url:
+            got = (await http.get(url)).headers
+        assert ("x-own" in got, got["x-all"]) == (False, "2")
+
+    async def test_head_passes(
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+    ) -> None:
+        http, _ = echoing
+        for _ in range(2):
+            answer = await http.head("/")
+            assert (answer.status_code, answer.content) == (200, b"")
+            switch(board, "cut")
+
+    async def test_many_clients_at_once(self, echoing: tuple[httpx.AsyncClient, str]) -> None:
+        http, _ = echoing
+        answers = await asyncio.gather(*(http.get(f"/{n}") for n in range(50)))
+        assert sorted(answer.json()["path"] for answer in answers) == sorted(
+            f"/base/{n}" for n in range(50)
+        )
+
+
+async def test_a_client_that_leaves_takes_its_upstream_connection_along(board: FaultBoard) -> None:
+    left = asyncio.Event()
+    taken = asyncio.Event()
+
+    async def wait_for_end(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        taken.set()
+        with suppress(ConnectionError):  # a reset tells the same
+            await reader.read()
+        left.set()
+
+    async with failing(wait_for_end, board) as client:
+        call = asyncio.create_task(generate(client))
+        await taken.wait()
+        call.cancel()
+        async with asyncio.timeout(10):
+            await left.wait()
+
+
+async def test_stops_with_clients_that_hang(board: FaultBoard) -> None:
+    switch(board, "stall")
+    async with simulated() as upstream:
+        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, board)
+        await proxy.start()
+        async with client_behind(proxy.url) as client:
+            calls = [asyncio.create_task(generate(client)) for _ in range(5)]
+            await until(lambda: len(proxy._connections) == 5)
+            async with asyncio.timeout(1):
+                await proxy.stop()
+            for outcome in await asyncio.gather(*calls, return_exceptions=True):
+                assert isinstance(outcome, OllamaError)

@@ -1,0 +1,188 @@
+"""Ten thousand calls while the wire breaks at random and callers leave: nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
+from fuseboard.breaker.outcome import Verdict
+from fuseboard.faults.catalogue import CATALOGUE
+from fuseboard.faults.proxy.proxy import FaultProxy
+from fuseboard.faults.switches import FaultBoard
+from fuseboard.ollama import Message, OllamaClient, OllamaError, Operation, breaker_per_operation
+from fuseboard.server.sockets import bind
+from tests.core.serving import simulated
+
+CALLS = 10_000
+CONCURRENCY = 50
+CONNECTIONS = 16  # fewer than calls, so that they also compete for them
+OPTIONS = {"num_predict": 4}
+
+
+class Callers:
+    """Call at random, leave at random, and remember how each call ended for them."""
+
+    def __init__(self, client: OllamaClient, dice: random.Random) -> None:
+        self.begun: Counter[Operation] = Counter()
+        self.ended: Counter[tuple[Operation, str]] = Counter()
+        self._client = client
+        self._dice = dice
+        self._left = CALLS
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._call_on() for _ in range(CONCURRENCY)))
+
+    async def _call_on(self) -> None:
+        while self._left:
+            self._left -= 1
+            operation = self._dice.choice(
+                (Operation.GENERATE, Operation.CHAT, Operation.EMBED, Operation.TAGS)
+            )
+            call = asyncio.create_task(self._call(operation))
+            if self._dice.random() < 0.2:
+                for _ in range(self._dice.randrange(60)):
+                    await asyncio.sleep(0)
+                call.cancel()
+            await asyncio.wait([call])
+            if not call.cancelled():
+                call.result()
+
+    async def _call(self, operation: Operation) -> None:
+        self.begun[operation] += 1
+        try:
+            await self._ask(operation)
+        except CircuitOpenError:
+            how = "rejected"
+        except OllamaError as error:
+            how = "failure" if error.verdict is Verdict.FAILURE else "ignored"
+        except asyncio.CancelledError:
+            self.ended[operation, "left"] += 1
+            raise
+        else:
+            how = "success"
+        self.ended[operation, how] += 1
+        if how == "rejected":
+            await asyncio.sleep(0.005)
+
+    async def _ask(self, operation: Operation) -> None:
+        match operation:
+            case Operation.GENERATE:
+                pieces = self._client.generate("hello", model="llama3.2", options=OPTIONS)
+                async with aclosing(pieces):
+                    async for _ in pieces:
+                        if self._dice.random() < 0.02:
+                            break
+            case Operation.CHAT:
+                said = [Message("user", "hello")]
+                async for _ in self._client.chat(said, model="llama3.2", options=OPTIONS):
+                    pass
+            case Operation.EMBED:
+                await self._client.embed(["text"], model="nomic-embed-text")
+            case _:
+                await self._client.tags()
+
+
+async def break_the_wire(board: FaultBoard, dice: random.Random) -> None:
+    """Change what is broken again and again; what hangs goes on when its fault goes off."""
+    while True:
+        board.clear()
+        for fault in dice.sample(CATALOGUE, dice.choice((0, 0, 1, 1, 2, 3))):
+            board.switch(
+                fault.name,
+                active=True,
+                setting=fault.setting(probability=dice.choice((0.1, 0.5, 1.0))),
+            )
+        await asyncio.sleep(0.02)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def new_breakers() -> dict[Operation, CircuitBreaker]:
+    return breaker_per_operation(
+        lambda name: CircuitBreaker(
+            name, trip=ConsecutiveFailures(5), recovery_timeout=0.01, longest_retry_after=0.01
+        )
+    )
+
+
+async def test_ten_thousand_calls_leave_nothing_behind() -> None:
+    dice = random.Random(20)
+    guards = new_breakers()
+    board = FaultBoard(seed=20)
+    async with simulated() as upstream:
+        gc.collect()
+        files_before, tasks_before = open_files(), asyncio.all_tasks()
+        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, board)
+        await proxy.start()
+        async with OllamaClient(proxy.url, guards, max_connections=CONNECTIONS) as client:
+            breaking = asyncio.create_task(break_the_wire(board, dice))
+            callers = Callers(client, dice)
+            await callers.run()
+            breaking.cancel()
+            await asyncio.wait([breaking])
+            board.clear()
+
+            for operation, calls in sorted(callers.begun.items(), key=str):
+                check_counters(guards[operation], calls, dict(ended_as(callers, operation)))
+            assert client.pool.snapshot().active == 0, "a connection was not given back"
+            await everything_works_again(client, guards)
+        await proxy.stop()
+        assert not proxy._serving
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == tasks_before
+        await until_closed(files_before)
+
+
+def ended_as(callers: Callers, operation: Operation) -> Iterator[tuple[str, int]]:
+    for (asked, how), count in callers.ended.items():
+        if asked is operation:
+            yield how, count
+
+
+def check_counters(breaker: CircuitBreaker, calls: int, ended: dict[str, int]) -> None:
+    """Compare what the breaker counted with what the callers saw.
+
+    To a caller that leaves, the breaker may already have counted a verdict or a
+    rejection; all else is the same, one for one.
+    """
+    seen = breaker.snapshot()
+    left = ended.get("left", 0)
+    assert seen.in_flight == 0, "a permit was not given back"
+    assert seen.calls.total == calls
+    for how in ("success", "failure", "rejected", "ignored"):
+        counted = getattr(seen.calls, how)
+        assert ended.get(how, 0) <= counted <= ended.get(how, 0) + left, how
+    assert ended.get("success", 0) > 100
+    assert ended.get("failure", 0) > 100
+    assert left > 100
+
+
+async def everything_works_again(
+    client: OllamaClient, guards: dict[Operation, CircuitBreaker]
+) -> None:
+    for breaker in guards.values():
+        breaker.reset()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await asyncio.gather(*(client.tags() for _ in range(CONNECTIONS)))
+            except (OllamaError, CircuitOpenError):
+                await asyncio.sleep(0.01)  # the port may still be closed
+                guards[Operation.TAGS].reset()
+            else:
+                return
+
+
+async def until_closed(files: int) -> None:
+    """Wait until no more files are open than before; a server's side closes a little later."""
+    async with asyncio.timeout(10):
+        while open_files() > files:  # noqa: ASYNC110 (the kernel has no event)
+            await asyncio.sleep(0.01)

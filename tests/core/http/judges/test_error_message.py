@@ -1,0 +1,226 @@
+"""The words of a server in a reason: the same each time, and never what the caller said."""
+
+from __future__ import annotations
+
+import html
+import json
+import unicodedata
+from collections.abc import Callable
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fuseboard.http import http_judge, ollama_judge, openai_judge
+from fuseboard.http.judge import Judge
+from fuseboard.http.judges.error_message import ServerWords
+from fuseboard.http.judges.redaction import RUN
+
+URL = "http://here/api/chat"
+SECRET = "My name is Ada Lovelace and I live at 12 St James's Square."
+
+
+def asking(prompt: str) -> dict[str, httpx.Request]:
+    bodies: dict[str, object] = {
+        "generate": {"model": "m", "prompt": prompt},
+        "system": {"model": "m", "prompt": "hi", "system": prompt},
+        "chat": {"model": "m", "messages": [{"role": "user", "content": prompt}]},
+        "embed": {"model": "m", "input": ["a", prompt]},
+        "parts": {"messages": [{"content": [{"type": "text", "text": prompt}]}]},
+        "tool": {"tools": [{"function": {"name": "f", "description": prompt}}]},
+    }
+    asked = {name: httpx.Request("POST", URL, json=body) for name, body in bodies.items()}
+    asked["form"] = httpx.Request("POST", URL, data={"prompt": prompt})
+    asked["text"] = httpx.Request("POST", URL, content=prompt.encode())
+    return asked
+
+
+def words(said: str, request: httpx.Request) -> str:
+    return ServerWords(request).in_item({"error": said})
+
+
+def letters(text: str) -> str:
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(letter for letter in folded if letter.isalnum())
+
+
+def quotes(text: str, prompt: str) -> bool:
+    asked = letters(prompt)
+    runs = [letters(part) for part in text.split("…")]
+    return any(run[at : at + RUN] in asked for run in runs for at in range(len(run) - RUN + 1))
+
+
+WAYS_TO_QUOTE: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": json.dumps,
+    "JSON in UTF-8": lambda text: json.dumps(text, ensure_ascii=False),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text)),
+    "Python": repr,
+    "bytes": lambda text: repr(text.encode()),
+    "ASCII": ascii,
+    "a URL": quote,
+    "HTML": html.escape,
+    "in capitals": str.upper,
+    "on one line": lambda text: " ".join(text.split()),
+    "its beginning": lambda text: f"{text[:60]}...",
+    "its end": lambda text: f"...{text[-60:]}",
+    "letter by letter": " ".join,
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_QUOTE)
+@pytest.mark.parametrize("form", asking(SECRET))
+@pytest.mark.parametrize("prompt", [SECRET, f"Привет, {SECRET}", f"C:\\new\\u00\n\t{SECRET}"])
+def test_a_quotation_ends_the_words(form: str, way: str, prompt: str) -> None:
+    quoted = WAYS_TO_QUOTE[way](prompt)
+    said = words(f'invalid prompt: "{quoted}" is too personal', asking(prompt)[form])
+    assert not quotes(said, prompt)
+    assert said.startswith("invalid")
+    if prompt == SECRET and form != "form" and way not in {"its end", "bytes"}:
+        assert said == "invalid prompt …"
+
+
+TEXTS = st.text(min_size=1, max_size=80)
+
+
+@given(
+    st.one_of(
+        TEXTS, TEXTS.map(lambda text: text * 3), st.from_regex(r"[a-z ]{10,60}", fullmatch=True)
+    ),
+    TEXTS,
+    st.sampled_from(sorted(WAYS_TO_QUOTE)),
+    st.sampled_from(sorted(asking(""))),
+)
+@example("\f", "0", "JSON", "chat")
+@example("%25" * 30 + "a" * 20, "x", "a URL", "chat")
+@example("&amp;lt;" * 30, "x", "HTML", "generate")
+@example("\\u0041\\n" * 20, "x", "JSON in JSON", "generate")
+def test_no_run_of_a_prompt_comes_through(prompt: str, before: str, way: str, form: str) -> None:
+    request = asking(prompt)[form]
+    said = f"{before} {WAYS_TO_QUOTE[way](prompt)} after"
+    for reason in (words(said, request), ServerWords(request).in_body(said.encode())):
+        assert not quotes(reason, prompt)
+        assert len(reason) <= 120
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said", "left"),
+    [
+        ("hello", "cannot parse 'hello' here", "cannot parse …"),
+        ("hello", "cannot parse Hello.", "cannot parse …"),
+        ("hello", "othello and helloes stay", "othello and helloes stay"),
+        ("hello there", 'bad: "hello\\nthere"', "bad …"),
+        ("why?", "WHY", ""),
+        ("?!", "what ?! is", "what ?! is"),
+        ("connection", "connection reset", ""),
+        ("", "out of memory", "out of memory"),
+    ],
+)
+def test_a_short_prompt_counts_as_words_of_its_own(prompt: str, said: str, left: str) -> None:
+    assert words(said, asking(prompt)["generate"]) == left
+
+
+def test_what_a_server_may_name() -> None:
+    body = {
+        "model": "llama3.2-vision:11b-instruct",
+        "messages": [{"role": "user", "content": "hello"}],
+        "keep_alive": "5m",
+        "format": "json",
+    }
+    request = httpx.Request("POST", URL, json=body)
+    for said in (
+        "model 'llama3.2-vision:11b-instruct' not found",
+        "unknown role user, format json, keep_alive 5m",
+    ):
+        assert words(said, request) == said
+
+
+def test_a_word_in_the_models_name_is_no_quotation() -> None:
+    request = httpx.Request("POST", URL, json={"model": "nomic-embed-text", "input": ["text"]})
+    said = "model 'nomic-embed-text' not found"
+    assert words(said, request) == said
+    assert words("cannot embed text", request) == "cannot embed …"
+
+
+def test_without_the_body_at_hand_nothing_is_told() -> None:
+    request = httpx.Request("POST", URL, content=iter([SECRET.encode()]))
+    assert words(f"no: {SECRET}", request) == ""
+    judge = http_judge(request)
+    judge.begin(500, httpx.Headers())
+    judge.feed(SECRET.encode())
+    assert judge.end().reason == "HTTP 500"
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "said"),
+    [
+        ("Authorization", "Bearer sk-0123456789abcdef", "no: Bearer sk-0123456789abcdef"),
+        ("Authorization", "Bearer sk-0123456789abcdef", "no: sk-01234567****"),
+        ("Authorization", "Bearer tiny", "no: tiny"),
+        ("X-Api-Key", "0123456789abcdef", "no: 0123456789abcdef"),
+    ],
+)
+def test_a_key_is_never_told(header: str, value: str, said: str) -> None:
+    request = httpx.Request("POST", URL, headers={header: value}, json={"prompt": "hi"})
+    assert words(said, request) in {"no …", "no: Bearer …"}
+
+
+@pytest.mark.parametrize("make", [http_judge, ollama_judge, openai_judge])
+@pytest.mark.parametrize("status", [500, 404])
+def test_every_judge_keeps_a_prompt_to_itself(
+    make: Callable[[httpx.Request], Judge], status: int
+) -> None:
+    for form, request in asking(SECRET).items():
+        judge = make(request)
+        judge.begin(status, httpx.Headers())
+        judge.feed(json.dumps({"error": f"bad prompt {SECRET}"}).encode())
+        left = "bad …" if form == "form" else "bad prompt …"
+        assert judge.end().reason == f"HTTP {status}: {left}"
+
+
+@pytest.mark.parametrize(
+    ("said", "stable"),
+    [
+        (
+            'Post "http://127.0.0.1:36423/completion": EOF',
+            'Post "http://127.0.0.1:…/completion": EOF',
+        ),
+        (
+            "read tcp 10.0.0.7:54321->10.0.0.9:11434: read: connection reset by peer",
+            "read tcp 10.0.0.7:…->10.0.0.9:…: read: connection reset by peer",
+        ),
+        ("dial [::1]:4711 or localhost:4711", "dial [::1]:… or localhost:…"),
+        ("segmentation fault at 0x7f3a1c2b4d10", "segmentation fault at …"),
+        ("exit status 0xc0000409", "exit status 0xc0000409"),
+        ("job 123e4567-E89b-12d3-a456-426614174000 failed", "job … failed"),
+        ("failed (request ID: req-9f8a7b)", "failed (request ID: …)"),
+        ("failed: req_011CSHoEeqs5C35K", "failed: …"),
+        ("blob sha256:6a0746a1ec1aef3e7ec53868f220ff6e gone", "blob sha256:… gone"),
+        ("down since 2026-11-23T12:00:00.123Z", "down since …"),
+        (
+            "model requires more system memory (5.6 GiB) than is available (3.1 GiB)",
+            "model requires more system memory (… GiB) than is available (… GiB)",
+        ),
+        ("try again in 1.234s or 250ms", "try again in …s or …ms"),
+        (
+            "llama runner process has terminated: exit status 2",
+            "llama runner process has terminated: exit status 2",
+        ),
+        (
+            "server busy, please try again.  maximum pending requests exceeded",
+            "server busy, please try again.  maximum pending requests exceeded",
+        ),
+        ("model 'llama3.2:1b' not found at line 7", "model 'llama3.2:1b' not found at line 7"),
+        ("defaced facade effaced deadbeefdeadbeef", "defaced facade effaced deadbeefdeadbeef"),
+        ("timed out after 30s, 404 page not found", "timed out after 30s, 404 page not found"),
+    ],
+)
+def test_what_differs_each_time_is_left_out(said: str, stable: str) -> None:
+    assert words(said, asking("hi")["generate"]) == stable
+
+
+@given(st.text(alphabet="0123456789abcdef.:-TZ x[]()@", max_size=320))
+def test_leaving_it_out_ends_in_time(said: str) -> None:
+    assert len(words(said, asking("hi")["generate"])) <= 120

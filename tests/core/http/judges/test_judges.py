@@ -1,0 +1,438 @@
+"""Judges fed with bytes: what each answer is worth, however it is cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fuseboard import Verdict
+from fuseboard.breaker.outcome import Ruling
+from fuseboard.http import http_judge, ollama_judge, openai_judge
+from fuseboard.http.judge import Judge
+from fuseboard.http.judges.http import HttpJudge
+from fuseboard.http.judges.ollama import OllamaJudge
+from fuseboard.http.judges.openai import OpenAIJudge
+
+SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
+GOOD = Ruling(SUCCESS)
+SSE = {"Content-Type": "text/event-stream; charset=utf-8"}
+MIB = 1024 * 1024
+
+
+def asked(path: str = "/") -> httpx.Request:
+    return httpx.Request("POST", f"http://here{path}")
+
+
+JUDGES: dict[str, Callable[[], Judge]] = {
+    "http": partial(HttpJudge, asked()),
+    "ollama stream": partial(OllamaJudge[object], asked("/api/generate")),
+    "ollama object": partial(OllamaJudge[object], asked("/api/tags")),
+    "openai": partial(OpenAIJudge, asked()),
+}
+
+
+@dataclass
+class Seen:
+    """All that a judge says of an answer."""
+
+    ruling: Ruling
+    answered: bool
+    on_the_way: list[Ruling] = field(default_factory=list)
+
+
+def judged(
+    judge: Judge, pieces: Iterable[bytes], status: int = 200, headers: dict[str, str] | None = None
+) -> Seen:
+    assert judge.ruling is None
+    assert not judge.answered
+    judge.begin(status, httpx.Headers(headers))
+    on_the_way: list[Ruling] = []
+    answered = False
+    for piece in pieces:
+        judge.feed(piece)
+        assert judge.answered >= answered, "what was seen stays seen"
+        answered = judge.answered
+        if judge.ruling is not None:
+            on_the_way.append(judge.ruling)
+    ruling = judge.end()
+    assert judge.end() == ruling
+    if status < 300:
+        assert all(early == ruling for early in on_the_way), "what is certain stays so"
+    return Seen(ruling, judge.answered, on_the_way)
+
+
+def failed(reason: str) -> Ruling:
+    return Ruling(FAILURE, reason)
+
+
+# Statuses
+
+
+@pytest.mark.parametrize("name", JUDGES)
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (400, IGNORED),
+        (401, IGNORED),
+        (403, IGNORED),
+        (404, IGNORED),
+        (405, IGNORED),
+        (408, FAILURE),
+        (409, IGNORED),
+        (422, IGNORED),
+        (429, FAILURE),
+        (499, IGNORED),
+        (500, FAILURE),
+        (501, FAILURE),
+        (502, FAILURE),
+        (503, FAILURE),
+        (504, FAILURE),
+        (529, FAILURE),
+        (599, FAILURE),
+    ],
+)
+def test_error_statuses(name: str, status: int, verdict: Verdict) -> None:
+    judge = JUDGES[name]()
+    judge.begin(status, httpx.Headers())
+    assert judge.ruling == Ruling(verdict, f"HTTP {status}"), "certain without a body"
+    judge.feed(b'{"error":"no')
+    assert judge.ruling == Ruling(verdict, f"HTTP {status}")
+    judge.feed(b' way"}')
+    assert judge.ruling == Ruling(verdict, f"HTTP {status}: no way")
+    assert judge.end() == judge.ruling
+    assert not judge.answered
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 301, 304, 307])
+def test_other_statuses_are_good_http(status: int) -> None:
+    assert judged(HttpJudge(asked()), [], status).ruling == GOOD
+    assert judged(HttpJudge(asked()), [b"x"], status) == Seen(GOOD, answered=True)
+
+
+@pytest.mark.parametrize("name", [name for name in JUDGES if name != "http"])
+def test_a_redirect_is_no_answer_of_a_model(name: str) -> None:
+    assert judged(JUDGES[name](), [], 302).ruling == Ruling(IGNORED, "HTTP 302")
+
+
+@pytest.mark.parametrize("path", ["/api/embed", "/api/embeddings", "/v1/embeddings"])
+def test_a_400_on_an_embedding_of_ollamas_is_a_crash(path: str) -> None:
+    judge = ollama_judge(httpx.Request("POST", f"http://here/base{path}"))
+    assert judged(judge, [b'{"error":"EOF"}'], 400).ruling == failed("HTTP 400: EOF")
+    assert judged(OpenAIJudge(asked()), [], 400).ruling.verdict is IGNORED
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", ""),
+        (b'{"error":"busy"}', "busy"),
+        (b'{"error":{"message":"slow down","type":"x"}}', "slow down"),
+        (b'{"error":{"code":1}}', ""),
+        (b'{"message":"no quota"}', "no quota"),
+        (b'{"detail":"not now"}', "not now"),
+        (b'{"detail":[{"loc":["body"],"input":"a prompt"}]}', ""),
+        (b"upstream gone\r\nat line 7", "upstream gone"),
+        (b"<html>bad gateway</html>", ""),
+        (b'["error"]', ""),
+        (b'{"error":"half', ""),
+        (b'{"error":"' + b"a" * 121 + b'"}', "a" * 119 + "…"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b'{"error":"' + b"a" * 70_000 + b'"}', ""),
+        (b"b" * 1_000_000, "b" * 119 + "…"),
+    ],
+)
+@pytest.mark.parametrize("name", JUDGES)
+def test_what_an_error_says(name: str, body: bytes, words: str) -> None:
+    reason = f"HTTP 503: {words}" if words else "HTTP 503"
+    for pieces in ([body], cut(body, 1000), [body[:1], body[1:]]):
+        assert judged(JUDGES[name](), pieces, 503).ruling == failed(reason)
+
+
+# When to come back
+
+DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("1.5", 1.5),
+        ("Mon, 23 Nov 2026 12:01:30 GMT", 90.0),
+        ("Mon, 23 Nov 2026 12:01:30 -0000", 90.0),
+        ("Mon, 23 Nov 2026 11:59:59 GMT", 0.0),
+        ("Monday, 23-Nov-26 12:00:05 GMT", 5.0),
+        ("-3", None),
+        ("inf", None),
+        ("9" * 400, None),
+        ("soon", None),
+        ("", None),
+        (",", None),
+        ("Mon, 99 Nov 2026 99:00:00 GMT", None),
+    ],
+)
+def test_retry_after(said: str, seconds: float | None) -> None:
+    headers = {"Retry-After": said, "Date": DATE}
+    for name in JUDGES:
+        for status in (429, 503, 500):
+            assert judged(JUDGES[name](), [], status, headers).ruling.retry_after == seconds
+        assert judged(JUDGES[name](), [], 404, headers).ruling.retry_after is None
+
+
+def test_retry_after_without_a_date_goes_by_the_clock_here() -> None:
+    headers = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}
+    seconds = judged(HttpJudge(asked()), [], 503, headers).ruling.retry_after
+    assert seconds is not None
+    assert seconds > 7000 * 365 * 24 * 3600
+    assert judged(HttpJudge(asked()), [], 503).ruling.retry_after is None
+
+
+POINTS_IN_TIME = st.text() | st.lists(
+    st.sampled_from(["Mon,", "Mon", ",", "23", "-1", "0", "Nov", "2026", "9999", "12:00:00", "1:2",
+                     "GMT", "+9999", "-0000", "+2359"])
+).map(" ".join)  # fmt: skip
+
+
+@given(POINTS_IN_TIME, POINTS_IN_TIME)
+def test_no_retry_after_raises(said: str, date: str) -> None:
+    headers = httpx.Headers([(b"Retry-After", said.encode()), (b"Date", date.encode())])
+    judge = HttpJudge(asked())
+    judge.begin(503, headers)
+    assert judge.ruling is not None
+    seconds = judge.ruling.retry_after
+    assert seconds is None or 0 <= seconds < float("inf")
+
+
+# Bodies
+
+TOKEN = b'{"model":"m","response":"hi","done":false}\n'
+DONE = b'{"model":"m","response":"","done":true,"done_reason":"stop"}\n'
+LATE = '{"response":"a\u2028b\u0085c é","done":false}\n'.encode()
+
+OLLAMA: list[tuple[str, bytes, Ruling, bool]] = [
+    ("/api/generate", TOKEN + DONE, GOOD, True),
+    ("/api/chat", LATE + b"\n \n" + DONE, GOOD, True),
+    ("/base/api/chat", TOKEN, failed("stream ended without done"), True),
+    ("/api/generate", DONE.strip(), GOOD, True),
+    ("/api/generate", b'{"response":"all","done":true,"done_reason":"stop"}', GOOD, True),
+    ("/api/generate", DONE + b"\x00 whatever", GOOD, True),
+    ("/api/generate", TOKEN.strip(), failed("stream ended without done"), True),
+    ("/api/generate", b"", failed("empty answer"), False),
+    ("/api/generate", b"\n\n", failed("empty answer"), False),
+    ("/api/generate", b"\x00\xff\n", failed("answer is not JSON"), False),
+    ("/api/generate", TOKEN + DONE[:20], failed("answer is not JSON"), True),
+    ("/api/generate", b"[1]\n", failed("answer is not a JSON object"), False),
+    ("/api/generate", b'{"error":"out of memory"}\n', failed("error in the answer: out of memory"), False),  # noqa: E501
+    ("/api/generate", TOKEN + b'{"error":"gone"}', failed("error in the answer: gone"), True),
+    ("/api/generate", b'{"done":true,"error":"EOF"}\n', failed("error in the answer: EOF"), False),
+    ("/api/generate", b'{"error":{"code":7}}\n', failed("error in the answer: unnamed"), False),
+    ("/api/generate", b'{"error":null,"done":true}\n', GOOD, True),
+    ("/api/generate", b'{"done":1}\n', failed("stream ended without done"), True),
+    ("/api/tags", b'{"models":[]}', GOOD, True),
+    ("/api/tags", b"", failed("empty answer"), False),
+    ("/api/tags", b"<html>", failed("answer is not JSON"), False),
+    ("/api/pull", b'{"status":"a"}\n{"error":"pull failed"}\n', failed("error in the answer: pull failed"), True),  # noqa: E501
+]  # fmt: skip
+
+
+def event(data: str, kind: str = "") -> bytes:
+    return (f"event: {kind}\n" if kind else "").encode() + f"data: {data}\n\n".encode()
+
+
+DELTA = event('{"id":"1","choices":[{"delta":{"content":"hi"}}]}')
+STOP = event("[DONE]")
+SAID = event('{"type":"response.output_text.delta","delta":"hi"}', "response.output_text.delta")
+
+OPENAI_STREAMS: list[tuple[bytes, Ruling, bool]] = [
+    (DELTA + DELTA + STOP, GOOD, True),
+    ((DELTA + STOP).replace(b"\n", b"\r\n"), GOOD, True),
+    ((DELTA + STOP).replace(b"\n", b"\r"), GOOD, True),
+    (b"\xef\xbb\xbf" + DELTA + STOP, GOOD, True),
+    (b": hello\n\n" + DELTA + b":\n\n" + STOP, GOOD, True),
+    (b'id: 7\nretry: 10\ndata:{"a":\ndata:  1}\nodd\n\n' + STOP, GOOD, True),
+    (DELTA + b"data: [DONE]\n", GOOD, True),
+    (DELTA + b"data:[DONE]", GOOD, True),
+    (DELTA + b"data\n\ndata: \n\nevent: ping\n\n" + STOP, GOOD, True),
+    (DELTA + STOP + event("{}", "error"), GOOD, True),
+    (event('{"error":null,"choices":[]}') + STOP, GOOD, True),
+    (event('{"a":"\u2028\u0085"}') + STOP, GOOD, True),
+    (DELTA, failed("stream ended without [DONE]"), True),
+    (DELTA[:-2] + b"\n", failed("stream ended without [DONE]"), True),
+    (b"", failed("empty answer"), False),
+    (b": nothing\n\n", failed("empty answer"), False),
+    (STOP, failed("empty answer"), False),
+    (DELTA + event("{"), failed("answer is not JSON"), True),
+    (DELTA + b'data: {"cho', failed("answer is not JSON"), True),
+    (event("[1]"), failed("answer is not a JSON object"), False),
+    (DELTA + event('{"error":{"message":"gone"}}') + STOP, failed("error in the answer: gone"), True),  # noqa: E501
+    (event('{"error":"busy","choices":[]}') + STOP, failed("error in the answer: busy"), False),
+    (event('{"error":true}') + STOP, failed("error in the answer: unnamed"), False),
+    (event("it broke", "error"), failed("error in the answer: it broke"), False),
+    (event('{"message":"no","code":1}', "error"), failed("error in the answer: no"), False),
+    (b"event: error\n\n", failed("error in the answer: unnamed"), False),
+    (event('{"type":"error","message":"no"}'), failed("error in the answer: no"), False),
+    (SAID + event('{"type":"response.completed"}', "response.completed"), GOOD, True),
+    (SAID + event('{"type":"response.incomplete"}'), GOOD, True),
+    (SAID + event('{"type":"response.failed","response":{"error":{"message":"oom"}}}'), failed("error in the answer: oom"), True),  # noqa: E501
+    (event('{"type":"response.failed"}'), failed("error in the answer: unnamed"), False),
+    (event('{"type":"response.created"}'), failed("empty answer"), False),
+    (SAID, failed("stream ended without [DONE]"), True),
+    (event('{"type":["x"]}') + STOP, GOOD, True),
+]  # fmt: skip
+
+OPENAI_OBJECTS: list[tuple[str, bytes, Ruling, bool]] = [
+    ("application/json", b'{\n  "id": 1\n}\n', GOOD, True),
+    ("application/json; charset=utf-8", b'{"id":1,"error":null}', GOOD, True),
+    ("", b'{"id":1}', GOOD, True),
+    ("application/problem+json", b'{"id":1}', GOOD, True),
+    ("application/json", b'{"error":{"message":"no"}}', failed("error in the answer: no"), False),
+    ("application/json", b"", failed("empty answer"), False),
+    ("application/json", b" \n", failed("empty answer"), False),
+    ("application/json", b"{}", failed("empty answer"), False),
+    ("application/json", b'{"id":', failed("answer is not JSON"), False),
+    ("application/json", b'{"id":1}{"id":2}', failed("answer is not JSON"), False),
+    ("application/json", b"[1]", failed("answer is not a JSON object"), False),
+    ("text/html", b"<html>log in first</html>", failed("answer is not JSON"), False),
+    ("audio/mpeg", b"\xff\xf3", GOOD, True),
+    ("audio/mpeg", b"", failed("empty answer"), False),
+]
+
+
+def cut(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+SIZES = [1, 2, 3, 7, 10_000]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("path", "body", "ruling", "answered"), OLLAMA)
+def test_ollama(path: str, body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
+    seen = judged(OllamaJudge[object](asked(path)), cut(body, size))
+    assert (seen.ruling, seen.answered) == (ruling, answered)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("body", "ruling", "answered"), OPENAI_STREAMS)
+def test_openai_streams(body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
+    seen = judged(OpenAIJudge(asked()), cut(body, size), headers=SSE)
+    assert (seen.ruling, seen.answered) == (ruling, answered)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("kind", "body", "ruling", "answered"), OPENAI_OBJECTS)
+def test_openai_objects(kind: str, body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
+    seen = judged(
+        OpenAIJudge(asked()), cut(body, size), headers={"Content-Type": kind} if kind else {}
+    )
+    assert (seen.ruling, seen.answered) == (ruling, answered)
+
+
+def test_what_ends_an_answer_is_certain_before_the_body_ends() -> None:
+    assert judged(OllamaJudge[object](asked("/api/chat")), [TOKEN, DONE]).on_the_way == [GOOD]
+    assert judged(OpenAIJudge(asked()), [DELTA, STOP], headers=SSE).on_the_way == [GOOD]
+    bad = [TOKEN, b'{"error":"gone"}\n', TOKEN]
+    gone = failed("error in the answer: gone")
+    assert judged(OllamaJudge[object](asked("/api/chat")), bad).on_the_way == [gone, gone]
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+@pytest.mark.parametrize("size", [65_536, 40 * MIB])
+def test_an_endless_line_is_given_up(end: bytes, size: int) -> None:
+    line = b'{"response":"' + b"a" * (16 * MIB) + b'"}' + end
+    too_long = failed("answer is too long")
+    assert judged(OllamaJudge[object](asked("/api/chat")), cut(line, size)).ruling == too_long
+    data = b"data: " + line
+    assert judged(OpenAIJudge(asked()), cut(data, size), headers=SSE).ruling == too_long
+    lines = (b"data: " + b"1" * 1000 + b"\n") * (17 * 1024)
+    assert judged(OpenAIJudge(asked()), cut(lines, size), headers=SSE).ruling == too_long
+
+
+@pytest.mark.parametrize("size", [65_536, 40 * MIB])
+def test_a_big_batch_is_no_failure(size: int) -> None:
+    line = b'{"embeddings":"' + b"a" * (15 * MIB) + b'"}'
+    assert judged(OllamaJudge[object](asked("/api/embed")), cut(line, size)).ruling == GOOD
+    headers = {"Content-Type": "application/json"}
+    for body in (line, line + line):  # the latter is too long to be read
+        assert judged(OpenAIJudge(asked()), cut(body, size), headers=headers).ruling == GOOD
+
+
+# Whatever comes
+
+FRAGMENTS = st.sampled_from(
+    [TOKEN, DONE, LATE, DELTA, STOP, SAID, b"\n", b"\r", b"\r\n", b"data: ", b"event: error\n",
+     b"\xef\xbb\xbf", b'{"error":"x"}', b"[DONE]", b":", b"{}", b"[" * 20_000, b"1" * 5000]
+)  # fmt: skip
+BODIES = st.lists(FRAGMENTS | st.binary(max_size=20), max_size=12).map(b"".join)
+HEADS = st.sampled_from([{}, SSE, {"Content-Type": "application/json"}, {"Content-Type": "a/b"}])
+
+
+@st.composite
+def cuttings(draw: st.DrawFn) -> tuple[bytes, Sequence[bytes]]:
+    body = draw(BODIES)
+    ends = sorted(draw(st.lists(st.integers(0, len(body)), max_size=30)))
+    starts = [0, *ends]
+    return body, [body[a:b] for a, b in zip(starts, [*ends, len(body)], strict=True)]
+
+
+@pytest.mark.parametrize("name", JUDGES)
+@given(cutting=cuttings(), status=st.sampled_from([200, 200, 204, 302, 404, 503]), headers=HEADS)
+@example(cutting=(DELTA + STOP, [DELTA + STOP[:-1], b"\n"]), status=200, headers=SSE)
+def test_any_cutting_gives_the_same_ruling_and_none_raises(
+    name: str, cutting: tuple[bytes, Sequence[bytes]], status: int, headers: dict[str, str]
+) -> None:
+    body, pieces = cutting
+    whole = judged(JUDGES[name](), [body], status, headers)
+    in_pieces = judged(JUDGES[name](), pieces, status, headers)
+    assert (in_pieces.ruling, in_pieces.answered) == (whole.ruling, whole.answered)
+    assert len(whole.ruling.reason) < 150
+
+
+@given(st.text(min_size=8).filter(lambda text: not text.isascii()), HEADS)
+def test_what_a_model_says_is_never_a_reason(secret: str, headers: dict[str, str]) -> None:
+    said = json.dumps({"response": secret, "choices": [secret], "done": False}).encode()
+    for body in (said, said[:-3], event(said.decode()), event(said.decode()[:-3]), secret.encode()):
+        for name, make in JUDGES.items():
+            assert secret not in judged(make(), [body], 200, headers).ruling.reason, name
+
+
+# Which judge
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/api/generate", OllamaJudge),
+        ("POST", "/base/api/chat", OllamaJudge),
+        ("GET", "/api/tags", OllamaJudge),
+        ("POST", "/api/pull", OllamaJudge),
+        ("POST", "/v1/chat/completions", OpenAIJudge),
+        ("POST", "/api/ollama/v1/embeddings", OpenAIJudge),
+        ("POST", "/v1/ollama/api/embed", OllamaJudge),
+        ("GET", "/", HttpJudge),
+        ("HEAD", "/api/tags", HttpJudge),
+        ("HEAD", "/v1/models", HttpJudge),
+        ("DELETE", "/api/delete", HttpJudge),
+        ("POST", "/api/copy", HttpJudge),
+        ("POST", "/base/api/blobs/sha256:1", HttpJudge),
+    ],
+)
+def test_the_judge_of_a_request_to_ollama(method: str, path: str, kind: type) -> None:
+    assert type(ollama_judge(httpx.Request(method, f"http://here{path}"))) is kind
+
+
+def test_the_judges_of_other_requests() -> None:
+    assert type(http_judge(httpx.Request("GET", "http://here/v1/x"))) is HttpJudge
+    assert type(openai_judge(httpx.Request("POST", "http://here/x"))) is OpenAIJudge
+    assert type(openai_judge(httpx.Request("HEAD", "http://here/x"))) is HttpJudge

@@ -1,0 +1,223 @@
+"""The bounded pool: who waits, who is counted, and that nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from fuseboard import CircuitBreaker
+from fuseboard.http.pool import ConnectionPool
+from fuseboard.http.transport import BreakerTransport
+from tests.core.ollama.test_client import Reader, Writer, skip_ahead
+from tests.core.serving import raw_server
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@asynccontextmanager
+async def pooled(maximum: int) -> AsyncIterator[tuple[httpx.AsyncClient, ConnectionPool]]:
+    """A client whose pool leads to what never answers."""
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    loop = asyncio.get_running_loop()
+    pool = ConnectionPool(
+        "ollama",
+        lambda: httpx.MockTransport(hang),
+        maximum,
+        patience=30,
+        clock=lambda: loop.time(),  # looked up each time: skip_ahead() puts another in its place
+    )
+    async with httpx.AsyncClient(transport=pool, base_url="http://model") as client:
+        yield client, pool
+
+
+async def until(condition: object) -> None:
+    for _ in range(10_000):
+        if condition():  # type: ignore[operator]
+            return
+        await asyncio.sleep(0)
+    pytest.fail("never came true")
+
+
+async def test_counts_what_is_under_way_and_what_waits() -> None:
+    async with pooled(2) as (client, pool):
+        tasks = [asyncio.create_task(client.get("/")) for _ in range(3)]
+        await until(lambda: pool.snapshot().active == 2)
+        assert pool.snapshot().utilization == 1
+        assert pool.snapshot().waits.count == 2
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert pool.snapshot().active == 0
+
+
+async def test_gives_up_waiting_without_having_sent_anything() -> None:
+    async with pooled(1) as (client, pool):
+        holding = asyncio.create_task(client.get("/"))
+        await until(lambda: pool.snapshot().active == 1)
+        waiting = asyncio.create_task(client.get("/"))
+        await asyncio.sleep(0)
+        skip_ahead(31)
+        with pytest.raises(httpx.PoolTimeout, match="30 s"):
+            await waiting
+        assert pool.snapshot().active == 1
+        assert pool.snapshot().waits.sum == pytest.approx(31, abs=1)
+        holding.cancel()
+
+
+async def test_no_slot_is_lost_to_cancellation() -> None:
+    async with pooled(3) as (client, pool):
+        for number in range(200):
+            tasks = [asyncio.create_task(client.get("/")) for _ in range(6)]
+            for _ in range(number % 7):
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert pool.snapshot().active == 0
+        three = [asyncio.create_task(client.get("/")) for _ in range(3)]
+        await until(lambda: pool.snapshot().active == 3)
+        for task in three:
+            task.cancel()
+
+
+async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
+    async def answer(_: Reader, writer: Writer) -> None:
+        writer.write(OK)
+        await writer.drain()
+
+    async with raw_server(answer) as url:
+        pool = ConnectionPool("ollama", httpx.AsyncHTTPTransport, 1, patience=30)
+        async with httpx.AsyncClient(transport=pool) as client:
+            async with client.stream("GET", url) as response:
+                assert pool.snapshot().active == 1
+                assert await response.aread() == b"ok"
+            await response.aclose()
+            assert pool.snapshot().active == 0
+            assert (await client.get(url)).text == "ok"
+
+
+def test_a_senseless_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        ConnectionPool("ollama", httpx.AsyncHTTPTransport, 0, patience=1)
+
+
+# What httpx's own pool loses (encode/httpcore#1093)
+
+
+async def goodbye(_: Reader, writer: Writer) -> None:
+    writer.write(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    await writer.drain()
+
+
+async def lose_a_slot(client: httpx.AsyncClient, url: str) -> None:
+    """Cancel a call between being given the only connection and hearing of it."""
+    async with client.stream("GET", url) as first:
+        second = asyncio.create_task(client.get(url))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await first.aread()  # and closes, which gives the second one a connection
+        second.cancel()
+        await asyncio.wait([second])
+
+
+HASTY = httpx.Timeout(10, pool=0.02)
+ONE = httpx.Limits(max_connections=1)
+
+
+class Watched(httpx.AsyncHTTPTransport):
+    """A transport that tells when it is closed."""
+
+    def __init__(self, limits: httpx.Limits) -> None:
+        super().__init__(limits=limits)
+        self.closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+        await super().aclose()
+
+
+async def test_a_slot_that_httpx_loses_is_not_lost_here() -> None:
+    async with raw_server(goodbye) as url:
+        async with httpx.AsyncClient(limits=ONE, timeout=HASTY) as plain:
+            await lose_a_slot(plain, url)
+            try:
+                await plain.get(url)
+            except httpx.PoolTimeout:
+                pass
+            else:
+                pytest.skip("this httpcore loses no slots")
+        pool = ConnectionPool(
+            "ollama", lambda: httpx.AsyncHTTPTransport(limits=ONE), 1, patience=30
+        )
+        async with httpx.AsyncClient(transport=pool, timeout=HASTY) as client:
+            for _ in range(20):
+                await lose_a_slot(client, url)
+                assert (await client.get(url)).text == "ok"
+        assert pool.snapshot().active == 0
+
+
+async def test_a_transport_that_lost_its_slots_is_replaced(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made: list[Watched] = []
+
+    def make() -> Watched:
+        made.append(Watched(ONE))  # less room than the pool believes
+        return made[-1]
+
+    async with raw_server(goodbye) as url:
+        pool = ConnectionPool("ollama", make, 2, patience=30)
+        async with httpx.AsyncClient(transport=pool, timeout=HASTY) as client:
+            async with client.stream("GET", url) as held:
+                assert (await client.get(url)).text == "ok"
+                assert [transport.closed for transport in made] == [False, False]
+                assert await held.aread() == b"ok", "an exchange of the old one goes on"
+            assert [transport.closed for transport in made] == [True, False]
+            assert (await client.get(url)).text == "ok"
+            assert len(made) == 2
+        assert [transport.closed for transport in made] == [True, True]
+    assert pool.snapshot().active == 0
+    assert [record.levelname for record in caplog.records if "replaced" in record.message] == [
+        "WARNING"
+    ]
+
+
+async def test_many_calls_replace_a_transport_once() -> None:
+    made = 0
+
+    def full(_: httpx.Request) -> httpx.Response:
+        raise httpx.PoolTimeout("full")
+
+    def make() -> httpx.MockTransport:
+        nonlocal made
+        made += 1
+        return httpx.MockTransport(full if made == 1 else lambda _: httpx.Response(200))
+
+    pool = ConnectionPool("ollama", make, 8, patience=30)
+    async with httpx.AsyncClient(transport=pool, base_url="http://model") as client:
+        answers = await asyncio.gather(*(client.get("/") for _ in range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert made == 2
+
+
+async def test_a_call_that_finds_no_room_in_the_new_one_either_was_never_sent() -> None:
+    def full(_: httpx.Request) -> httpx.Response:
+        raise httpx.PoolTimeout("full")
+
+    breaker = CircuitBreaker("wire")
+    pool = ConnectionPool("ollama", lambda: httpx.MockTransport(full), 1, patience=30)
+    async with httpx.AsyncClient(transport=BreakerTransport(breaker, pool)) as client:
+        for _ in range(3):
+            with pytest.raises(httpx.PoolTimeout, match="full"):
+                await client.get("http://model")
+    assert breaker.snapshot().calls.ignored == 3
+    assert breaker.snapshot().unsent == 3
+    assert pool.snapshot().active == 0

@@ -1,0 +1,943 @@
+"""The breaker as a transport, under httpx's own clients, against bytes on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fuseboard import Call, CircuitBreaker, CircuitOpenError, ConsecutiveFailures, State, Verdict
+from fuseboard.breaker.outcome import Ruling
+from fuseboard.faults.switches import FaultBoard
+from fuseboard.http import http_judge, ollama_judge, openai_judge
+from fuseboard.http.judge import Judge, rule_on_error
+from fuseboard.http.judges.http import HttpJudge
+from fuseboard.http.transport import JUDGE, BreakerTransport, RequestRejectedError
+from fuseboard.server.sockets import bind, url_of
+from tests.core.ollama.test_client import (
+    DONE,
+    END,
+    STREAM_HEAD,
+    TOKEN,
+    Reader,
+    Writer,
+    chunk,
+    plain,
+    reset,
+    writes,
+    writes_then,
+)
+from tests.core.ollama.test_client import MODES as OLLAMAS_MODES
+from tests.core.serving import Answer, proxied, raw_server, simulated
+
+SUCCESS, FAILURE, IGNORED = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)
+PATIENT = httpx.Timeout(10)
+HASTY = httpx.Timeout(10, read=0.02)
+
+EVENTS_HEAD = STREAM_HEAD.replace(b"application/x-ndjson", b"text/event-stream")
+DELTA = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
+STOP = b"data: [DONE]\n\n"
+
+
+class Settlements:
+    """What a breaker was told, call by call."""
+
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self.reasons: list[str] = []
+        self.retry_after: list[float | None] = []
+        self.unsent = 0
+        self.first_items = 0
+        breaker.on_call(self._hear)
+
+    def _hear(self, _: CircuitBreaker, call: Call) -> None:
+        self.first_items += call.first_item is not None
+        self.unsent += not call.ruling.sent
+        if call.ruling.verdict is Verdict.FAILURE:
+            self.reasons.append(call.ruling.reason)
+            self.retry_after.append(call.ruling.retry_after)
+
+
+@pytest.fixture
+def told(breaker: CircuitBreaker) -> Settlements:
+    return Settlements(breaker)
+
+
+@pytest.fixture
+def breaker() -> CircuitBreaker:
+    return CircuitBreaker("wire", trip=ConsecutiveFailures(9))
+
+
+def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
+    seen = breaker.snapshot()
+    return seen.calls.success, seen.calls.failure, seen.calls.ignored, seen.in_flight
+
+
+class Caller:
+    """A client that guards its calls, of either kind, to be used from a test's loop."""
+
+    def __init__(self, *settings: Any, **more: Any) -> None:
+        raise NotImplementedError
+
+    async def ask(
+        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
+    ) -> httpx.Response:
+        """Get a whole answer."""
+        raise NotImplementedError
+
+    async def begin(self, url: str, pieces: int) -> httpx.Response:
+        """Read some pieces of an answer and close it."""
+        raise NotImplementedError
+
+    async def hold(self, url: str) -> httpx.Response:
+        """Get the head of an answer."""
+        raise NotImplementedError
+
+    async def let_go(self, response: httpx.Response) -> None:
+        """Close an answer."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close the client."""
+        raise NotImplementedError
+
+
+class AsyncCaller(Caller):
+    inner = httpx.AsyncHTTPTransport
+    other_inner: type = httpx.HTTPTransport
+
+    def __init__(self, *settings: Any, **more: Any) -> None:
+        self.client = httpx.AsyncClient(transport=BreakerTransport(*settings, **more))
+
+    async def ask(
+        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
+    ) -> httpx.Response:
+        body = {"prompt": prompt} if prompt else None
+        return await self.client.request(method, url, timeout=patience, json=body)
+
+    async def begin(self, url: str, pieces: int) -> httpx.Response:
+        async with self.client.stream("POST", url) as response:
+            body = response.aiter_bytes()
+            for _ in range(pieces):
+                await anext(body)
+        return response
+
+    async def hold(self, url: str) -> httpx.Response:
+        return await self.client.send(self.client.build_request("POST", url), stream=True)
+
+    async def let_go(self, response: httpx.Response) -> None:
+        await response.aclose()
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+
+class SyncCaller(Caller):
+    inner = httpx.HTTPTransport
+    other_inner: type = httpx.AsyncHTTPTransport
+
+    def __init__(self, *settings: Any, **more: Any) -> None:
+        self.client = httpx.Client(transport=BreakerTransport(*settings, **more))
+
+    async def ask(
+        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
+    ) -> httpx.Response:
+        body = {"prompt": prompt} if prompt else None
+        return await asyncio.to_thread(
+            self.client.request, method, url, timeout=patience, json=body
+        )
+
+    async def begin(self, url: str, pieces: int) -> httpx.Response:
+        def read_some() -> httpx.Response:
+            with self.client.stream("POST", url) as response:
+                body = response.iter_bytes()
+                for _ in range(pieces):
+                    next(body)
+            return response
+
+        return await asyncio.to_thread(read_some)
+
+    async def hold(self, url: str) -> httpx.Response:
+        request = self.client.build_request("POST", url)
+        return await asyncio.to_thread(self.client.send, request, stream=True)
+
+    async def let_go(self, response: httpx.Response) -> None:
+        await asyncio.to_thread(response.close)
+
+    async def close(self) -> None:
+        self.client.close()
+
+
+Kind = type[AsyncCaller] | type[SyncCaller]
+
+
+@pytest.fixture(params=[AsyncCaller, SyncCaller], ids=["async", "sync"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return request.param  # type: ignore[no-any-return]
+
+
+@asynccontextmanager
+async def calling(kind: Kind, *settings: Any, **more: Any) -> AsyncIterator[Caller]:
+    caller = kind(*settings, **more)
+    try:
+        yield caller
+    finally:
+        await caller.close()
+
+
+def first_then(first: Answer, *later: bytes) -> Answer:
+    """Answer the first request as the test wants and each later one well."""
+    requests = 0
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        nonlocal requests
+        requests += 1
+        await (first if requests == 1 else writes(*later))(reader, writer)
+
+    return answer
+
+
+def hangs_after(*parts: bytes) -> Answer:
+    async def answer(reader: Reader, writer: Writer) -> None:
+        await writes(*parts)(reader, writer)
+        await reader.read()  # until the client leaves
+
+    return answer
+
+
+def closing(head: bytes) -> bytes:
+    return head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+
+
+# Every way to fail
+
+Mode = tuple[str, Answer, tuple[int, int, int, int], str]
+
+BEFORE_THE_BODY: list[Mode] = [
+    ("reset before headers", writes_then(reset), FAILURE, "connection reset"),
+    ("close before headers", writes(), FAILURE, "closed without an answer"),
+    ("no headers", hangs_after(), FAILURE, "timed out"),
+    ("half the headers", hangs_after(STREAM_HEAD[:30]), FAILURE, "timed out"),
+    ("not HTTP", writes(b"SSH-2.0-OpenSSH\r\n\r\n"), FAILURE, "answer is not HTTP"),
+    (
+        "runner crash",
+        writes(plain(500, b'{"error":"llama runner process has terminated"}')),
+        FAILURE,
+        "HTTP 500: llama runner process has terminated",
+    ),
+    ("out of memory", writes(plain(500, b"CUDA error: out of memory")), FAILURE,
+     "HTTP 500: CUDA error: out of memory"),
+    ("queue full", writes(plain(503, b'{"error":"server busy"}')), FAILURE,
+     "HTTP 503: server busy"),
+    ("limit", writes(plain(429, b'{"error":{"message":"slow down"}}')), FAILURE,
+     "HTTP 429: slow down"),
+    ("error breaks off", writes(plain(503, b"busy")[:-2]), FAILURE, "HTTP 503: bu"),
+    ("unknown model", writes(plain(404, b'{"error":"model not found"}')), IGNORED, ""),
+    ("bad request", writes(plain(400, b'{"error":"missing request body"}')), IGNORED, ""),
+]  # fmt: skip
+
+
+def streamed(head: bytes, item: bytes, last: bytes, unended: str) -> list[Mode]:
+    bad = item.replace(b'"choices"', b'"error":{"message":"oom"},"choices"').replace(
+        b'"done":false', b'"done":true,"error":"oom"'
+    )
+    return [
+        ("error in the stream", writes(head, chunk(item), chunk(bad), END), FAILURE,
+         "error in the answer: oom"),
+        ("error, then reset", writes_then(reset, head, chunk(bad)), FAILURE,
+         "error in the answer: oom"),
+        ("clean end, not done", writes(head, chunk(item), END), FAILURE, unended),
+        ("empty stream", writes(head, END), FAILURE, "empty answer"),
+        ("broken framing", writes(head, chunk(item), b"zz\r\n"), FAILURE, "answer is not HTTP"),
+        ("breaks off", writes(head, chunk(item)), FAILURE, "answer broke off"),
+        ("reset", writes_then(reset, head, chunk(item)), FAILURE, "connection reset"),
+        ("hang", hangs_after(head, chunk(item)), FAILURE, "timed out"),
+        ("garbage", writes(head, chunk(item), chunk(b"data: \x00\xff\n\n"), END), FAILURE,
+         "answer is not JSON"),
+        ("half an item", writes(head, chunk(item), chunk(item[:20]), END), FAILURE,
+         "answer is not JSON"),
+        ("done, then reset", writes_then(reset, head, chunk(item + last)), SUCCESS, ""),
+    ]  # fmt: skip
+
+
+MODES: dict[str, tuple[Callable[[httpx.Request], Judge], str, bytes, list[Mode]]] = {
+    "ollama": (
+        ollama_judge,
+        "/api/generate",
+        closing(STREAM_HEAD) + chunk(TOKEN) + chunk(DONE) + END,
+        streamed(STREAM_HEAD, TOKEN, DONE, "stream ended without done"),
+    ),
+    "openai": (
+        openai_judge,
+        "/v1/chat/completions",
+        closing(EVENTS_HEAD) + chunk(DELTA) + chunk(STOP) + END,
+        streamed(EVENTS_HEAD, DELTA, STOP, "stream ended without [DONE]"),
+    ),
+    "ollama, not streamed": (
+        ollama_judge,
+        "/api/chat",
+        closing(plain(200, DONE.strip())),
+        [
+            ("half a body", writes(plain(200, DONE)[:-9]), FAILURE, "answer broke off"),
+            ("empty", writes(plain(200, b"")), FAILURE, "empty answer"),
+            ("half JSON", writes(plain(200, DONE[:-9])), FAILURE, "answer is not JSON"),
+            ("error", writes(plain(200, b'{"error":"oom"}')), FAILURE, "error in the answer: oom"),
+            ("not done", writes(plain(200, TOKEN)), FAILURE, "stream ended without done"),
+        ],
+    ),
+    "openai, not streamed": (
+        openai_judge,
+        "/v1/chat/completions",
+        closing(plain(200, b'{\n "id": "1"\n}')),
+        [
+            ("half a body", writes(plain(200, b'{"id":1}')[:-3]), FAILURE, "answer broke off"),
+            ("empty", writes(plain(200, b"")), FAILURE, "empty answer"),
+            ("half JSON", writes(plain(200, b'{"id":')), FAILURE, "answer is not JSON"),
+            ("error", writes(plain(200, b'{"error":{"message":"oom"}}')), FAILURE,
+             "error in the answer: oom"),
+        ],
+    ),
+    "http": (
+        http_judge,
+        "/",
+        closing(plain(200, b"fine")),
+        [
+            ("half a body", writes(plain(200, b"fine")[:-2]), FAILURE, "answer broke off"),
+            ("reset", writes_then(reset, plain(200, b"fine")[:-2]), FAILURE, "connection reset"),
+            ("hang", hangs_after(plain(200, b"fine")[:-2]), FAILURE, "timed out"),
+            ("redirect", writes(plain(302, b"", b"Location: /x")), SUCCESS, ""),
+            ("half a gzip body", writes(plain(200, gzip.compress(b"fine")[:-9],
+             b"Content-Encoding: gzip")), FAILURE, "answer cannot be decoded"),
+        ],
+    ),
+}  # fmt: skip
+
+CASES = [
+    pytest.param(judge, path, good, *mode[1:], id=f"{name}: {mode[0]}")
+    for name, (judge, path, good, modes) in MODES.items()
+    for mode in [*BEFORE_THE_BODY, *modes]
+]
+
+
+@pytest.mark.parametrize(("judge", "path", "good", "answer", "verdict", "reason"), CASES)
+async def test_every_failure_is_judged_right(
+    kind: Kind,
+    judge: Callable[[httpx.Request], Judge],
+    path: str,
+    good: bytes,
+    answer: Answer,
+    verdict: tuple[int, int, int, int],
+    reason: str,
+    breaker: CircuitBreaker,
+    told: Settlements,
+) -> None:
+    hangs = reason == "timed out"
+    async with (
+        raw_server(first_then(answer, good)) as url,
+        calling(kind, breaker, judge=judge) as caller,
+    ):
+        with suppress(httpx.TransportError):
+            await caller.ask(url + path, patience=HASTY if hangs else PATIENT)
+        assert verdicts(breaker) == verdict
+        assert told.reasons == ([reason] if reason else [])
+        response = await caller.ask(url + path)
+        assert response.status_code == 200, "the next call on the same client must succeed"
+    success, *others = verdict
+    assert verdicts(breaker) == (success + 1, *others)
+
+
+# Deadlines, and what an object holds, are the client's own affair.
+THE_CLIENTS_OWN = {"no headers", "hang in mid-stream", "another shape"}
+SHARED_MODES = [mode for mode in OLLAMAS_MODES if mode[0] not in THE_CLIENTS_OWN]
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "reason"),
+    [mode[1:] for mode in SHARED_MODES],
+    ids=[mode[0] for mode in SHARED_MODES],
+)
+async def test_it_gives_the_reasons_that_the_client_for_ollama_gives(
+    kind: Kind,
+    answer: Answer,
+    verdict: tuple[int, int, int, int],
+    reason: str,
+    breaker: CircuitBreaker,
+    told: Settlements,
+) -> None:
+    async with (
+        raw_server(first_then(answer, b"")) as url,
+        calling(kind, breaker, judge=ollama_judge) as caller,
+    ):
+        with suppress(httpx.HTTPError):
+            await caller.ask(f"{url}/api/generate", prompt="hello")
+    assert verdicts(breaker) == verdict
+    assert told.reasons == ([reason] if verdict == FAILURE else [])
+
+
+UNTRUSTED = Path(__file__).with_name("untrusted.pem")
+
+
+async def leave(_: Reader, writer: Writer) -> None:
+    writer.close()
+
+
+async def test_a_certificate_that_nobody_trusts(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(UNTRUSTED)
+    server = await asyncio.start_server(leave, "127.0.0.1", 0, ssl=tls)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, calling(kind, breaker) as caller:
+        with pytest.raises(httpx.ConnectError):
+            await caller.ask(url)
+    assert told.reasons == ["certificate not trusted"]
+
+
+async def test_a_server_that_speaks_no_tls(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    async def speak_http(_: Reader, writer: Writer) -> None:
+        writer.write(plain(400, b""))
+        writer.close()
+
+    server = await asyncio.start_server(speak_http, "127.0.0.1", 0)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, calling(kind, breaker) as caller:
+        with pytest.raises(httpx.ConnectError):
+            await caller.ask(url)
+    assert told.reasons == ["TLS handshake failed"]
+
+
+async def test_a_proxy_that_does_not_connect(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    async with (
+        raw_server(writes(plain(407, b""))) as proxy,
+        calling(kind, breaker, kind.inner(proxy=httpx.Proxy(proxy))) as caller,
+    ):
+        with pytest.raises(httpx.ProxyError):
+            await caller.ask("https://model.invalid")
+    assert told.reasons == ["the proxy did not connect"]
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "reason", "sent"),
+    [
+        (httpx.ReadError("x"), Verdict.FAILURE, "connection reset", True),
+        (httpx.WriteError("x"), Verdict.FAILURE, "connection reset while sending", True),
+        (httpx.CloseError("x"), Verdict.FAILURE, "connection reset", True),
+        (httpx.ReadTimeout("x"), Verdict.FAILURE, "timed out", True),
+        (httpx.WriteTimeout("x"), Verdict.FAILURE, "sending timed out", True),
+        (httpx.ConnectTimeout("x"), Verdict.FAILURE, "connect timed out", True),
+        (httpx.PoolTimeout("x"), Verdict.IGNORED, "no free connection in the pool", False),
+        (httpx.ConnectError("x"), Verdict.FAILURE, "connect failed", True),
+        (httpx.ProxyError("x"), Verdict.FAILURE, "the proxy did not connect", True),
+        (httpx.UnsupportedProtocol("x"), Verdict.IGNORED, "request cannot be sent", False),
+        (httpx.LocalProtocolError("x"), Verdict.IGNORED, "request cannot be sent", False),
+        (httpx.RemoteProtocolError("x"), Verdict.FAILURE, "answer is not HTTP", True),
+        (httpx.DecodingError("x"), Verdict.FAILURE, "answer cannot be decoded", True),
+        (httpx.TooManyRedirects("x"), Verdict.FAILURE, "too many redirects", True),
+        (RuntimeError("x"), Verdict.FAILURE, "RuntimeError", True),
+        (KeyboardInterrupt(), Verdict.IGNORED, "stopped by the caller", True),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_every_error_has_words(
+    error: BaseException, verdict: Verdict, reason: str, sent: bool
+) -> None:
+    assert rule_on_error(error) == Ruling(verdict, reason, sent=sent)
+
+
+async def test_a_refused_connection(kind: Kind, breaker: CircuitBreaker, told: Settlements) -> None:
+    with bind("127.0.0.1", 0) as listener:
+        url = url_of(listener)
+    async with calling(kind, breaker) as caller:
+        with pytest.raises(httpx.ConnectError):
+            await caller.ask(url)
+    assert verdicts(breaker) == FAILURE
+    assert told.reasons == ["connect refused"]
+
+
+async def test_a_host_that_does_not_exist(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    async with calling(kind, breaker) as caller:
+        with pytest.raises(httpx.ConnectError):
+            await caller.ask("http://nobody.invalid/")
+    assert verdicts(breaker) == FAILURE
+    assert told.reasons == ["host name not found"]
+
+
+async def test_a_connection_nobody_takes(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):  # who fills its queue makes it drop who comes then
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        async with calling(kind, breaker) as caller:
+            with pytest.raises(httpx.ConnectTimeout):
+                await caller.ask(url_of(listener), patience=httpx.Timeout(10, connect=0.02))
+    assert verdicts(breaker) == FAILURE
+    assert told.reasons == ["connect timed out"]
+
+
+@pytest.mark.parametrize("url", ["ftp://here/", "here"])
+async def test_a_request_that_cannot_be_sent(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements, url: str
+) -> None:
+    async with calling(kind, breaker) as caller:
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await caller.ask(url)
+    assert verdicts(breaker) == IGNORED
+    assert told.unsent == 1
+
+
+async def test_a_full_pool_is_not_the_servers_fault(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    inner = kind.inner(limits=httpx.Limits(max_connections=1))
+    async with (
+        raw_server(hangs_after(STREAM_HEAD, chunk(TOKEN))) as url,
+        calling(kind, breaker, inner) as caller,
+    ):
+        held = await caller.hold(url)
+        with pytest.raises(httpx.PoolTimeout):
+            await caller.ask(url, patience=httpx.Timeout(10, pool=0.02))
+        assert verdicts(breaker) == (0, 0, 1, 1)
+        assert told.unsent == 1
+        await caller.let_go(held)
+    assert verdicts(breaker) == (0, 0, 2, 0)
+    assert told.unsent == 1
+
+
+# Good answers
+
+
+async def test_good_answers_pass_unchanged(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    async with raw_server(writes(plain(200, b"fine", b"X-Said: yes"))) as url:
+        async with calling(kind, breaker) as caller:
+            response = await caller.ask(url)
+        assert (response.text, response.headers["X-Said"]) == ("fine", "yes")
+        assert response.http_version == "HTTP/1.1"
+        assert response.reason_phrase == "Said"
+        assert response.elapsed.total_seconds() > 0
+    assert verdicts(breaker) == SUCCESS
+    assert told.first_items == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("HEAD", plain(200, b"")[:-2] + b"Content-Encoding: gzip\r\n\r\n"),
+        ("GET", b"HTTP/1.1 204 Nothing\r\n\r\n"),
+        ("GET", b"HTTP/1.1 304 Known\r\nContent-Encoding: gzip\r\n\r\n"),
+        ("GET", plain(200, b"", b"Content-Encoding: gzip")),
+    ],
+    ids=["HEAD", "204", "304", "nothing in it"],
+)
+async def test_answers_without_a_body(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements, method: str, answer: bytes
+) -> None:
+    async with raw_server(writes(answer)) as url, calling(kind, breaker) as caller:
+        response = await caller.ask(url, method)
+    assert response.content == b""
+    assert verdicts(breaker) == SUCCESS
+    assert told.first_items == 0
+
+
+async def test_every_request_of_a_redirect_is_a_call(kind: Kind, breaker: CircuitBreaker) -> None:
+    hop = closing(plain(302, b"", b"Location: /there"))
+    async with (
+        raw_server(first_then(writes(hop), plain(200, b"there"))) as url,
+        calling(kind, breaker) as caller,
+    ):
+        caller.client.follow_redirects = True  # type: ignore[attr-defined]
+        assert (await caller.ask(url)).text == "there"
+    assert verdicts(breaker) == (2, 0, 0, 0)
+
+
+@pytest.mark.parametrize("judge", [None, ollama_judge])
+async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
+    kind: Kind, breaker: CircuitBreaker, judge: Callable[[httpx.Request], Judge] | None
+) -> None:
+    guards = {"/guarded": breaker}
+    async with (
+        raw_server(writes(closing(plain(200, b"fine")))) as url,
+        calling(
+            kind, lambda request: guards.get(request.url.path), judge=judge or ollama_judge
+        ) as caller,
+    ):
+        request = httpx.Request("GET", f"{url}/free")
+        brought = request.extensions[JUDGE] = HttpJudge(request)
+        if isinstance(caller, AsyncCaller):
+            await caller.client.send(request)
+        elif isinstance(caller, SyncCaller):
+            await asyncio.to_thread(caller.client.send, request)
+        assert brought.answered
+        assert verdicts(breaker) == (0, 0, 0, 0)
+        await caller.ask(f"{url}/guarded")
+    assert verdicts(breaker) == SUCCESS
+
+
+# Compressed answers
+
+
+@pytest.mark.parametrize("size", [1, 9, 1000])
+@pytest.mark.parametrize(
+    ("body", "verdict", "reason"),
+    [
+        (TOKEN + DONE, SUCCESS, None),
+        (TOKEN, FAILURE, "stream ended without done"),
+        (TOKEN + b'{"error":"oom"}\n', FAILURE, "error in the answer: oom"),
+    ],
+    ids=["good", "not done", "error"],
+)
+async def test_what_is_compressed_is_judged_by_what_it_says(
+    kind: Kind,
+    breaker: CircuitBreaker,
+    told: Settlements,
+    body: bytes,
+    verdict: tuple[int, int, int, int],
+    reason: str | None,
+    size: int,
+) -> None:
+    head = STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    packed = gzip.compress(body)
+    chunks = [chunk(packed[at : at + size]) for at in range(0, len(packed), size)]
+    async with (
+        raw_server(writes(head, *chunks, END)) as url,
+        calling(kind, breaker, judge=ollama_judge) as caller,
+    ):
+        assert (await caller.ask(f"{url}/api/generate")).content == body
+    assert verdicts(breaker) == verdict
+    assert told.reasons == ([reason] if reason else [])
+    assert told.first_items == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(200, "answer cannot be decoded"), (503, "HTTP 503")]
+)
+async def test_a_body_that_cannot_be_decoded_is_a_failure(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements, status: int, reason: str
+) -> None:
+    answer = plain(status, b"this is no gzip", b"Content-Encoding: gzip")
+    async with raw_server(writes(answer)) as url, calling(kind, breaker) as caller:
+        with pytest.raises(httpx.DecodingError):
+            await caller.ask(url)
+    assert verdicts(breaker) == FAILURE
+    assert told.reasons == [reason]
+
+
+async def test_a_coding_nobody_knows_leaves_the_status_and_the_end(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    coded = b"Content-Encoding: secret"
+    good, bad = (closing(plain(status, b"\x01\x02", coded)) for status in (200, 503))
+    async with (
+        raw_server(first_then(writes(good), bad)) as url,
+        calling(kind, breaker, judge=ollama_judge) as caller,
+    ):
+        await caller.ask(f"{url}/api/generate")
+        assert verdicts(breaker) == SUCCESS
+        await caller.ask(f"{url}/api/generate")
+    assert verdicts(breaker) == (1, 1, 0, 0)
+    assert told.reasons == ["HTTP 503"]
+
+
+# Readers that stop
+
+
+@pytest.mark.parametrize(
+    ("parts", "pieces", "verdict"),
+    [
+        ([chunk(TOKEN)], 1, SUCCESS),
+        ([chunk(TOKEN)], 0, IGNORED),
+        ([chunk(TOKEN[:9])], 1, IGNORED),
+        ([chunk(TOKEN + DONE)], 1, SUCCESS),
+        ([chunk(TOKEN + b'{"error":"oom"}\n')], 1, FAILURE),
+    ],
+    ids=["after a token", "before any", "within a token", "after the last", "after an error"],
+)
+async def test_a_reader_may_stop_early(
+    kind: Kind,
+    breaker: CircuitBreaker,
+    parts: Sequence[bytes],
+    pieces: int,
+    verdict: tuple[int, int, int, int],
+) -> None:
+    good = MODES["ollama"][2]
+    async with (
+        raw_server(first_then(hangs_after(STREAM_HEAD, *parts), good)) as url,
+        calling(kind, breaker, judge=ollama_judge) as caller,
+    ):
+        await caller.begin(f"{url}/api/generate", pieces)
+        assert verdicts(breaker) == verdict
+        await caller.ask(f"{url}/api/generate")
+    assert verdicts(breaker)[3] == 0
+
+
+async def test_the_status_of_an_unread_answer_counts(
+    kind: Kind, breaker: CircuitBreaker, told: Settlements
+) -> None:
+    answer = plain(503, b"busy", b"Retry-After: 7")
+    async with raw_server(writes(answer)) as url, calling(kind, breaker) as caller:
+        await caller.begin(url, 0)
+    assert verdicts(breaker) == FAILURE
+    assert told.retry_after == [7.0]
+
+
+async def test_an_answer_is_settled_once(kind: Kind, breaker: CircuitBreaker) -> None:
+    async with raw_server(writes(plain(200, b"fine"))) as url, calling(kind, breaker) as caller:
+        held = await caller.hold(url)
+        assert breaker.snapshot().in_flight == 1
+        if isinstance(caller, AsyncCaller):
+            assert await held.aread() == b"fine"
+            with pytest.raises(httpx.StreamConsumed):
+                await anext(held.aiter_raw())
+        else:
+            assert await asyncio.to_thread(held.read) == b"fine"
+            with pytest.raises(httpx.StreamConsumed):
+                next(held.iter_raw())
+        await caller.let_go(held)
+        await caller.let_go(held)
+    assert verdicts(breaker) == SUCCESS
+
+
+async def test_reading_a_body_twice_changes_nothing(breaker: CircuitBreaker) -> None:
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, content=b"fine"))
+    response = BreakerTransport(breaker, inner).handle_request(httpx.Request("GET", "http://x"))
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    assert b"".join(response.stream) == b"".join(response.stream) == b"fine"
+    assert verdicts(breaker) == SUCCESS
+
+
+def test_a_dropped_reader_stops_its_answer(breaker: CircuitBreaker) -> None:
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, content=iter([b"a", b"b"])))
+    response = BreakerTransport(breaker, inner).handle_request(httpx.Request("GET", "http://x"))
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    body = iter(response.stream)
+    assert next(body) == b"a"
+    del body
+    assert verdicts(breaker) == SUCCESS
+
+
+@pytest.mark.parametrize("parts", [(), (STREAM_HEAD, chunk(TOKEN))], ids=["head", "body"])
+async def test_cancelling_is_no_verdict(breaker: CircuitBreaker, parts: tuple[bytes, ...]) -> None:
+    waiting = asyncio.Event()
+
+    async def hang(reader: Reader, writer: Writer) -> None:
+        await writes(*parts)(reader, writer)
+        if not parts:
+            waiting.set()
+        await reader.read()
+
+    async def read(caller: AsyncCaller, url: str) -> None:
+        async with caller.client.stream("POST", f"{url}/api/generate") as response:
+            async for _ in response.aiter_bytes():
+                waiting.set()
+
+    good = MODES["ollama"][2]
+    async with (
+        raw_server(first_then(hang, good)) as url,
+        calling(AsyncCaller, breaker, judge=ollama_judge) as caller,
+    ):
+        assert isinstance(caller, AsyncCaller)
+        call = asyncio.create_task(read(caller, url))
+        await waiting.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert verdicts(breaker) == IGNORED
+        await caller.ask(f"{url}/api/generate")
+    assert verdicts(breaker) == (1, 0, 1, 0)
+
+
+class Interrupted(httpx.SyncByteStream):
+    """A body that a person's ^C meets after some pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._pieces
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("pieces", "verdict"),
+    [((), IGNORED), ((TOKEN,), IGNORED), ((TOKEN, DONE), SUCCESS)],
+    ids=["at once", "in the middle", "after the last"],
+)
+def test_an_interrupt_is_no_verdict(
+    breaker: CircuitBreaker, pieces: tuple[bytes, ...], verdict: tuple[int, int, int, int]
+) -> None:
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, stream=Interrupted(*pieces)))
+    transport = BreakerTransport(breaker, inner, judge=ollama_judge)
+    with httpx.Client(transport=transport) as client, pytest.raises(KeyboardInterrupt):
+        client.post("http://x/api/generate")
+    assert verdicts(breaker) == verdict
+
+
+# Rejections
+
+
+async def test_an_open_breaker_lets_nothing_out(kind: Kind, breaker: CircuitBreaker) -> None:
+    requests = 0
+
+    async def count(reader: Reader, writer: Writer) -> None:
+        nonlocal requests
+        requests += 1
+
+    breaker.trip()
+    async with raw_server(count) as url, calling(kind, breaker) as caller:
+        with pytest.raises(RequestRejectedError) as caught:
+            await caller.ask(f"{url}/path")
+    rejection = caught.value
+    assert isinstance(rejection, CircuitOpenError)
+    assert isinstance(rejection, httpx.TransportError)
+    assert not isinstance(rejection, httpx.NetworkError)
+    assert rejection.state is State.OPEN
+    assert rejection.retry_after is not None
+    assert rejection.request.url.path == "/path"
+    assert requests == 0
+    assert breaker.snapshot().calls.rejected == 1
+
+
+async def test_failures_trip_it_and_a_good_probe_closes_it(kind: Kind) -> None:
+    now = 0.0
+    breaker = CircuitBreaker("wire", trip=ConsecutiveFailures(3), clock=lambda: now)
+    board = FaultBoard()
+    async with (
+        simulated() as upstream,
+        proxied(upstream, board) as url,
+        calling(kind, breaker, judge=ollama_judge) as caller,
+    ):
+        assert (await caller.ask(f"{url}/api/tags", "GET")).is_success
+        board.switch("busy503", active=True)
+        for _ in range(3):
+            assert (await caller.ask(f"{url}/api/tags", "GET")).status_code == 503
+        with pytest.raises(RequestRejectedError):
+            await caller.ask(f"{url}/api/tags", "GET")
+        board.clear()
+        now = 30.0
+        assert (await caller.ask(f"{url}/api/tags", "GET")).is_success
+    assert breaker.state is State.CLOSED
+
+
+# Inner transports
+
+
+async def test_an_inner_transport_of_the_other_kind_is_refused(
+    kind: Kind, breaker: CircuitBreaker
+) -> None:
+    inner = kind.other_inner()
+    async with calling(kind, breaker, inner) as caller:
+        with pytest.raises(TypeError, match=r"works in an httpx\.(Async)?Client only"):
+            await caller.ask("http://x")
+    assert verdicts(breaker) == (0, 0, 0, 0)
+
+
+def test_what_is_no_transport_is_refused(breaker: CircuitBreaker) -> None:
+    with pytest.raises(TypeError, match="not an httpx transport"):
+        BreakerTransport(breaker, httpx.Client)  # type: ignore[arg-type]
+
+
+async def test_an_answer_that_is_complete_from_the_start_is_settled(
+    kind: Kind, breaker: CircuitBreaker
+) -> None:
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 1}))
+    async with calling(kind, breaker, inner) as caller:
+        assert (await caller.ask("http://x")).json() == {"id": 1}
+    assert verdicts(breaker) == SUCCESS
+
+
+async def test_one_transport_serves_both_kinds_of_client(breaker: CircuitBreaker) -> None:
+    transport = BreakerTransport(breaker)
+    async with raw_server(writes(closing(plain(200, b"fine")))) as url:
+        async with httpx.AsyncClient(transport=transport) as client:
+            assert (await client.get(url)).text == "fine"
+        with httpx.Client(transport=transport) as sync_client:
+            assert (await asyncio.to_thread(sync_client.get, url)).text == "fine"
+    assert verdicts(breaker) == (2, 0, 0, 0)
+
+
+async def test_threads_share_one_pool(
+    breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[httpx.HTTPTransport] = []
+    together = threading.Barrier(4)
+
+    class Counted(httpx.HTTPTransport):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(httpx, "HTTPTransport", Counted)
+    async with simulated() as url:
+
+        def ask(client: httpx.Client) -> int:
+            together.wait()
+            return client.get(url).status_code
+
+        with httpx.Client(transport=BreakerTransport(breaker)) as client:
+            asked = await asyncio.gather(*(asyncio.to_thread(ask, client) for _ in range(4)))
+    assert asked == [200] * 4
+    assert len(made) == 1
+    assert verdicts(breaker) == (4, 0, 0, 0)
+
+
+# Judges with faults of their own
+
+
+class Faulty(HttpJudge):
+    """A judge that raises in one of its methods."""
+
+    def __init__(self, request: httpx.Request, where: str) -> None:
+        super().__init__(request)
+        self._where = where
+
+    def _stumble(self, where: str) -> None:
+        if where == self._where:
+            raise LookupError(where)
+
+    def begin(self, status: int, headers: httpx.Headers) -> None:
+        self._stumble("begin")
+
+    def feed(self, data: bytes) -> None:
+        self._stumble("feed")
+
+    def end(self) -> Ruling:
+        self._stumble("end")
+        return super().end()
+
+
+@pytest.mark.parametrize("where", ["begin", "feed", "end"])
+async def test_a_judge_that_raises_proves_nothing_and_breaks_nothing(
+    kind: Kind, breaker: CircuitBreaker, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        raw_server(writes(plain(200, b"fine"))) as url,
+        calling(kind, breaker, judge=lambda request: Faulty(request, where)) as caller,
+    ):
+        assert (await caller.ask(url)).text == "fine"
+    assert verdicts(breaker) == IGNORED
+    assert [record.levelno for record in caplog.records if record.name.startswith("fuseboard")] == [
+        logging.ERROR
+    ]

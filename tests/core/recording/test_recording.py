@@ -1,0 +1,301 @@
+"""A run that is recorded, and read and played again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuseboard.recording.reader import Recording, read_recording
+from fuseboard.recording.recorder import Recorder
+from fuseboard.recording.replay import FASTEST, SLOWEST, Replay
+from fuseboard.snapshot.codec import to_json
+from fuseboard.snapshot.json_diff import changes, with_changes
+from fuseboard.snapshot.snapshot import Activity, Phase, Snapshot
+from tests.core.clock import ManualClock
+from tests.tui.pictures import OPEN, STARTING, board, breaker
+
+
+class Run:
+    """Gives a new snapshot each time, and lets a test wait until so many were taken."""
+
+    def __init__(self) -> None:
+        self.given: list[Snapshot] = []
+        self._taken = threading.Condition()
+
+    def __call__(self) -> Snapshot:
+        number = len(self.given)
+        seen = breaker(calls=replace(OPEN.calls, success=number), seconds_in_state=number / 2)
+        activity = Activity(success=tuple(range(number)))
+        snapshot = replace(board(seen), uptime=number / 2, activity={"x": activity})
+        with self._taken:
+            self.given.append(snapshot)
+            self._taken.notify_all()
+        return snapshot
+
+    def wait_for(self, snapshots: int) -> None:
+        with self._taken:
+            assert self._taken.wait_for(lambda: len(self.given) >= snapshots, 30)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fuseboard.recording.recorder._PAUSE", 0.0)
+    monkeypatch.setattr("fuseboard.recording.recorder._SHARE", 1.0)
+
+
+def record(path: Path, snapshots: int = 200) -> list[Snapshot]:
+    run = Run()
+    with Recorder(run, path) as recorder:
+        run.wait_for(snapshots)
+    assert recorder.problem == ""
+    return run.given
+
+
+def all_of(recording: Recording) -> Iterator[Snapshot]:
+    return (recording.snapshot(number) for number in range(len(recording.seconds)))
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+def test_a_run_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
+    given = record(tmp_path / name)
+    zipped = (tmp_path / name).read_bytes().startswith(b"\x1f\x8b")
+    assert zipped == name.endswith(".gz")
+    recording = read_recording(tmp_path / name)
+    assert list(all_of(recording)) == given
+    assert recording.seconds == [snapshot.uptime for snapshot in given]
+    assert not recording.cut_off
+
+
+def test_snapshots_are_found_in_any_order(tmp_path: Path) -> None:
+    given = record(tmp_path / "run")
+    recording = read_recording(tmp_path / "run")
+    for number in (199, 0, 63, 64, 65, 64, 130, 129, 5, 5):
+        assert recording.snapshot(number) == given[number]
+    assert recording.snapshot(5) is recording.snapshot(5)
+
+
+def test_one_snapshot_a_line_and_only_what_changed(tmp_path: Path) -> None:
+    given = record(tmp_path / "run")
+    first, *rest = (tmp_path / "run").read_text().splitlines()
+    assert json.loads(first) == to_json(given[0])
+    assert len(rest) == len(given) - 1
+    assert all(set(json.loads(line)) == {"uptime", "breakers", "activity"} for line in rest)
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+def test_what_is_flushed_can_be_read_while_it_is_recorded(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash: nothing was closed."""
+    monkeypatch.setattr("fuseboard.recording.recorder._FLUSH_SECONDS", 0.0)
+    run = Run()
+    with Recorder(run, tmp_path / name):
+        run.wait_for(50)
+        recording = read_recording(tmp_path / name)
+        assert len(recording.seconds) >= 48
+        assert recording.snapshot(47) == run.given[47]
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.95])
+def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(
+    tmp_path: Path, name: str, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fuseboard.recording.recorder._FLUSH_SECONDS", 0.0)
+    given = record(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(len(content) * share)])
+    recording = read_recording(tmp_path / name)
+    assert recording.cut_off
+    assert 0 < len(recording.seconds) < len(given)
+    assert list(all_of(recording)) == given[: len(recording.seconds)]
+
+
+def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    refusal = pytest.raises(ValueError, match="run is there already; --force overwrites it")
+    with refusal, Recorder(Run(), tmp_path / "run"):
+        pass
+    assert (tmp_path / "run").read_text() == "mine"
+    with Recorder(Run(), tmp_path / "run", overwrite=True):
+        pass
+    assert len(read_recording(tmp_path / "run").seconds) >= 2
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    refusal = pytest.raises(ValueError, match=r"cannot write .*/no/run: No such file or directory")
+    with refusal, Recorder(Run(), tmp_path / "no" / "run"):
+        pass
+
+
+@pytest.mark.parametrize("name", ["full", "full.gz"])
+def test_a_full_disk_is_told_and_harms_nobody(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / name
+    path.symlink_to("/dev/full")
+    run = Run()
+    with Recorder(run, path, overwrite=True) as recorder:
+        recorder._thread.join(30)
+        assert recorder.problem == f"recording to {path} has ended: No space left on device"
+    assert caplog.messages == [recorder.problem]
+
+
+def test_a_source_that_breaks_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Snapshot:
+        raise LookupError("gone")
+
+    with Recorder(broken, tmp_path / "run") as recorder:
+        recorder._thread.join(30)
+        assert recorder.problem == f"recording to {tmp_path / 'run'} has ended: LookupError: gone"
+    assert "the recorder broke" in caplog.text
+
+
+FIRST = json.dumps(to_json(STARTING)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "run is no recording: there is no whole line in it"),
+        (FIRST[:-9], "run is no recording: there is no whole line in it"),
+        ("# Notes\n", "run, line 1: this is no JSON"),
+        ("[" * 100_000 + "\n", "run, line 1: this is no JSON"),
+        ("[1]\n", "run, line 1: this is no snapshot: it has no version"),
+        ('{"version": 1}\n', "run, line 1: the snapshot lacks the field 'taken_at'"),
+        (FIRST + "oh\n{}\n", "run, line 2: this is no JSON"),
+        (FIRST + '{}\n{"phase": {"x": 1}}\n', "run, line 3: there are changes of a value that has"),
+        (FIRST + '{"uptime": null}\n', "run, line 2: it does not say when it was taken"),
+        (b"\x1f\x8b no", "run is no recording"),
+        (b"\xff\xfe\n", "run, line 1: this is no JSON"),
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path: Path, content: str | bytes, said: str) -> None:
+    path = tmp_path / "run"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ValueError) as refusal:
+        read_recording(path)
+    assert said in str(refusal.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"cannot read .*/none: No such file or directory"):
+        read_recording(tmp_path / "none")
+
+
+def recording_of(*changes: dict[str, Any]) -> Recording:
+    lines = [FIRST, *(json.dumps(change) + "\n" for change in changes)]
+    return Recording("run", [line.encode() for line in lines], cut_off=False)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def replay(clock: ManualClock) -> Replay:
+    """A minute, one snapshot a second; the first one is taken at 0.1 s."""
+    steps = ({"uptime": 0.1 + second} for second in range(1, 61))
+    return Replay(recording_of(*steps), clock=clock)
+
+
+def shown(replay: Replay) -> int:
+    return round(replay.snapshot().uptime - 0.1)
+
+
+def test_it_plays_as_fast_as_it_was_recorded(replay: Replay, clock: ManualClock) -> None:
+    for expected in (0, 2, 5, 7, 10):
+        assert shown(replay) == expected
+        clock.advance(2.5)
+    assert replay.playing
+
+
+def test_the_speed_changes_from_where_it_is(replay: Replay, clock: ManualClock) -> None:
+    clock.advance(10)
+    replay.faster()
+    assert (shown(replay), replay.speed) == (10, 2)
+    clock.advance(10)
+    assert shown(replay) == 30
+    replay.slower()
+    replay.slower()
+    clock.advance(10)
+    assert (shown(replay), replay.speed) == (35, 0.5)
+
+
+def test_the_speed_has_bounds_that_a_chosen_one_may_lie_beyond(replay: Replay) -> None:
+    for _ in range(20):
+        replay.faster()
+    assert replay.speed == FASTEST
+    for _ in range(20):
+        replay.slower()
+    assert replay.speed == SLOWEST
+    chosen = Replay(recording_of(), speed=1000.0)
+    chosen.faster()
+    assert chosen.speed == 1000.0
+
+
+def test_it_pauses_and_goes_on(replay: Replay, clock: ManualClock) -> None:
+    clock.advance(7)
+    replay.pause_or_go_on()
+    clock.advance(100)
+    assert (shown(replay), replay.playing, replay.ended) == (7, False, False)
+    replay.pause_or_go_on()
+    clock.advance(3)
+    assert (shown(replay), replay.playing) == (10, True)
+
+
+def test_it_can_be_moved_and_stays_within_the_recording(replay: Replay, clock: ManualClock) -> None:
+    replay.seek(20)
+    assert shown(replay) == 20
+    replay.seek(-5)
+    assert shown(replay) == 15
+    replay.seek(-50)
+    assert shown(replay) == 0
+    clock.advance(1)
+    replay.go_to_end()
+    assert (shown(replay), replay.ended) == (60, True)
+    replay.go_to_start()
+    assert shown(replay) == 0
+
+
+def test_it_stands_still_at_the_end_and_can_begin_anew(replay: Replay, clock: ManualClock) -> None:
+    clock.advance(90)
+    assert (shown(replay), replay.ended, replay.playing) == (60, True, False)
+    replay.pause_or_go_on()
+    assert (shown(replay), replay.playing) == (0, True)
+    clock.advance(4)
+    assert shown(replay) == 4
+
+
+def test_time_never_goes_back_whatever_the_file_says() -> None:
+    recording = recording_of({"uptime": 5.1}, {"uptime": 3.1}, {"uptime": 7.1})
+    assert recording.seconds == pytest.approx([0, 5, 5, 7])
+
+
+def test_a_failure_that_was_recorded_is_shown_and_ends_nothing() -> None:
+    replay = Replay(recording_of({"phase": "FAILED", "problem": "no model", "uptime": 1}))
+    replay.go_to_end()
+    seen = replay.snapshot()
+    assert (seen.phase, seen.notices) == (Phase.STOPPED, ("no model",))
+
+
+def test_a_line_of_another_shape_is_a_failure_that_names_it() -> None:
+    replay = Replay(recording_of({"uptime": 1, "phase": "ASLEEP"}))
+    replay.go_to_end()
+    seen = replay.snapshot()
+    assert seen.phase is Phase.FAILED
+    assert seen.problem.startswith("run, line 2: phase is 'ASLEEP', not one of")
+
+
+def test_an_array_that_moves_on_by_many_items_is_written_shortly() -> None:
+    old, new = list(range(300)), list(range(40, 340))
+    step = changes(old, new)
+    assert step == {"-": 40, "+": list(range(300, 340))}
+    assert with_changes(old, step) == new

@@ -1,0 +1,127 @@
+"""What the simulated Ollama says, and how its options shape it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from fuseboard.traffic.rag.retrieval import grounded_prompt, read_corpus
+from tests.core.serving import FAST, simulated
+
+MODEL = "llama3.2"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with simulated(FAST) as url, httpx.AsyncClient(base_url=url) as client:
+        yield client
+
+
+async def make(
+    http: httpx.AsyncClient, prompt: str = "hello", *, output: object = None, **options: object
+) -> dict[str, Any]:
+    body = {"model": MODEL, "prompt": prompt, "stream": False, "options": options}
+    answer = await http.post("/api/generate", json={**body, "format": output})
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def say(http: httpx.AsyncClient, prompt: str = "hello", **options: object) -> str:
+    text: str = (await make(http, prompt, **options))["response"]
+    return text
+
+
+async def test_the_same_seed_says_the_same(http: httpx.AsyncClient) -> None:
+    first = await say(http, seed=1)
+    assert await say(http, seed=1) == first
+    assert {await say(http, seed=seed) for seed in range(2, 8)} != {first}
+    assert len({await say(http) for _ in range(20)}) > 1
+
+
+async def test_at_temperature_zero_a_prompt_has_one_text(http: httpx.AsyncClient) -> None:
+    texts = {await say(http, temperature=0, seed=seed) for seed in (-1, 1, 2)}
+    assert len(texts | {await say(http, temperature=0)}) == 1
+
+
+async def test_num_predict_ends_a_text_by_its_length(http: httpx.AsyncClient) -> None:
+    text = await say(http, seed=1)
+    short = await make(http, seed=1, num_predict=3)
+    assert (short["done_reason"], short["eval_count"]) == ("length", 3)
+    assert text.startswith(short["response"])
+    for unlimited in (-1, 0, 10_000):
+        answer = await make(http, seed=1, num_predict=unlimited)
+        assert (answer["done_reason"], answer["response"]) == ("stop", text)
+
+
+async def test_a_text_ends_before_what_stops_it(http: httpx.AsyncClient) -> None:
+    text = await say(http, seed=1)
+    within = text[17:22]  # not where a token begins
+    cut = await make(http, seed=1, stop=["not in it", text[40:50], within])
+    assert (cut["response"], cut["done_reason"]) == (text[: text.index(within)], "stop")
+    assert await say(http, seed=1, stop=[text[0]]) == ""
+
+
+async def test_what_it_says_relates_to_the_prompt(http: httpx.AsyncClient) -> None:
+    jitter = [await say(http, "Why does jitter help many clients?") for _ in range(20)]
+    assert sum("Jitter keeps many clients" in text for text in jitter) > 15
+
+
+async def test_it_answers_from_the_passages_of_a_prompt(http: httpx.AsyncClient) -> None:
+    passages = read_corpus()[:3]
+    answer = await say(http, grounded_prompt("What is a closed breaker?", passages))
+    sentences = [each.strip(".") for each in answer.split(". ")]
+    assert sentences
+    assert all(any(each in passage for passage in passages) for each in sentences)
+
+
+async def test_json_is_made_where_it_is_asked_for(http: httpx.AsyncClient) -> None:
+    assert isinstance(json.loads((await make(http, output="json"))["response"]), dict)
+    schema = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "age": {"type": "integer", "minimum": 3, "maximum": 4},
+            "height": {"type": "number"},
+            "alive": {"type": "boolean"},
+            "nothing": {"type": "null"},
+            "kind": {"enum": ["cat", "dog"]},
+            "friends": {"type": "array", "items": {"$ref": "#/$defs/Friend"}, "minItems": 3},
+            "owner": {"anyOf": [{"$ref": "#/$defs/Friend"}, {"type": "null"}]},
+        },
+        "$defs": {"Friend": {"properties": {"name": {"type": ["string", "null"]}}}},
+    }
+    pet = json.loads((await make(http, output=schema))["response"])
+    assert list(pet) == list(schema["properties"])
+    assert isinstance(pet["name"], str)
+    assert pet["age"] in {3, 4}
+    assert isinstance(pet["height"], float)
+    assert isinstance(pet["alive"], bool)
+    assert pet["nothing"] is None
+    assert pet["kind"] in {"cat", "dog"}
+    assert [type(friend["name"]) for friend in (*pet["friends"], pet["owner"])] == [str] * 4
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/nowhere"},
+        {"properties": {"child": {"$ref": "#"}}},
+        {"type": "array", "items": {"$ref": "#"}, "minItems": 1},
+        {"type": "integer", "minimum": "low", "maximum": -5.5},
+        {"type": ["integer", "null"], "minimum": 1e400, "maximum": False},
+        {"type": "array", "items": 7, "minItems": 1e9},
+        {"properties": []},
+        {"type": 7},
+        {"enum": []},
+    ],
+)
+async def test_whatever_the_schema_it_is_json(http: httpx.AsyncClient, schema: object) -> None:
+    content = json.dumps({"model": MODEL, "prompt": "x", "stream": False, "format": schema})
+    answer = await http.post("/api/generate", content=content.replace("Infinity", "1e400"))
+    json.loads(answer.json()["response"])

@@ -1,0 +1,119 @@
+"""Finding passages by their embeddings, before a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.responses import JSONResponse
+
+from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
+from fuseboard.faults.switches import FaultBoard
+from fuseboard.ollama import CachingClient, OllamaClient, OllamaError, Operation
+from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.traffic.questions import BUILT_IN
+from fuseboard.traffic.rag.retrieval import Retrieval, grounded_prompt, read_corpus
+from tests.core.serving import overheard, proxied, served, simulated
+
+MODEL = "nomic-embed-text"
+CORPUS = read_corpus()
+
+
+@asynccontextmanager
+async def retrieval(passages: tuple[str, ...] = CORPUS) -> AsyncIterator[Retrieval]:
+    async with simulated() as url, OllamaClient(url, {}) as client:
+        yield Retrieval(client, MODEL, passages)
+
+
+def test_the_corpus_is_passages_of_one_line_each() -> None:
+    assert 20 <= len(CORPUS) <= 40
+    assert len(set(CORPUS)) == len(CORPUS)
+    for passage in CORPUS:
+        assert 10 <= len(passage.split()) <= 50
+        assert passage.endswith(".")
+        assert not {"\n", "#"} & set(passage)
+
+
+@pytest.mark.parametrize(
+    ("question", "beginning"),
+    [
+        ("Why should a probe be a real call?", "A probe should be a real call"),
+        ("What is the half-open state for?", "Half-open is the state"),
+        ("How long should the recovery timeout be?", "The recovery timeout is"),
+        ("Why do all clients come back together without jitter?", "Jitter is randomness"),
+        ("How does a bulkhead keep a slow service from sinking the others?", "A bulkhead limits"),
+        ("Why is the first answer of Ollama slow after a pause?", "Ollama loads a model"),
+        ("Why can an answer at temperature zero be cached?", "Temperature decides"),
+        ("What does Prometheus miss between two scrapes?", "Prometheus scrapes metrics"),
+    ],
+)
+async def test_a_questions_own_passage_is_among_the_nearest(question: str, beginning: str) -> None:
+    assert question in BUILT_IN
+    async with retrieval() as it:
+        found = await it.nearest(question)
+    assert len(found) == 3
+    assert any(passage.startswith(beginning) for passage in found), found
+
+
+async def test_the_nearest_comes_first_whatever_the_order_and_the_length() -> None:
+    passages = ("red fish", "green bird " * 20, "blue whale", "green fish")
+    async with retrieval(passages) as it:
+        assert (await it.nearest("green bird", 2)) == ["green bird " * 20, "green fish"]
+        assert (await it.nearest("whale", 1)) == ["blue whale"]
+        assert len(await it.nearest("red", 9)) == 4
+
+
+async def test_the_passages_are_embedded_once_a_few_in_a_call() -> None:
+    async with overheard() as (url, heard), OllamaClient(url, {}) as client:
+        it = Retrieval(client, MODEL, CORPUS)
+        for question in ("one", "two"):
+            await it.nearest(question)
+    batches = [asked.body["input"] for asked in heard]
+    assert batches[-2:] == [["one"], ["two"]]
+    assert [passage for batch in batches[:-2] for passage in batch] == list(CORPUS)
+    assert 1 < max(map(len, batches)) <= 10
+
+
+async def test_questions_at_the_same_time_find_what_they_find_alone() -> None:
+    async with simulated() as url, OllamaClient(url, {}) as client:
+        cache = AnswerCache("ollama", 100, 600)
+        for asks in (client, CachingClient(client, cache)):
+            alone, together = (Retrieval(asks, MODEL, CORPUS) for _ in range(2))
+            found = await asyncio.gather(*map(together.nearest, BUILT_IN))
+            assert found == [await alone.nearest(question) for question in BUILT_IN]
+    assert cache.snapshot().misses == cache.snapshot().entries
+
+
+async def test_what_failed_is_embedded_with_the_next_question() -> None:
+    board = FaultBoard()
+    guard = CircuitBreaker("embed", trip=ConsecutiveFailures(2))
+    async with (
+        simulated() as server,
+        proxied(server, board) as url,
+        OllamaClient(url, {Operation.EMBED: guard}) as client,
+    ):
+        it = Retrieval(client, MODEL, CORPUS)
+        board.switch("error500", active=True)
+        for _ in range(2):
+            with pytest.raises(OllamaError, match="HTTP 500"):
+                await it.nearest("a probe")
+        with pytest.raises(CircuitOpenError):
+            await it.nearest("a probe")
+        # One call for each question: nothing is tried again by itself.
+        assert (guard.snapshot().calls.failure, guard.snapshot().calls.rejected) == (2, 1)
+        board.clear()
+        guard.reset()
+        assert (await it.nearest("a probe"))[0].startswith("A probe should be")
+
+
+async def test_an_embedding_without_a_direction_is_near_to_nothing() -> None:
+    answer = JSONResponse({"model": MODEL, "embeddings": [[0.0, 0.0]]})
+    async with served(answer) as url, OllamaClient(url, {}) as client:
+        assert await Retrieval(client, MODEL, ("one",)).nearest("what?") == ["one"]
+
+
+def test_the_prompt_holds_the_passages_and_the_question() -> None:
+    prompt = grounded_prompt("Why?", ["Because.", "Therefore."])
+    assert prompt.endswith("Passages:\n- Because.\n- Therefore.\n\nQuestion: Why?\nAnswer:")

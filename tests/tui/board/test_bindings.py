@@ -1,0 +1,152 @@
+"""Every key of every screen is in the screen's help and in the README."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from inspect import getmembers, isclass
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from fuseboard.faults.catalogue import CATALOGUE
+from fuseboard.recording.replay import Replay
+from fuseboard_tui import board as board_package
+from fuseboard_tui import screens
+from fuseboard_tui.app import FuseboardApp
+from fuseboard_tui.board.replay_screen import ReplayScreen
+from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.screens.ask import AskScreen
+from fuseboard_tui.screens.fault_keys import FaultKeysScreen
+from fuseboard_tui.screens.fault_line import FaultLineScreen
+from fuseboard_tui.screens.help import HelpScreen, key_name
+from fuseboard_tui.screens.log import LogScreen
+from fuseboard_tui.screens.metrics import MetricsScreen
+from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
+from fuseboard_tui.screens.settings import SettingsScreen
+from fuseboard_tui.screens.state_diagram import StateDiagramScreen
+from fuseboard_tui.screens.transition_detail import TransitionScreen
+from tests.core.clock import ManualClock
+from tests.tui.board.test_timeline import recording
+from tests.tui.pictures import OPEN, FakeSource, board
+
+ScreenKind = type[Screen[None]]
+
+# The keys that lead to a screen from the board, or from the replay's.
+OPENED_BY: dict[ScreenKind, list[str]] = {
+    OverviewScreen: [],
+    ReplayScreen: [],
+    TransitionScreen: ["enter"],
+    StateDiagramScreen: ["d"],
+    MetricsScreen: ["m"],
+    LogScreen: ["l"],
+    AskScreen: ["a"],
+    SettingsScreen: ["s"],
+}
+# These say on their borders how they close; the last two are bases.
+WITHOUT_KEYS_TO_TELL = {HelpScreen, FaultLineScreen, FaultKeysScreen, SearchedLinesScreen}
+
+
+def kinds() -> Iterator[ScreenKind]:
+    packages = (board_package, screens)
+    names = [
+        f"{package.__name__}.{module.name}"
+        for package in packages
+        for module in pkgutil.iter_modules(package.__path__)
+    ]
+    for name in names:
+        for _, kind in getmembers(importlib.import_module(name), isclass):
+            if issubclass(kind, Screen) and kind.__module__ == name:
+                yield kind
+
+
+def bindings(kind: ScreenKind) -> dict[str, Binding]:
+    """What each key of a screen does, leaving out what Textual itself binds."""
+    bound: dict[str, Binding] = {}
+    for parent in reversed(kind.__mro__):
+        if parent.__module__.startswith("fuseboard_tui."):
+            for binding in vars(parent).get("BINDINGS", ()):
+                assert isinstance(binding, Binding)
+                bound.update(dict.fromkeys(binding.key.split(","), binding))
+    return bound
+
+
+@asynccontextmanager
+async def opened(kind: ScreenKind, *keys: str) -> AsyncIterator[FuseboardApp]:
+    """Open a screen, and press keys there."""
+    source = FakeSource(board(OPEN))
+    replay = Replay(recording(board(OPEN)), clock=ManualClock())
+    app = FuseboardApp(replay if kind is ReplayScreen else source, clock=ManualClock())
+    async with app.run_test(size=(120, 60)) as pilot:
+        await pilot.press(*OPENED_BY[kind])
+        assert type(app.screen) is kind
+        await pilot.press(*keys)
+        yield app
+
+
+@asynccontextmanager
+async def help_of(kind: ScreenKind) -> AsyncIterator[list[str]]:
+    """Open a screen's help with F1, which no line that is typed into takes for itself."""
+    async with opened(kind, "f1") as app:
+        assert isinstance(app.screen, HelpScreen)
+        words = app.screen.query_one("#help Static", Static).render()
+        assert isinstance(words, Content)
+        yield words.plain.split("\n")
+
+
+def test_every_screen_is_looked_at() -> None:
+    assert set(kinds()) == {*OPENED_BY, *WITHOUT_KEYS_TO_TELL}
+
+
+@pytest.mark.parametrize("kind", OPENED_BY, ids=lambda kind: kind.__name__)
+async def test_the_help_names_every_key_and_what_it_does(kind: ScreenKind) -> None:
+    async with help_of(kind) as lines:
+        told = defaultdict(set)
+        for line in lines[1 : [*lines, ""].index("")]:
+            keys, words = re.fullmatch(r"  ((?:\S+, )*\S+) +(.+)", line).groups()  # type: ignore[union-attr]
+            for key in keys.split(", "):
+                told[key].add(words)
+        for key, binding in bindings(kind).items():
+            assert told[key_name(key)] == {binding.tooltip or binding.description}, key
+
+
+@pytest.mark.parametrize("kind", [OverviewScreen, ReplayScreen], ids=lambda kind: kind.__name__)
+async def test_the_help_of_the_board_names_every_fault(kind: ScreenKind) -> None:
+    async with help_of(kind) as lines:
+        for fault in CATALOGUE:
+            assert f"{fault.key} {fault.words(fault.default)}" in [
+                " ".join(line.split()) for line in lines
+            ]
+
+
+@pytest.mark.parametrize("kind", OPENED_BY, ids=lambda kind: kind.__name__)
+def test_the_readme_names_every_key(kind: ScreenKind) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    others = {"shift+left": "shift", "shift+right": "shift", "equals_sign": "+"}
+    for key, binding in bindings(kind).items():
+        named = others.get(key, key_name(key))
+        assert f"`{named}`" in readme, f"{key} does {binding.description}"
+
+
+@pytest.mark.parametrize("kind", OPENED_BY, ids=lambda kind: kind.__name__)
+async def test_the_palette_offers_what_every_key_does(kind: ScreenKind) -> None:
+    async with opened(kind) as app:
+        app.screen.set_focus(None)
+        offered = {command.help for command in app.get_system_commands(app.screen)}
+        for binding in bindings(kind).values():
+            if binding.id not in ("quit", "refuse"):
+                assert (binding.tooltip or binding.description) in offered, binding.key
+
+
+def test_the_readme_names_every_fault() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    for fault in CATALOGUE:
+        assert f"| `{fault.key}` | `{fault.name}` |" in readme

@@ -1,0 +1,90 @@
+"""The screen says when nothing new comes, and since when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fuseboard.snapshot.snapshot import Phase, Snapshot
+from fuseboard_tui.board.timeline import Live
+from fuseboard_tui.widgets.notice_line import NoticeLine
+from tests.core.clock import ManualClock
+from tests.tui.board.test_keys import shown
+from tests.tui.pictures import NOW, board
+
+
+class Stuck:
+    """A source far away whose line is dead: it gives what it heard last."""
+
+    def __init__(self) -> None:
+        self.picture = board()
+
+    def snapshot(self) -> Snapshot:
+        return self.picture
+
+    def send(self, command: object) -> None:
+        raise AssertionError("nothing is sent")
+
+
+def test_a_source_that_gives_the_same_again_is_silent_from_then_on() -> None:
+    clock = ManualClock()
+    source = Stuck()
+    live = Live(source, clock)
+    live.look()
+    clock.advance(12)
+    live.look()
+    assert live.silence == 12
+    source.picture = replace(source.picture, taken_at=NOW + 12)
+    live.look()
+    assert live.silence == 0
+
+
+def test_silence_goes_on_while_the_screen_is_held() -> None:
+    clock = ManualClock()
+    source = Stuck()
+    live = Live(source, clock)
+    live.look()
+    live.hold_or_go_on()
+    source.picture = replace(source.picture, taken_at=NOW + 1)
+    live.look()
+    assert live.silence == 0
+    clock.advance(7)
+    live.look()
+    assert live.silence == 7
+
+
+def test_who_has_stopped_owes_no_news() -> None:
+    clock = ManualClock()
+    source = Stuck()
+    source.picture = board(phase=Phase.STOPPED)
+    live = Live(source, clock)
+    live.look()
+    clock.advance(60)
+    live.look()
+    assert live.silence == 0
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_screen_says_so(size: tuple[int, int]) -> None:
+    async with shown(size=size) as it:
+        line = it.app.screen.query_one(NoticeLine)
+        assert not line.display
+        await it.show(board(silence=75.0))
+        assert line.display
+        assert "nothing new from the engine for 1 min 15 s, since " in it.text(NoticeLine)
+        await it.show(board(silence=0.2))
+        assert not line.display
+
+
+async def test_another_screen_says_so_once() -> None:
+    async with shown(board()) as it:
+        await it.pilot.press("l")
+        await it.pilot.pause()
+        for seconds in (1.0, 5.0, 6.0):
+            await it.show(board(silence=seconds))
+        (note,) = it.app._notifications
+        assert note.message.startswith("nothing new from the engine for 5.0 s, since ")
+        await it.show(board())
+        await it.show(board(silence=3.0))
+        assert len(it.app._notifications) == 2

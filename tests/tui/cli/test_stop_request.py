@@ -1,0 +1,38 @@
+"""A wish to stop, made at the worst moments."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from fuseboard_tui.cli.stop_request import StopRequest
+
+
+def test_is_heard_by_whoever_waits() -> None:
+    with StopRequest() as stopping:
+        assert not stopping.wait(0)
+        thread = threading.Thread(target=stopping.make)
+        thread.start()
+        assert stopping.wait(10)
+        assert stopping.wait(0)
+        thread.join()
+    stopping.make()
+
+
+def test_may_be_made_while_its_own_thread_begins_to_wait() -> None:
+    made = 0
+
+    def make(*_: object) -> None:
+        nonlocal made
+        made += 1
+        stopping.make()
+
+    usual = signal.signal(signal.SIGALRM, make)
+    signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+    try:
+        while made < 2_000:
+            with StopRequest() as stopping:
+                assert stopping.wait(10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, usual)

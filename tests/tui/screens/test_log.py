@@ -1,0 +1,137 @@
+"""The log on a screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.content import Content
+
+from fuseboard.snapshot.snapshot import LogLevel, LogLine
+from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.screens.help import HelpScreen
+from fuseboard_tui.screens.log import LogScreen
+from fuseboard_tui.widgets.lines import Rows
+from tests.tui.board.test_keys import Shown, shown
+from tests.tui.pictures import NOW, board
+
+LOG = (
+    LogLine(NOW - 9, LogLevel.INFO, "engine", "/metrics is at http://127.0.0.1:9464/metrics"),
+    LogLine(NOW - 5, LogLevel.WARNING, "proxy", "the fault proxy cannot have its port back yet"),
+    LogLine(NOW - 1, LogLevel.ERROR, "engine", "it broke [red]here[/]\x1b[2J\nTraceback\n  x = 1"),
+)
+
+
+@asynccontextmanager
+async def log_shown(*lines: LogLine, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Shown]:
+    async with shown(board(log=lines or LOG), size) as it:
+        await it.pilot.press("l")
+        await it.pilot.pause()
+        yield it
+
+
+def text(it: Shown) -> str:
+    return "\n".join(line.rstrip() for line in str(rows(it).render()).split("\n"))
+
+
+def rows(it: Shown) -> Rows:
+    assert isinstance(it.app.screen, LogScreen)
+    return it.app.screen.query_one(Rows)
+
+
+def title(it: Shown) -> str:
+    return str(rows(it).border_title)
+
+
+async def log(it: Shown, *lines: LogLine) -> None:
+    await it.show(board(log=lines))
+    screen = it.app.screen
+    assert isinstance(screen, LogScreen)
+    screen.show()
+    await it.pilot.pause()
+
+
+async def test_newest_first_and_literally() -> None:
+    async with log_shown() as it:
+        assert text(it).split("\n") == [
+            " 14:13:19  ERROR    engine            it broke [red]here[/][2J",
+            "                                      Traceback",
+            "                                        x = 1",
+            " 14:13:15  WARNING  proxy             the fault proxy cannot have its port back yet",
+            " 14:13:11  INFO     engine            /metrics is at http://127.0.0.1:9464/metrics",
+        ]
+
+
+async def test_v_chooses_a_level() -> None:
+    async with log_shown() as it:
+        await it.pilot.press("v")
+        assert "INFO" not in text(it)
+        assert title(it) == "Log, 2 of 3 lines, warning and above"
+        await it.pilot.press("v")
+        assert "WARNING" not in text(it)
+        await it.pilot.press("v")
+        assert "INFO" in text(it)
+        assert title(it) == "Log, newest first"
+
+
+async def test_searching() -> None:
+    async with log_shown() as it:
+        await it.pilot.press("slash", *"PROXY")
+        assert text(it).count("\n") == 0
+        assert title(it) == "Log, 1 of 3 lines, with proxy"
+        await it.pilot.press("enter", "escape")
+        assert text(it).count("\n") == 4
+        await it.pilot.press("escape")
+        assert isinstance(it.app.screen, OverviewScreen)
+
+
+async def test_nothing_to_say() -> None:
+    async with shown(board(), (80, 24)) as it:
+        await it.pilot.press("l")
+        await it.pilot.pause()
+        assert text(it) == " nothing so far"
+
+
+async def test_long_words_are_folded() -> None:
+    words = "five failures in a row: " * 10
+    async with log_shown(LogLine(NOW, LogLevel.INFO, "engine", words), size=(80, 24)) as it:
+        assert " ".join(text(it).split()).endswith(words.strip())
+
+
+async def test_who_reads_older_lines_stays_there() -> None:
+    lines = [LogLine(NOW + n, LogLevel.INFO, "engine", f"line {n}") for n in range(100)]
+    async with log_shown(*lines) as it:
+        await it.pilot.press("down", "down")
+        seen = text(it)
+        assert "line 97" in seen.split("\n")[0]
+        await log(it, *lines, LogLine(NOW + 100, LogLevel.INFO, "engine", "line 100"))
+        assert text(it) == seen
+        await it.pilot.press(*["up"] * 3)
+        assert "line 100" in text(it).split("\n")[0]
+
+
+@pytest.mark.parametrize("key", ["l", "escape", "q"])
+async def test_leaving(key: str) -> None:
+    async with log_shown() as it:
+        await it.pilot.press(key)
+        assert isinstance(it.app.screen, OverviewScreen)
+
+
+async def test_help_is_about_the_log() -> None:
+    async with log_shown() as it:
+        await it.pilot.press("question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        words = it.app.screen.query_one("#help Static").render()
+        assert isinstance(words, Content)
+        assert "only warnings, only errors, or all" in words.plain
+        assert "Faults" not in words.plain
+
+
+async def test_who_reads_older_lines_of_a_full_log_stays_there() -> None:
+    lines = [LogLine(NOW + n, LogLevel.INFO, "engine", f"line {n}") for n in range(300)]
+    async with log_shown(*lines) as it:
+        await it.pilot.press("down", "down")
+        seen = text(it)
+        await log(it, *lines[1:], LogLine(NOW + 300, LogLevel.INFO, "engine", "line 300"))
+        assert text(it) == seen

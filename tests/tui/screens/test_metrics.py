@@ -1,0 +1,93 @@
+"""The live exposition on a screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.screens.metrics import Exposition, MetricsScreen
+from fuseboard_tui.widgets.lines import Rows
+from tests.core.serving import served
+from tests.tui.board.test_keys import Shown, shown
+from tests.tui.pictures import board
+
+
+class Metrics:
+    """An endpoint whose answer the test changes."""
+
+    def __init__(self) -> None:
+        self.text = '# HELP calls Calls.\ncalls{name="[red]a"} 1.0\nother 7.0\n'
+        self.status = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(self.text, self.status)(scope, receive, send)
+
+
+@asynccontextmanager
+async def opened(metrics: Metrics) -> AsyncIterator[Shown]:
+    async with served(metrics) as url, shown(replace(board(), metrics_url=url)) as it:
+        await it.pilot.press("m")
+        yield it
+
+
+def rows(it: Shown) -> Rows:
+    assert isinstance(it.app.screen, MetricsScreen)
+    return it.app.screen.query_one(Rows)
+
+
+async def until(come: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not come():  # noqa: ASYNC110 (a scrape comes once a second)
+            await asyncio.sleep(0.02)
+
+
+async def test_shows_the_exposition_literally_and_marks_what_changed() -> None:
+    metrics = Metrics()
+    async with opened(metrics) as it:
+        await until(lambda: 'calls{name="[red]a"} 1.0' in str(rows(it).render()))
+        metrics.text = metrics.text.replace("1.0", "2.0")
+        await until(lambda: '▸calls{name="[red]a"} 2.0' in str(rows(it).render()))
+        assert "▸other" not in str(rows(it).render())
+
+
+async def test_searching_and_leaving() -> None:
+    async with opened(Metrics()) as it:
+        await until(lambda: "other" in str(rows(it).render()))
+        await it.pilot.press("slash", *"OTH", "enter")
+        assert str(rows(it).render()).strip() == "other 7.0"
+        await it.pilot.press("escape")
+        assert "calls" in str(rows(it).render())
+        await it.pilot.press("escape")
+        assert isinstance(it.app.screen, OverviewScreen)
+
+
+async def test_a_failing_scrape_is_told_and_the_last_one_stays() -> None:
+    metrics = Metrics()
+    async with opened(metrics) as it:
+        await until(lambda: "other" in str(rows(it).render()))
+        metrics.status, metrics.text = 503, "metrics are off"
+        await until(lambda: "HTTP 503: metrics are off" in str(rows(it).border_title))
+        assert "ago" in str(rows(it).border_title)
+        assert "other" in str(rows(it).render())
+
+
+async def test_without_an_endpoint_it_says_so() -> None:
+    async with shown(replace(board(), metrics_url="")) as it:
+        await it.pilot.press("m")
+        await until(lambda: "there is no /metrics" in str(rows(it).border_title))
+
+
+def test_a_value_that_appears_has_not_changed() -> None:
+    exposition = Exposition()
+    exposition.take("a 1\n", 1.0)
+    exposition.take("a 1\nb 1\n", 2.0)
+    assert exposition.changed_since(0.0) == set()
+    exposition.take("a 2\nb 1\n", 3.0)
+    assert exposition.changed_since(3.0) == {"a"}
+    assert exposition.changed_since(3.5) == set()

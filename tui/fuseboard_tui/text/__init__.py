@@ -1,0 +1,1 @@
+"""Text and characters that widgets draw with."""

@@ -1,0 +1,63 @@
+"""Bars, sparklines and strips, as strings of characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fuseboard.breaker.records import Transition
+from fuseboard.breaker.state import State
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+_PARTS = " ▏▎▍▌▋▊▉█"
+
+_GRAVITY = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+
+def bar(share: float, width: int) -> str:
+    """Draw a bar that fills `share` (0-1) of `width` cells, in eighths of a cell."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_PARTS[rest] if rest else "")).ljust(width)
+
+
+def sparkline(values: Sequence[float], width: int, peak: float | None = None) -> str:
+    """Draw the last `width` values above a zero line; only 0 itself lies on it.
+
+    The highest mark is `peak`, which no value exceeds; by default the largest of them.
+    """
+    shown = values[-width:] if width > 0 else ()
+    peak = max(shown, default=0.0) if peak is None else peak
+    marks = [_LEVELS[0] if value <= 0 else _LEVELS[1 + int(value / peak * 6)] for value in shown]
+    return "".join(marks).rjust(max(width, 0))
+
+
+def strip(
+    history: Sequence[Transition],
+    present: State,
+    *,
+    now: float,
+    known_since: float,
+    seconds: float,
+    width: int,
+) -> list[State | None]:
+    """Cut the last `seconds` into `width` cells and give the worst state in each.
+
+    OPEN is worse than HALF_OPEN is worse than CLOSED, so that a short opening
+    is never hidden. `None` is a time before `known_since`. Times are Unix seconds.
+    """
+    cell = seconds / width
+    # Cells begin at multiples of their length, so that the strip moves cell by cell.
+    begin = (now // cell + 1) * cell - seconds
+    cells: list[State | None] = [None] * width
+    changes = [step for step in history if step.from_state is not step.to_state]
+    starts = [known_since, *(step.at for step in changes)]
+    states = [*(step.from_state for step in changes), present]
+    ends = [*starts[1:], now]
+    for state, start, end in zip(states, starts, ends, strict=True):
+        first = max(int((start - begin) // cell), 0)
+        last = min(int((end - begin) // cell), width - 1)
+        for index in range(first, last + 1):
+            before = cells[index]
+            if before is None or _GRAVITY[state] > _GRAVITY[before]:
+                cells[index] = state
+    return cells
