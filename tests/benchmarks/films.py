@@ -12,7 +12,7 @@ from fuseboard.breaker.counters import CallCounts, Durations
 from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
 from fuseboard.engine.commands import Command
-from fuseboard.snapshot.snapshot import Activity, Snapshot, TrafficSnapshot
+from fuseboard.snapshot.snapshot import BreakerRates, Snapshot, TrafficSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from tests.benchmarks.screen_app import REDRAWS_PER_SECOND
 from tests.tui.pictures import board, breaker
@@ -91,10 +91,10 @@ def _changed(name: str, frame: int, number: int) -> BreakerSnapshot:
     )
 
 
-def _activity(frame: int, rate: float) -> Activity:
+def _activity(frame: int, rate: float) -> BreakerRates:
     """Give rates that move by one place from a frame to the next."""
     moving = [(17 * (frame + second)) % 29 / 29 for second in range(_SECONDS)]
-    return Activity(
+    return BreakerRates(
         success=tuple(rate * (1 + share) / 2 for share in moving),
         failure=tuple(rate * share / 7 for share in moving),
         rejected=tuple(rate * share / 5 for share in reversed(moving)),

@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import Any
 
 from fuseboard.faults.proxy.proxy import FaultProxy
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.server.sockets import bind, url_of
 
 _CHUNKS = 200  # of a stream
@@ -158,7 +158,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 def _proxy(tell: Connection, upstream: str) -> None:
     async def run() -> None:
-        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, FaultBoard())
+        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, FaultSwitches())
         await proxy.start()
         tell.send(proxy.url)
         await asyncio.Event().wait()

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from prometheus_client import generate_latest
 
 from fuseboard import CircuitBreaker, Registry
-from fuseboard.metrics.collector import collectors_of
+from fuseboard.metrics.collector import collector_registry
 
 _SIZES = (10, 100, 1000)
 _ROUNDS = 15
@@ -19,7 +19,7 @@ def main() -> None:
     print(f"{'breakers':>8} {'ms':>8} {'µs a breaker':>13} {'KiB':>8}")
     for size in _SIZES:
         registry = _used_registry(size)
-        collectors = collectors_of(registry)
+        collectors = collector_registry(registry)
         times = []
         for _ in range(_ROUNDS):
             start = perf_counter_ns()

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fuseboard.faults.proxy.proxy import FaultProxy
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import bind, url_of
 from fuseboard.simulator.app import simulator_app
@@ -77,7 +77,7 @@ async def overheard(settings: SimulatorSettings = FAST) -> AsyncIterator[tuple[s
 
 
 @asynccontextmanager
-async def proxied(upstream_url: str, board: FaultBoard) -> AsyncIterator[str]:
+async def proxied(upstream_url: str, board: FaultSwitches) -> AsyncIterator[str]:
     """Put the fault proxy in front of a server; gives its URL."""
     proxy = FaultProxy(bind("127.0.0.1", 0), upstream_url, board)
     await proxy.start()

@@ -17,7 +17,7 @@ from random import Random
 from textual.binding import Binding
 
 from fuseboard.faults.catalogue import CATALOGUE
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import key_name
@@ -30,7 +30,7 @@ from fuseboard_tui.screens.transition_detail import TransitionScreen
 from tests.terminal import Terminal, running, words_in
 
 _SCREENS = (
-    OverviewScreen,
+    BoardScreen,
     AskScreen,
     FaultLineScreen,
     SearchedLinesScreen,

@@ -14,7 +14,7 @@ from fuseboard.breaker.state import Mode, State
 from fuseboard.engine.commands import Command
 from fuseboard.faults.catalogue import CATALOGUE
 from fuseboard.snapshot.snapshot import (
-    Activity,
+    BreakerRates,
     FaultSnapshot,
     Phase,
     Snapshot,
@@ -132,7 +132,7 @@ def board(
         ),
         breakers=(*(breakers or (breaker(),)), idle),
         activity={
-            "ollama_generate": Activity(
+            "ollama_generate": BreakerRates(
                 success=tuple(4 + 3 * ((n * 7) % 5 - 2) / 2 for n in range(60)),
                 failure=(0.0,) * 52 + (2.0,) * 8,
                 rejected=(0.0,) * 56 + (1.0, 3.0, 4.0, 4.0),

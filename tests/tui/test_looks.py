@@ -20,8 +20,8 @@ from fuseboard import (
 )
 from fuseboard.breaker.records import Failure
 from fuseboard.breaker.snapshot import BreakerSnapshot
-from fuseboard.breaker.tunables import settable_numbers
-from fuseboard.metrics.collector import collectors_of, expose
+from fuseboard.breaker.tunables import tunables_of
+from fuseboard.metrics.collector import collector_registry, write_exposition
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Snapshot, TargetSnapshot
 from fuseboard_tui.app import FuseboardApp
@@ -61,7 +61,7 @@ SETTINGS = BreakerSettings(
 OPENED = replace(
     OPEN,
     history=(*OPEN.history[:-1], replace(TRIPPED, causes=CAUSES)),
-    settings=settable_numbers(SETTINGS),
+    settings=tunables_of(SETTINGS),
 )
 EVERYTHING = board(
     OPENED,
@@ -137,7 +137,7 @@ def metrics_url() -> Iterator[str]:
     """Where an exposition is served that never changes; by a thread, so that it outlives a key."""
     registry = Registry()
     registry.add(Pictured(OPENED))
-    exposition, content_type = expose(collectors_of(registry), accept="")
+    exposition, content_type = write_exposition(collector_registry(registry), accept="")
 
     class Exposition(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -20,10 +20,10 @@ from fuseboard.recording.replay import Replay
 from fuseboard_tui import themes
 from fuseboard_tui.board.bound_commands import bound_commands
 from fuseboard_tui.board.replay_screen import ReplayScreen
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.board.source import Source
 from fuseboard_tui.board.timeline import Live
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 
 _LAST_WORDS = 3.0  # seconds to end properly in after the terminal is gone
 
@@ -78,7 +78,7 @@ class FuseboardApp(App[str]):
         if isinstance(self._source, Replay):
             return ReplayScreen(self._source, self._directory)
         live = Live(self._source, self._clock)
-        return OverviewScreen(self._source, live, self._directory, bell=self._rings)
+        return BoardScreen(self._source, live, self._directory, bell=self._rings)
 
     def on_mount(self) -> None:
         """Hear of themes, and leave the terminal as it was when the process is told to end."""
@@ -97,7 +97,7 @@ class FuseboardApp(App[str]):
 
     def watch_title(self, title: str) -> None:
         """Have the terminal show the title."""
-        self._tell_terminal(f"\x1b]2;{literal(title, 100)}\x07")
+        self._tell_terminal(f"\x1b]2;{sanitize(title, 100)}\x07")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer everything that has a key in the palette too."""
@@ -105,7 +105,7 @@ class FuseboardApp(App[str]):
             if command.title != "Screenshot":  # the board has its own, which says where it is
                 yield command
         yield from bound_commands(screen)
-        if isinstance(screen, OverviewScreen):
+        if isinstance(screen, BoardScreen):
             for action, title, words in screen.commands():
                 yield SystemCommand(title, words, action)
 

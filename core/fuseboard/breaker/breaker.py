@@ -17,7 +17,7 @@ from fuseboard.breaker.counters import BETWEEN_FOLDS, DURATION_BUCKETS
 from fuseboard.breaker.errors import CircuitOpenError
 from fuseboard.breaker.fallback import Fallback, with_fallback
 from fuseboard.breaker.guards import guard_async_generator, guard_generator
-from fuseboard.breaker.listeners import Announcements
+from fuseboard.breaker.listeners import EventQueue
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.breaker.permit import Permit
 from fuseboard.breaker.records import Call, Transition
@@ -29,7 +29,7 @@ from fuseboard.breaker.state_machine import StateMachine
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TakeOff = Callable[[], None]
+Unsubscribe = Callable[[], None]
 """Takes a listener off again."""
 
 # Looked up once: until Python 3.12 reading an enum's member costs as much as the lock.
@@ -94,7 +94,7 @@ class CircuitBreaker:
         # Re-entrant, because garbage may be collected while it is held, and an abandoned
         # stream that is closed thereby settles its permit.
         self._lock = threading.RLock()
-        self._announcements = Announcements(self._lock)
+        self._announcements = EventQueue(self._lock)
         self._machine = StateMachine(
             name,
             BreakerSettings(**settings),
@@ -229,7 +229,7 @@ class CircuitBreaker:
         self._announce()
         return picture
 
-    def on_transition(self, listener: Callable[[CircuitBreaker, Transition], None]) -> TakeOff:
+    def on_transition(self, listener: Callable[[CircuitBreaker, Transition], None]) -> Unsubscribe:
         """Have `listener` called after every transition; returns what takes it off again.
 
         Listeners hear in the order of the events, outside the lock, on
@@ -243,7 +243,7 @@ class CircuitBreaker:
         """
         return self._announcements.transitions.add(listener)
 
-    def on_call(self, listener: Callable[[CircuitBreaker, Call], None]) -> TakeOff:
+    def on_call(self, listener: Callable[[CircuitBreaker, Call], None]) -> Unsubscribe:
         """Have `listener` called after every settled call, as `on_transition()` does.
 
         While there is one, a call costs a few hundred nanoseconds more.
@@ -257,7 +257,9 @@ class CircuitBreaker:
 
         return take_off_and_refresh
 
-    def on_rejection(self, listener: Callable[[CircuitBreaker, CircuitOpenError], None]) -> TakeOff:
+    def on_rejection(
+        self, listener: Callable[[CircuitBreaker, CircuitOpenError], None]
+    ) -> Unsubscribe:
         """Have `listener` called after every rejected call, as `on_transition()` does."""
         return self._announcements.rejections.add(listener)
 

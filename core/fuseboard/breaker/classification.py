@@ -23,7 +23,7 @@ _MOST_KNOWN = 1000  # a program may make exception types as it runs
 _logger = logging.getLogger(__name__)
 
 
-class VerdictRules:
+class Classifier:
     """Rules on what a call raised or returned.
 
     Predicates are the user's code: no lock is held while they run, and one

@@ -99,7 +99,7 @@ BETWEEN_FOLDS = 0xFF
 """The bits of a ticket that are all zero when it is time to fold: once in 256 admissions."""
 
 
-class Series:
+class Counters:
     """Everything that is counted about one breaker; whoever uses it brings the lock."""
 
     __slots__ = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write a length of time as people read it: `0.25 s`, `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
     if seconds < 1:
         return f"{seconds:.2f} s"
@@ -16,7 +16,7 @@ def in_words(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-def in_short(seconds: float) -> str:
+def format_duration_short(seconds: float) -> str:
     """Write a length of time in six characters at most: `3.2s`, `4m05s`, `2h07m`, `12d`."""
     if seconds < 59.95:
         return f"{seconds:.1f}s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import cast
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.state import State
 
 
@@ -78,9 +78,9 @@ class CircuitOpenError(Exception):
 
     def __str__(self) -> str:
         said = f"circuit breaker {self.breaker_name!r} is {self.state.name}"
-        said += f" for {in_words(self.open_seconds)} ({self.why})"
+        said += f" for {format_duration(self.open_seconds)} ({self.why})"
         if self.rejected_because is RejectedBecause.HALF_OPEN_FULL:
             said += "; its probes are under way"
         if self.retry_after is None:
             return f"{said}; it stays so until it is reset"
-        return f"{said}; try again in {in_words(self.retry_after)}"
+        return f"{said}; try again in {format_duration(self.retry_after)}"

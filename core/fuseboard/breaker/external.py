@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from fuseboard.breaker.counters import Series
+from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.snapshot import BreakerSnapshot
@@ -16,7 +16,7 @@ from fuseboard.breaker.state import Mode, State
 _HISTORY_SIZE = 100
 
 
-class ReportedBreaker:
+class ExternalBreaker:
     """Keeps what its owner reports about a breaker. Every method is thread-safe."""
 
     def __init__(
@@ -30,7 +30,7 @@ class ReportedBreaker:
         self._clock = clock
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
-        self._series = Series(changed_at=wall_clock())
+        self._series = Counters(changed_at=wall_clock())
         self._state = State.CLOSED
         self._changed = clock()
         self._history: deque[Transition] = deque(maxlen=_HISTORY_SIZE)

@@ -54,7 +54,7 @@ class Channel:
         return take_off
 
 
-class Announcements:
+class EventQueue:
     """Events on their way to listeners.
 
     They are put here under the breaker's lock and told after it is released:

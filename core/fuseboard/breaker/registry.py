@@ -10,10 +10,10 @@ from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.breaker.settings import SettingsGiven
 from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
 
-Picture = TypeVar("Picture", covariant=True)
+SnapshotT = TypeVar("SnapshotT", covariant=True)
 
 
-class Watchable(Protocol[Picture]):
+class Watchable(Protocol[SnapshotT]):
     """Anything that has a name and can be pictured; a breaker, ours or one only reported."""
 
     @property
@@ -21,12 +21,12 @@ class Watchable(Protocol[Picture]):
         """The name it is found by."""
         ...
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> SnapshotT:
         """Take a picture of it; must not block."""
         ...
 
 
-class Watched(Generic[Picture]):
+class Watched(Generic[SnapshotT]):
     """Things of one kind by name, in the order in which they were added.
 
     Every method may be called from any thread.
@@ -35,9 +35,9 @@ class Watched(Generic[Picture]):
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._lock = threading.Lock()
-        self._by_name: dict[str, Watchable[Picture]] = {}
+        self._by_name: dict[str, Watchable[SnapshotT]] = {}
 
-    def add(self, thing: Watchable[Picture]) -> None:
+    def add(self, thing: Watchable[SnapshotT]) -> None:
         """Add a thing.
 
         Raises:
@@ -52,14 +52,14 @@ class Watched(Generic[Picture]):
         with self._lock:
             self._by_name.pop(name, None)
 
-    def get(self, name: str) -> Watchable[Picture] | None:
+    def get(self, name: str) -> Watchable[SnapshotT] | None:
         """Find a thing by name."""
         with self._lock:
             return self._by_name.get(name)
 
     def get_or_add(
-        self, name: str, make: Callable[[str], Watchable[Picture]]
-    ) -> Watchable[Picture]:
+        self, name: str, make: Callable[[str], Watchable[SnapshotT]]
+    ) -> Watchable[SnapshotT]:
         """Find a thing by name, or add what `make` makes of that name."""
         found = self.get(name)
         if found is None:
@@ -69,7 +69,7 @@ class Watched(Generic[Picture]):
                 found = self._by_name.setdefault(name, made)
         return found
 
-    def __iter__(self) -> Iterator[Watchable[Picture]]:
+    def __iter__(self) -> Iterator[Watchable[SnapshotT]]:
         with self._lock:
             return iter(tuple(self._by_name.values()))
 
@@ -81,7 +81,7 @@ class Watched(Generic[Picture]):
         with self._lock:
             return tuple(self._by_name)
 
-    def snapshots(self) -> tuple[Picture, ...]:
+    def snapshots(self) -> tuple[SnapshotT, ...]:
         """Take a picture of each, one after the other."""
         return tuple(thing.snapshot() for thing in self)
 

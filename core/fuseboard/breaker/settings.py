@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from fuseboard.breaker.backoff import Backoff
-from fuseboard.breaker.classification import ErrorRule, ResultPredicate, VerdictRules
+from fuseboard.breaker.classification import Classifier, ErrorRule, ResultPredicate
 from fuseboard.breaker.policies.base import TripPolicy
 from fuseboard.breaker.policies.consecutive import ConsecutiveFailures
 from fuseboard.breaker.validation import require_count, require_seconds
@@ -55,7 +55,7 @@ class BreakerSettings:
     """Says whether a result, or an item of a stream, is a failure though nothing was raised."""
     ignore_result: ResultPredicate | None = None
     """Says whether a result, or an item of a stream, proves nothing."""
-    rules: VerdictRules = field(init=False, repr=False, compare=False)
+    rules: Classifier = field(init=False, repr=False, compare=False)
     """All of these rules together."""
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class BreakerSettings:
         require_seconds("longest_retry_after", self.longest_retry_after)
         require_count("max_probes", self.max_probes)
         require_count("successes_to_close", self.successes_to_close)
-        rules = VerdictRules(
+        rules = Classifier(
             failure_on=self.failure_on,
             ignore=self.ignore,
             unsent_on=self.unsent_on,

@@ -10,7 +10,7 @@ from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.state import Mode, State
-from fuseboard.breaker.tunables import SettableNumber
+from fuseboard.breaker.tunables import Tunable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class BreakerSnapshot:
     durations: Mapping[Verdict, Durations]
     successes_missing: int | None = None
     """How many probes must still succeed to close it, while it is half-open and decides itself."""
-    settings: tuple[SettableNumber, ...] = ()
+    settings: tuple[Tunable, ...] = ()
     """The numbers that can be changed while it runs; none if it is not decided here."""
 
 

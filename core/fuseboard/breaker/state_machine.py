@@ -18,15 +18,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 
-from fuseboard.breaker.counters import BETWEEN_FOLDS, Series
+from fuseboard.breaker.counters import BETWEEN_FOLDS, Counters
 from fuseboard.breaker.errors import CircuitOpenError, RejectedBecause
-from fuseboard.breaker.listeners import Announcements
+from fuseboard.breaker.listeners import EventQueue
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.breaker.records import Call, Failure, Transition, tally
 from fuseboard.breaker.settings import BreakerSettings
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
-from fuseboard.breaker.tunables import SettableNumber, settable_numbers
+from fuseboard.breaker.tunables import Tunable, tunables_of
 
 _REMEMBERED_FAILURES = 20
 # Looked up once: until Python 3.12 reading an enum's member costs as much as the lock.
@@ -86,7 +86,7 @@ class StateMachine:
         self,
         name: str,
         settings: BreakerSettings,
-        announcements: Announcements,
+        announcements: EventQueue,
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -102,7 +102,7 @@ class StateMachine:
         self._wall_clock = wall_clock
         self._draw = draw
         self.settings = settings
-        self.series = Series(wall_clock(), duration_buckets)
+        self.series = Counters(wall_clock(), duration_buckets)
         self._meter = settings.trip.meter(self.series)
         self.state = _CLOSED
         self.mode = _AUTOMATIC
@@ -122,7 +122,7 @@ class StateMachine:
         self._failures: deque[tuple[float, str, float]] = deque(maxlen=_REMEMBERED_FAILURES)
         self._history: deque[Transition] = deque(maxlen=history_size)
         self._history_copy: tuple[Transition, ...] | None = ()
-        self._numbers: tuple[SettableNumber, ...] | None = None  # of the settings, once asked for
+        self._numbers: tuple[Tunable, ...] | None = None  # of the settings, once asked for
         self.free_pass: int | None = 0
         """The generation that calls are admitted to without asking, if they are."""
         self.uneventful: int | None = 0
@@ -416,7 +416,7 @@ class StateMachine:
         if self._history_copy is None:
             self._history_copy = tuple(self._history)
         if self._numbers is None:
-            self._numbers = settable_numbers(self.settings)
+            self._numbers = tunables_of(self.settings)
         seconds_in_state = now - self._changed
         state_seconds = series.state_seconds.copy()
         state_seconds[self.state] += seconds_in_state

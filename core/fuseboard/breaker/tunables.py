@@ -36,7 +36,7 @@ class NumberKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class SettableNumber:
+class Tunable:
     """A number that can be changed while the breaker runs, as it is now."""
 
     name: str
@@ -59,7 +59,7 @@ def written(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def settable_numbers(settings: BreakerSettings) -> tuple[SettableNumber, ...]:
+def tunables_of(settings: BreakerSettings) -> tuple[Tunable, ...]:
     """List the numbers of these settings."""
     return tuple(
         number
@@ -68,13 +68,13 @@ def settable_numbers(settings: BreakerSettings) -> tuple[SettableNumber, ...]:
     )
 
 
-def with_numbers(settings: BreakerSettings, changes: Mapping[str, float]) -> SettingsGiven:
+def with_tunables(settings: BreakerSettings, changes: Mapping[str, float]) -> SettingsGiven:
     """Give what `CircuitBreaker.configure()` takes to change numbers of these settings, by name.
 
     Raises:
         ValueError: If one is not there, or cannot be what it is to be.
     """
-    there = {number.name: number for number in settable_numbers(settings)}
+    there = {number.name: number for number in tunables_of(settings)}
     exact: dict[str, float] = {}
     for name, value in changes.items():
         if name not in there:
@@ -146,11 +146,11 @@ _KNOWN: Mapping[tuple[type, str], tuple[NumberKind, str]] = {
 }
 
 
-def _numbers_in(owner: object, field: str, name: str, value: object) -> Iterator[SettableNumber]:
+def _numbers_in(owner: object, field: str, name: str, value: object) -> Iterator[Tunable]:
     """List what can be set in the value of a field, which is a number or has numbers in it."""
     if _is_number(value):
         kind, meaning = _known(owner, field)
-        yield SettableNumber(name, cast("float", value), kind, meaning)
+        yield Tunable(name, cast("float", value), kind, meaning)
         return
     for part_field, part_name, part in _parts(value, name):
         yield from _numbers_in(value, part_field, part_name, part)

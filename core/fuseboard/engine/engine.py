@@ -21,7 +21,7 @@ from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.breaker.policies.consecutive import ConsecutiveFailures
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.registry import REGISTRY, Registry
-from fuseboard.breaker.tunables import settable_numbers, with_numbers, written
+from fuseboard.breaker.tunables import tunables_of, with_tunables, written
 from fuseboard.engine.commands import (
     Ask,
     ClearFaults,
@@ -36,11 +36,11 @@ from fuseboard.engine.commands import (
     StopAsking,
     TripBreaker,
 )
-from fuseboard.engine.log_buffer import LogBook
+from fuseboard.engine.log_buffer import LogBuffer
 from fuseboard.faults.proxy.proxy import FaultProxy
 from fuseboard.faults.scenarios.player import ScenarioPlayer
 from fuseboard.faults.scenarios.scenario import Scenario
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.metrics import report as metrics
 from fuseboard.metrics.endpoint import DEFAULT_PORT, METRICS_ARE_OFF, endpoint_app
 from fuseboard.ollama.caching import CachingClient
@@ -49,13 +49,13 @@ from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.ollama.discovery import (
     DEFAULT_EMBEDDING_MODEL,
     DEFAULT_MODEL,
-    FoundOllama,
+    DiscoveredOllama,
     NoModelError,
-    load,
-    look_at,
+    discover,
+    load_model,
 )
 from fuseboard.ollama.host import ollama_api_key, ollama_url
-from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.server.limits import ConnectionLimits
 from fuseboard.server.local_hosts import listens_locally
 from fuseboard.server.server import HttpServer
@@ -63,14 +63,14 @@ from fuseboard.server.sockets import ListenError, bind, bind_from
 from fuseboard.simulator.app import simulator_app
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard.snapshot.fault_setting import FaultSetting
-from fuseboard.snapshot.rates import ActivityLog
+from fuseboard.snapshot.rates import RateTracker
 from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot, TargetSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
-from fuseboard.traffic.cache_warmer import Warming
-from fuseboard.traffic.generator import Traffic
-from fuseboard.traffic.manual_prompt import Prompter
+from fuseboard.traffic.cache_warmer import CacheWarmer
+from fuseboard.traffic.generator import TrafficGenerator
+from fuseboard.traffic.manual_prompt import ManualPrompt
 from fuseboard.traffic.questions import BUILT_IN
-from fuseboard.traffic.workload import Asking
+from fuseboard.traffic.workload import Workload
 
 _TICK = 0.1  # seconds; how late at most a listener hears of a transition that time alone made
 _SPARE_CONNECTIONS = 4
@@ -149,15 +149,15 @@ class Engine:
         environment: Callable[[str, str], str] = os.environ.get,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        metrics.checked_namespace(settings.metrics_namespace)
-        self._cache: AnswerCache | None = None
+        metrics.check_namespace(settings.metrics_namespace)
+        self._cache: ResponseCache | None = None
         if settings.cache_entries:
-            self._cache = AnswerCache(
+            self._cache = ResponseCache(
                 "ollama", settings.cache_entries, settings.cache_seconds, clock
             )
         _check_traffic(settings)
         _check_warming(settings)
-        self._warming: Warming | None = None
+        self._warming: CacheWarmer | None = None
         self._settings = settings
         self._clock = clock
         self._registry = registry
@@ -165,13 +165,13 @@ class Engine:
         self._api_key = ollama_api_key(environment("OLLAMA_API_KEY", ""))
         if not settings.simulate:
             self._address = ollama_url(settings.ollama or environment("OLLAMA_HOST", ""))
-        self._board = FaultBoard(settings.seed)
+        self._board = FaultSwitches(settings.seed)
         for name, setting in settings.faults:
             self._board.switch(name, active=True, setting=setting)
         self._player = ScenarioPlayer(self._board, settings.seed)
         self._breakers = breaker_per_operation(self._make_breaker, _GUARDED)
-        self._activity = ActivityLog()
-        self._log = LogBook()
+        self._activity = RateTracker()
+        self._log = LogBuffer()
         self._notices: tuple[str, ...] = ()
         self._refusals: tuple[Refusal, ...] = ()
         self._loading = ""  # a notice that holds until the model is loaded
@@ -179,8 +179,8 @@ class Engine:
         self._phase = Phase.STARTING
         self._problem = ""
         self._target: TargetSnapshot | None = None
-        self._traffic: Traffic | None = None
-        self._prompter: Prompter | None = None
+        self._traffic: TrafficGenerator | None = None
+        self._prompter: ManualPrompt | None = None
         self._metrics_url = ""
         self._proxy_url = ""
         self._started = time.monotonic()
@@ -398,7 +398,7 @@ class Engine:
         settings = self._settings
         if not settings.simulate:
             must_embed = settings.traffic is not None and settings.traffic.embeds
-            found = await look_at(
+            found = await discover(
                 self._address,
                 settings.model,
                 settings.embedding_model,
@@ -411,7 +411,7 @@ class Engine:
                 return self._keep_to(found)
         return await self._start_simulator(stack)
 
-    def _keep_to(self, silent: FoundOllama) -> TargetSnapshot:
+    def _keep_to(self, silent: DiscoveredOllama) -> TargetSnapshot:
         self._silence = f"{silent.url} does not answer yet: {silent.problem}"
         _logger.warning(self._silence)
         return _real(silent)
@@ -445,7 +445,7 @@ class Engine:
 
     async def _make_traffic(
         self, stack: AsyncExitStack, url: str, target: TargetSnapshot, kind: TrafficKind
-    ) -> Traffic:
+    ) -> TrafficGenerator:
         settings = self._settings
         rate = settings.rate or (_SIMULATED_RATE if target.simulated else _REAL_RATE)
         concurrency = settings.concurrency or (
@@ -462,35 +462,37 @@ class Engine:
         )
         self._registry.pools.add(client.pool)
         stack.callback(self._registry.pools.remove, client.pool.name)
-        self._prompter = Prompter(client, target.model, self._clock)
+        self._prompter = ManualPrompt(client, target.model, self._clock)
         stack.callback(self._prompter.stop)
         asks: OllamaClient | CachingClient = client
         if self._cache is not None:
             self._registry.caches.add(self._cache)
             stack.callback(self._registry.caches.remove, self._cache.name)
             asks = CachingClient(client, self._cache)
-        asking = Asking(
+        asking = Workload(
             kind,
             asks,
             settings.prompts,
             model=target.model,
             embedding_model=target.embedding_model,
         )
-        traffic = Traffic(kind, asking.ask_next, rate, concurrency)
+        traffic = TrafficGenerator(kind, asking.ask_next, rate, concurrency)
         if settings.warm:
-            self._warming = Warming(asking.ask_repeatably, settings.warm, traffic.room)
+            self._warming = CacheWarmer(asking.ask_repeatably, settings.warm, traffic.room)
         return traffic
 
-    async def _drive(self, traffic: Traffic, target: TargetSnapshot, kind: TrafficKind) -> None:
+    async def _drive(
+        self, traffic: TrafficGenerator, target: TargetSnapshot, kind: TrafficKind
+    ) -> None:
         """Make calls; real models are loaded first, which takes longer than any first token."""
         if not target.simulated and not self._silence:
             key = self._api_key
             if kind.embeds:
                 self._begin_loading(target.embedding_model)
-                await load(target.url, target.embedding_model, embeds=True, api_key=key)
+                await load_model(target.url, target.embedding_model, embeds=True, api_key=key)
             if kind.speaks:
                 self._begin_loading(target.model)
-                await load(target.url, target.model, api_key=key)
+                await load_model(target.url, target.model, api_key=key)
             self._loading = ""
         traffic.start()
         if self._settings.scenario is not None:
@@ -530,7 +532,7 @@ class Engine:
             _logger.warning("refused: %s", words, exc_info=not expected)
             self._refusals = (*self._refusals, Refusal(time.time(), words))[-_REFUSALS_KEPT:]
 
-    def _running_traffic(self) -> Traffic:
+    def _running_traffic(self) -> TrafficGenerator:
         if self._traffic is None:
             raise LookupError("there is no traffic yet")
         return self._traffic
@@ -576,8 +578,8 @@ class Engine:
 
 
 def _configure(breaker: CircuitBreaker, changes: Mapping[str, float]) -> None:
-    before = {number.name: number.value for number in settable_numbers(breaker.settings)}
-    breaker.configure(**with_numbers(breaker.settings, changes))
+    before = {number.name: number.value for number in tunables_of(breaker.settings)}
+    breaker.configure(**with_tunables(breaker.settings, changes))
     for name, value in changes.items():
         _logger.info("%s: %s %s → %s", breaker.name, name, written(before[name]), written(value))
 
@@ -588,7 +590,7 @@ def _log_transition(breaker: CircuitBreaker, step: Transition) -> None:
     )
 
 
-def _real(found: FoundOllama) -> TargetSnapshot:
+def _real(found: DiscoveredOllama) -> TargetSnapshot:
     return TargetSnapshot(
         found.url, found.model, simulated=False, embedding_model=found.embedding_model
     )

@@ -14,7 +14,7 @@ _LONGEST = 4000  # characters; of a longer text the beginning and the end are ke
 _OURS = "fuseboard"
 
 
-class LogBook(logging.Handler):
+class LogBuffer(logging.Handler):
     """Keeps what is logged in this process, at `INFO` and above. Thread-safe."""
 
     def __init__(self) -> None:

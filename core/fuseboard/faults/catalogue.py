@@ -200,7 +200,7 @@ CATALOGUE = (
 BY_NAME = {fault.name: fault for fault in CATALOGUE}
 
 
-def fault_named(name: str) -> Fault:
+def find_fault(name: str) -> Fault:
     """Find a fault; raises `ValueError` that lists them if there is none of that name."""
     try:
         return BY_NAME[name]

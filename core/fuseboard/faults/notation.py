@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import nan
 from typing import Any
 
-from fuseboard.faults.catalogue import fault_named
+from fuseboard.faults.catalogue import find_fault
 from fuseboard.snapshot.fault_setting import FaultSetting
 
 
-def read_fault(text: str) -> tuple[str, FaultSetting]:
+def parse_fault(text: str) -> tuple[str, FaultSetting]:
     """Read a fault's name, and after it how it is set where that is not as usual.
 
     Raises:
@@ -17,7 +17,7 @@ def read_fault(text: str) -> tuple[str, FaultSetting]:
     """
     spelled, *choices = text.split(",")
     name, colon, share = spelled.partition(":")
-    fault = fault_named(name)
+    fault = find_fault(name)
     changes: dict[str, Any] = {}
     if colon:
         changes["probability"] = _number(share)
@@ -43,8 +43,8 @@ def read_fault(text: str) -> tuple[str, FaultSetting]:
     return name, fault.setting(**changes)
 
 
-def spell_fault(name: str, setting: FaultSetting) -> str:
-    """Write a fault and all of its setting, as `read_fault()` reads it.
+def format_fault(name: str, setting: FaultSetting) -> str:
+    """Write a fault and all of its setting, as `parse_fault()` reads it.
 
     Raises `ValueError` if there is no such fault.
     """
@@ -54,7 +54,7 @@ def spell_fault(name: str, setting: FaultSetting) -> str:
     if setting.chunks is not None:
         choices.append(f"chunks={setting.chunks}")
     # To hit all must be said where a fault usually hits only some.
-    everywhere = ("/",) if fault_named(name).default.paths else ()
+    everywhere = ("/",) if find_fault(name).default.paths else ()
     choices += (f"path={path}" for path in setting.paths or everywhere)
     return ",".join(choices)
 

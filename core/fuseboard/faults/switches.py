@@ -7,14 +7,14 @@ import logging
 import random
 from collections.abc import Iterator
 
-from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault, fault_named
+from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault, find_fault
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.snapshot import FaultSnapshot
 
 _logger = logging.getLogger(__name__)
 
 
-class FaultBoard:
+class FaultSwitches:
     """The switches of the faults.
 
     Switched on the proxy's loop; `snapshot()` may be called from any thread.
@@ -40,7 +40,7 @@ class FaultBoard:
         Raises:
             ValueError: If there is no such fault, or it cannot be set so.
         """
-        fault = fault_named(name)
+        fault = find_fault(name)
         if setting is not None:
             fault.check(setting)
             self._settings[name] = setting

@@ -11,7 +11,7 @@ import httpx
 _PATIENCE = 1.0  # seconds; httpcore comes to the next point in a few steps of the loop
 
 
-class CarefulTransport(httpx.AsyncHTTPTransport):
+class CancelSafeTransport(httpx.AsyncHTTPTransport):
     """Ends every exchange properly, also one whose caller is cancelled.
 
     httpcore loses a connection for good where a request is cancelled between

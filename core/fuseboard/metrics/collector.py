@@ -27,17 +27,17 @@ from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnaps
 from fuseboard.metrics import report as metrics
 from fuseboard.metrics.report import NAMESPACE
 
-Picture = TypeVar("Picture")
+SnapshotT = TypeVar("SnapshotT")
 
 _logger = logging.getLogger(__name__)
 
 
-class _WatchedCollector(Collector, Generic[Picture]):
+class _WatchedCollector(Collector, Generic[SnapshotT]):
     """Collects everything of one kind that a registry holds."""
 
-    def __init__(self, watched: Watched[Picture], namespace: str = NAMESPACE) -> None:
+    def __init__(self, watched: Watched[SnapshotT], namespace: str = NAMESPACE) -> None:
         self._watched = watched
-        self._namespace = metrics.checked_namespace(namespace)
+        self._namespace = metrics.check_namespace(namespace)
 
     def describe(self) -> Iterable[Metric]:
         """Name the metrics, so that registering them twice is noticed."""
@@ -48,7 +48,7 @@ class _WatchedCollector(Collector, Generic[Picture]):
         if metrics.METRICS_ENABLED:
             yield from self._families(tuple(self._pictures()))
 
-    def _pictures(self) -> Iterator[Picture]:
+    def _pictures(self) -> Iterator[SnapshotT]:
         for thing in self._watched:
             try:
                 yield thing.snapshot()
@@ -56,7 +56,7 @@ class _WatchedCollector(Collector, Generic[Picture]):
                 _logger.exception("%r could not be scraped", thing.name)
 
     @abstractmethod
-    def _families(self, pictures: tuple[Picture, ...]) -> Iterator[Metric]: ...
+    def _families(self, pictures: tuple[SnapshotT, ...]) -> Iterator[Metric]: ...
 
 
 class BreakerCollector(_WatchedCollector[BreakerSnapshot]):
@@ -198,7 +198,7 @@ class CacheCollector(_WatchedCollector[CacheSnapshot]):
         yield from (hits, misses, rate, ratio, entries, maximum)
 
 
-def collectors_of(registry: Registry, namespace: str = NAMESPACE) -> CollectorRegistry:
+def collector_registry(registry: Registry, namespace: str = NAMESPACE) -> CollectorRegistry:
     """Make a Prometheus registry that collects all that `registry` holds.
 
     It shares nothing with `prometheus_client.REGISTRY`, so that making another,
@@ -215,7 +215,7 @@ def collectors_of(registry: Registry, namespace: str = NAMESPACE) -> CollectorRe
     return collectors
 
 
-def expose(collectors: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+def write_exposition(collectors: CollectorRegistry, accept: str) -> tuple[bytes, str]:
     """Write the exposition as `accept` asks for it; returns it with its content type.
 
     The text format is given to whoever does not ask for OpenMetrics.

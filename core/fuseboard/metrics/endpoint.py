@@ -98,14 +98,14 @@ def _metrics_route(registry: Registry, namespace: str) -> Callable[[Request], ob
         return _metrics_are_off
 
     # Here and not above: the rest of the endpoint works where prometheus_client is missing.
-    from fuseboard.metrics.collector import collectors_of, expose
+    from fuseboard.metrics.collector import collector_registry, write_exposition
 
-    collectors = collectors_of(registry, namespace)
+    collectors = collector_registry(registry, namespace)
 
     async def scrape(request: Request) -> Response:
         accept = request.headers.get("accept", "")
         # On a thread: a scrape of many breakers must not hold up the calls on this loop.
-        body, content_type = await asyncio.to_thread(expose, collectors, accept)
+        body, content_type = await asyncio.to_thread(write_exposition, collectors, accept)
         return Response(body, headers={"Content-Type": content_type})
 
     return scrape

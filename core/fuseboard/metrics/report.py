@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from fuseboard.breaker.external import ReportedBreaker
+from fuseboard.breaker.external import ExternalBreaker
 from fuseboard.breaker.registry import REGISTRY
 from fuseboard.breaker.state import State
 
@@ -41,7 +41,7 @@ installed. Everything else works the same without.
 """
 
 
-def checked_namespace(namespace: str) -> str:
+def check_namespace(namespace: str) -> str:
     """Give the namespace back if a metric's name can begin with it.
 
     Raises:
@@ -94,9 +94,9 @@ def update_circuit_breaker_failures(breaker_name: str, count: int) -> None:
     _reported(breaker_name).set_consecutive_failures(count)
 
 
-def _reported(name: str) -> ReportedBreaker:
-    found = REGISTRY.get_or_add(name, ReportedBreaker)
-    if not isinstance(found, ReportedBreaker):
+def _reported(name: str) -> ExternalBreaker:
+    found = REGISTRY.get_or_add(name, ExternalBreaker)
+    if not isinstance(found, ExternalBreaker):
         raise TypeError(f"the breaker {name!r} counts for itself")
     return found
 

@@ -9,8 +9,8 @@ from fuseboard.ollama.responses import (
     Message,
     Model,
     ModelDetails,
-    Piece,
     RunningModel,
+    TextChunk,
 )
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     "OllamaClient",
     "OllamaError",
     "Operation",
-    "Piece",
     "RunningModel",
+    "TextChunk",
     "breaker_per_operation",
     "ollama_api_key",
     "ollama_url",

@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Unpack
 
 from fuseboard.ollama.client import EmbedSettings, OllamaClient, TextSettings, without_none
-from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.ollama.responses import (
     Embeddings,
     Message,
     Model,
     ModelDetails,
-    Piece,
     RunningModel,
+    TextChunk,
 )
 
 
@@ -27,7 +27,7 @@ class CachingClient:
     whose reader stops before its end is not kept.
     """
 
-    def __init__(self, client: OllamaClient, cache: AnswerCache) -> None:
+    def __init__(self, client: OllamaClient, cache: ResponseCache) -> None:
         self._client = client
         self._cache = cache
 
@@ -43,10 +43,10 @@ class CachingClient:
 
     def generate(
         self, prompt: str, *, model: str, system: str = "", **settings: Unpack[TextSettings]
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[TextChunk, None]:
         """Stream the completion of a prompt, as `OllamaClient.generate()` does."""
 
-        def ask() -> AsyncGenerator[Piece, None]:
+        def ask() -> AsyncGenerator[TextChunk, None]:
             return self._client.generate(prompt, model=model, system=system, **settings)
 
         if not is_deterministic(settings.get("options")):
@@ -55,10 +55,10 @@ class CachingClient:
 
     def chat(
         self, messages: Sequence[Message], *, model: str, **settings: Unpack[TextSettings]
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[TextChunk, None]:
         """Stream the next message of a chat, as `OllamaClient.chat()` does."""
 
-        def ask() -> AsyncGenerator[Piece, None]:
+        def ask() -> AsyncGenerator[TextChunk, None]:
             return self._client.chat(messages, model=model, **settings)
 
         if not is_deterministic(settings.get("options")):

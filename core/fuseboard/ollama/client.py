@@ -13,11 +13,11 @@ import httpx
 
 from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.breaker.outcome import Ruling, Verdict
-from fuseboard.http.cancel_safe_transport import CarefulTransport
+from fuseboard.http.cancel_safe_transport import CancelSafeTransport
 from fuseboard.http.exchange import GuardedExchange
 from fuseboard.http.judge import rule_on_error
 from fuseboard.http.judges.error_response import LONGEST_ERROR
-from fuseboard.http.judges.ollama import OllamaJudge, UnexpectedAnswerError
+from fuseboard.http.judges.ollama import OllamaJudge, UnexpectedResponseError
 from fuseboard.http.pool import ConnectionPool
 from fuseboard.http.transport import EXCHANGE, JUDGE, BreakerTransport, RequestRejectedError
 from fuseboard.ollama.deadlines import DEADLINES, Deadlines, DeadlineTransport
@@ -27,8 +27,8 @@ from fuseboard.ollama.responses import (
     Message,
     Model,
     ModelDetails,
-    Piece,
     RunningModel,
+    TextChunk,
     chatted,
     embedded,
     generated,
@@ -147,7 +147,7 @@ class OllamaClient:
         )
         self.pool = ConnectionPool(
             "ollama",
-            lambda: DeadlineTransport(CarefulTransport(limits)),
+            lambda: DeadlineTransport(CancelSafeTransport(limits)),
             max_connections,
             patience=deadlines.pool,
         )
@@ -185,14 +185,14 @@ class OllamaClient:
 
     def generate(
         self, prompt: str, *, model: str, system: str = "", **settings: Unpack[TextSettings]
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[TextChunk, None]:
         """Stream the completion of a prompt; `system` takes the place of the model's own."""
         about = {"prompt": prompt, "system": system} if system else {"prompt": prompt}
         return self._text(Operation.GENERATE, generated, {"model": model, **about}, settings)
 
     def chat(
         self, messages: Sequence[Message], *, model: str, **settings: Unpack[TextSettings]
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[TextChunk, None]:
         """Stream the next message of a chat."""
         said = [{"role": message.role, "content": message.content} for message in messages]
         return self._text(Operation.CHAT, chatted, {"model": model, "messages": said}, settings)
@@ -205,7 +205,7 @@ class OllamaClient:
         def read(item: Mapping[str, Any]) -> Embeddings:
             embeddings = embedded(item)
             if len(embeddings.vectors) != len(inputs):
-                raise UnexpectedAnswerError("there is not one embedding for each input")
+                raise UnexpectedResponseError("there is not one embedding for each input")
             return embeddings
 
         _require_known(settings, EmbedSettings)
@@ -231,10 +231,10 @@ class OllamaClient:
     def _text(
         self,
         operation: Operation,
-        read: Callable[[dict[str, Any]], Piece],
+        read: Callable[[dict[str, Any]], TextChunk],
         about: Mapping[str, Any],
         settings: TextSettings,
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[TextChunk, None]:
         _require_known(settings, TextSettings)
         body = {**about, "stream": True, **settings}
         deadlines = self._deadlines

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 import httpx
 
 from fuseboard.http.judge import DeadlineExceeded
-from fuseboard.ollama.slow_stream import Pace
+from fuseboard.ollama.slow_stream import SlowStreamDetector
 
 DEADLINES = "fuseboard.deadlines"
 """The request extension by which a request brings its `Deadlines`."""
@@ -104,7 +104,7 @@ class _TimedBody(httpx.AsyncByteStream):
         deadlines = self._deadlines
         total = _total(deadlines, self._started)
         due = _earliest(total, _first_token(deadlines, self._started))
-        pace: Pace | None = None
+        pace: SlowStreamDetector | None = None
         pieces = aiter(self._body)
         while True:
             asked = loop.time()
@@ -118,7 +118,7 @@ class _TimedBody(httpx.AsyncByteStream):
             if pace is not None:
                 pace.add(loop.time() - asked, piece.count(b"\n"))
             elif deadlines.slowest_pace:
-                pace = Pace(deadlines.slowest_pace)
+                pace = SlowStreamDetector(deadlines.slowest_pace)
             yield piece
             due = _earliest(total, _next_token(deadlines, loop.time()))
             if pace is not None:

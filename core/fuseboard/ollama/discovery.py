@@ -24,7 +24,7 @@ class NoModelError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FoundOllama:
+class DiscoveredOllama:
     """A server and the models on it to use."""
 
     url: str
@@ -36,14 +36,14 @@ class FoundOllama:
     """Why it did not answer, if it did not."""
 
 
-async def look_at(
+async def discover(
     url: str,
     wanted: str | None,
     wanted_to_embed: str | None,
     *,
     must_embed: bool,
     api_key: str = "",
-) -> FoundOllama:
+) -> DiscoveredOllama:
     """Ask a server which models it has, and choose one that speaks and one that embeds.
 
     One that does not answer is assumed to have what is wanted of it.
@@ -57,7 +57,7 @@ async def look_at(
             models = await client.tags()
     except OllamaError as error:
         assumed = wanted_to_embed or (DEFAULT_EMBEDDING_MODEL if must_embed else "")
-        return FoundOllama(url, wanted or DEFAULT_MODEL, assumed, problem=error.reason)
+        return DiscoveredOllama(url, wanted or DEFAULT_MODEL, assumed, problem=error.reason)
     model = _choose(models, wanted, url)
     embedding_model = _choose_embedding(models, wanted_to_embed, url)
     if must_embed and not embedding_model:
@@ -66,10 +66,10 @@ async def look_at(
             f" `ollama pull {DEFAULT_EMBEDDING_MODEL}`, name one with --embedding-model,"
             " or ask without it with --traffic generate"
         )
-    return FoundOllama(url, model, embedding_model)
+    return DiscoveredOllama(url, model, embedding_model)
 
 
-async def load(url: str, model: str, *, embeds: bool = False, api_key: str = "") -> None:
+async def load_model(url: str, model: str, *, embeds: bool = False, api_key: str = "") -> None:
     """Have a server load a model, and wait for it; if it cannot, the next call will tell."""
     patience = Deadlines(
         first_token=_LOADING_SECONDS, between_tokens=_LOADING_SECONDS, total=_LOADING_SECONDS

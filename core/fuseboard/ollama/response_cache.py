@@ -16,7 +16,7 @@ from fuseboard.breaker.snapshot import CacheSnapshot
 T = TypeVar("T")
 
 
-class AnswerCache:
+class ResponseCache:
     """Keeps whole answers, which are streams of pieces, by key.
 
     The least recently used go first when it is full, and each after its time.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fuseboard.http.judges.ollama import UnexpectedAnswerError
+from fuseboard.http.judges.ollama import UnexpectedResponseError
 
 _MOST = 2**63  # what no number that Ollama sends can reach
 
@@ -21,7 +21,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextChunk:
     """One piece of a text; the last one has the figures, which are 0 before."""
 
     text: str
@@ -92,12 +92,12 @@ class ModelDetails:
     """How many numbers its vectors have."""
 
 
-def generated(item: Mapping[str, Any]) -> Piece:
+def generated(item: Mapping[str, Any]) -> TextChunk:
     """Read one object of a generate stream."""
     return _piece(item, _text(item, "response"))
 
 
-def chatted(item: Mapping[str, Any]) -> Piece:
+def chatted(item: Mapping[str, Any]) -> TextChunk:
     """Read one object of a chat stream."""
     return _piece(item, _text(_object(item, "message"), "content"))
 
@@ -140,7 +140,7 @@ def shown(item: Mapping[str, Any]) -> ModelDetails:
     architecture = _text(facts, "general.architecture")
     capabilities = _list(item, "capabilities") if item.get("capabilities") else []
     if not all(isinstance(capability, str) for capability in capabilities):
-        raise UnexpectedAnswerError("capabilities are not texts")
+        raise UnexpectedResponseError("capabilities are not texts")
     return ModelDetails(
         capabilities=frozenset(capabilities),
         family=_text(details, "family"),
@@ -156,10 +156,10 @@ def version_in(item: Mapping[str, Any]) -> str:
     return _text(item, "version")
 
 
-def _piece(item: Mapping[str, Any], text: str) -> Piece:
+def _piece(item: Mapping[str, Any], text: str) -> TextChunk:
     if item.get("done") is not True:
-        return Piece(text)
-    return Piece(
+        return TextChunk(text)
+    return TextChunk(
         text,
         done=True,
         done_reason=_text(item, "done_reason"),
@@ -175,13 +175,13 @@ def _piece(item: Mapping[str, Any], text: str) -> Piece:
 def _name(model: object) -> str:
     name = model.get("name") if isinstance(model, dict) else None
     if not isinstance(name, str):
-        raise UnexpectedAnswerError("models are not objects with names")
+        raise UnexpectedResponseError("models are not objects with names")
     return name
 
 
 def _vector(values: object) -> tuple[float, ...]:
     if not isinstance(values, list) or not all(map(_is_number, values)):
-        raise UnexpectedAnswerError("embeddings are not lists of numbers")
+        raise UnexpectedResponseError("embeddings are not lists of numbers")
     return tuple(map(float, values))
 
 
@@ -194,28 +194,28 @@ def _object(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UnexpectedAnswerError(f"{key} is not an object")
+        raise UnexpectedResponseError(f"{key} is not an object")
     return value
 
 
 def _list(item: Mapping[str, Any], key: str) -> Sequence[Any]:
     value = item.get(key)
     if not isinstance(value, list):
-        raise UnexpectedAnswerError(f"{key} is not a list")
+        raise UnexpectedResponseError(f"{key} is not a list")
     return value
 
 
 def _text(item: Mapping[str, Any], key: str) -> str:
     value = item.get(key, "")
     if not isinstance(value, str):
-        raise UnexpectedAnswerError(f"{key} is not text")
+        raise UnexpectedResponseError(f"{key} is not text")
     return value
 
 
 def _number(item: Mapping[str, Any], key: str, called: str = "") -> int:
     value = item.get(key, 0)
     if type(value) is not int or not -_MOST < value < _MOST:
-        raise UnexpectedAnswerError(f"{called or key} is not a whole number")
+        raise UnexpectedResponseError(f"{called or key} is not a whole number")
     return value
 
 
@@ -227,4 +227,4 @@ def _time(item: Mapping[str, Any], key: str) -> datetime:
     try:
         return datetime.fromisoformat(_text(item, key))
     except ValueError:
-        raise UnexpectedAnswerError(f"{key} is not a time") from None
+        raise UnexpectedResponseError(f"{key} is not a time") from None

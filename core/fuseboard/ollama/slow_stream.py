@@ -9,7 +9,7 @@ _LEAST_SECONDS = 10.0  # of a stretch that proves anything
 _LEAST_TOKENS = 5
 
 
-class Pace:
+class SlowStreamDetector:
     """Watches the pace of one stream from its first piece on.
 
     It is too slow once any stretch of at least ten seconds and five tokens has

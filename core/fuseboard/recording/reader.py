@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard.snapshot.codec import from_json
-from fuseboard.snapshot.json_diff import with_changes
+from fuseboard.snapshot.json_diff import apply_diff
 from fuseboard.snapshot.snapshot import Snapshot
 
 _BETWEEN_WHOLE = 64  # snapshots that are kept as changes only, between two that are kept whole
@@ -76,7 +76,7 @@ class Recording:
         for line in islice(self._lines, number, None):
             try:
                 change = json.loads(line)
-                value = change if number == 0 else with_changes(value, change)
+                value = change if number == 0 else apply_diff(value, change)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"{self._place(number)}: {_told(error)}") from None
             yield value

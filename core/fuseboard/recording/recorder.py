@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO, Any, cast
 
 from fuseboard.snapshot.codec import to_json
-from fuseboard.snapshot.json_diff import changes
+from fuseboard.snapshot.json_diff import diff
 from fuseboard.snapshot.snapshot import Snapshot
 
 _PAUSE = 0.5  # seconds between snapshots
@@ -117,7 +117,7 @@ class Recorder:
 
     def _write(self, snapshot: Snapshot) -> None:
         now_written = to_json(snapshot)
-        line = now_written if self._written is None else changes(self._written, now_written)
+        line = now_written if self._written is None else diff(self._written, now_written)
         self._written = now_written
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:

@@ -17,7 +17,7 @@ from typing import Any
 _WHOLE, _DROPPED, _ADDED = "=", "-", "+"
 
 
-def changes(old: Any, new: Any) -> Any:
+def diff(old: Any, new: Any) -> Any:
     """Say what turns `old` into `new`."""
     found = None
     if isinstance(old, dict) and isinstance(new, dict):
@@ -29,7 +29,7 @@ def changes(old: Any, new: Any) -> Any:
     return {_WHOLE: new} if isinstance(new, dict) else new
 
 
-def with_changes(old: Any, found: Any) -> Any:
+def apply_diff(old: Any, found: Any) -> Any:
     """Give the new value; `old` stays as it is, and they share what has not changed.
 
     Raises:
@@ -40,7 +40,7 @@ def with_changes(old: Any, found: Any) -> Any:
     if found.keys() == {_WHOLE}:
         return found[_WHOLE]
     if isinstance(old, dict):
-        return {**old, **{name: with_changes(old.get(name), part) for name, part in found.items()}}
+        return {**old, **{name: apply_diff(old.get(name), part) for name, part in found.items()}}
     if isinstance(old, list):
         return _with_changed_items(old, found)
     raise ValueError("there are changes of a value that has no parts")
@@ -50,7 +50,7 @@ def _changed_members(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]
     if not old.keys() <= new.keys() or _WHOLE in new:
         return None
     return {
-        name: changes(old.get(name), part)
+        name: diff(old.get(name), part)
         for name, part in new.items()
         if name not in old or old[name] != part
     }
@@ -66,7 +66,7 @@ def _changed_items(old: list[Any], new: list[Any]) -> dict[str, Any] | None:
             return {_DROPPED: dropped, _ADDED: new[len(old) - dropped :]}
     if changed is None:
         return None
-    return {str(place): changes(old[place], new[place]) for place in changed}
+    return {str(place): diff(old[place], new[place]) for place in changed}
 
 
 def _moved_on(old: list[Any], new: list[Any]) -> int | None:
@@ -90,5 +90,5 @@ def _with_changed_items(old: list[Any], found: dict[str, Any]) -> list[Any]:
     for place, part in found.items():
         if not (place.isascii() and place.isdigit() and int(place) < len(old)):
             raise ValueError(f"an array of {len(old)} has no item {place!r:.20}")
-        new[int(place)] = with_changes(old[int(place)], part)
+        new[int(place)] = apply_diff(old[int(place)], part)
     return new

@@ -9,7 +9,7 @@ from fuseboard.breaker.counters import Durations
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.snapshot.quantile import quantile
-from fuseboard.snapshot.snapshot import Activity
+from fuseboard.snapshot.snapshot import BreakerRates
 
 REMEMBERED_SECONDS = 120
 MEASURED_SECONDS = 60
@@ -18,12 +18,12 @@ MEASURED_SECONDS = 60
 _Buckets = list[tuple[float, int]]
 
 
-class ActivityLog:
+class RateTracker:
     """Turns counters that only grow into rates and percentiles; sampled once a second."""
 
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
-        self._published: Mapping[str, Activity] = {}
+        self._published: Mapping[str, BreakerRates] = {}
 
     def sample(self, breakers: Iterable[BreakerSnapshot], seconds: float) -> None:
         """Take the counters, `seconds` after the last time."""
@@ -31,7 +31,7 @@ class ActivityLog:
             self._seen.setdefault(breaker.name, _Seen()).take(breaker, seconds)
         self._published = {name: seen.activity() for name, seen in self._seen.items()}
 
-    def by_breaker(self) -> Mapping[str, Activity]:
+    def by_breaker(self) -> Mapping[str, BreakerRates]:
         """Give the activity by breaker; may be called from any thread."""
         return self._published
 
@@ -52,7 +52,7 @@ class _Seen:
         self._counts.append(counts)
         self._durations.append(_all_durations(breaker.durations))
 
-    def activity(self) -> Activity:
+    def activity(self) -> BreakerRates:
         success, failure, rejected, ignored = zip(*self._rates, strict=True)
         (before, count_before), (now, count) = self._durations[0], self._durations[-1]
         earlier = dict(before)
@@ -60,7 +60,9 @@ class _Seen:
         p50, p95, p99 = (
             quantile(share, buckets, count - count_before) for share in (0.5, 0.95, 0.99)
         )
-        return Activity(success, failure, rejected, ignored, p50, p95, p99, self._failed_share())
+        return BreakerRates(
+            success, failure, rejected, ignored, p50, p95, p99, self._failed_share()
+        )
 
     def _failed_share(self) -> float | None:
         """Give it of the calls themselves: seconds that are not of one length weigh not alike."""

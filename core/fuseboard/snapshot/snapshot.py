@@ -12,7 +12,7 @@ from fuseboard.snapshot.traffic_kind import TrafficKind
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class BreakerRates:
     """What one breaker did in the last seconds."""
 
     success: tuple[float, ...] = ()
@@ -220,7 +220,7 @@ class Snapshot:
     pools: tuple[PoolSnapshot, ...] = ()
     caches: tuple[CacheSnapshot, ...] = ()
     warming: WarmingSnapshot | None = None
-    activity: Mapping[str, Activity] = field(default_factory=dict)
+    activity: Mapping[str, BreakerRates] = field(default_factory=dict)
     """What each breaker did lately, by its name."""
     prompt: PromptSnapshot | None = None
     """What is asked by hand; `None` as long as nobody can be asked."""

@@ -22,7 +22,7 @@ async def _at_once() -> None:
     """There is always room."""
 
 
-class Warming:
+class CacheWarmer:
     """Asks every prompt, one at a time, through the breaker.
 
     It gives way while the breaker is open: what is rejected has not failed and

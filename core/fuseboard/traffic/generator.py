@@ -16,7 +16,7 @@ from fuseboard.snapshot.traffic_kind import TrafficKind
 _logger = logging.getLogger(__name__)
 
 
-class Traffic:
+class TrafficGenerator:
     """Starts calls at `rate` a second, at most `concurrency` at once.
 
     Open loop: a slow server makes calls be skipped, not the clock go slower.

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fuseboard.breaker.errors import CircuitOpenError
 from fuseboard.ollama.client import OllamaClient, OllamaError, Operation
-from fuseboard.ollama.responses import Piece
+from fuseboard.ollama.responses import TextChunk
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
 
 LONGEST_KEPT = 16_384
@@ -19,7 +19,7 @@ LONGEST_KEPT = 16_384
 _logger = logging.getLogger(__name__)
 
 
-class Prompter:
+class ManualPrompt:
     """Asks one prompt at a time; answers come from the model, never from a cache.
 
     Belongs to one event loop; `snapshot()` may be called from any thread.
@@ -77,7 +77,7 @@ class Prompter:
         else:
             self._end_own(AnswerState.COMPLETE, self._asked[0].why)
 
-    def _take(self, piece: Piece) -> None:
+    def _take(self, piece: TextChunk) -> None:
         seen, asked_at = self._asked
         first = seen.first_token
         if first is None and piece.text:

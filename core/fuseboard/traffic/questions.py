@@ -25,7 +25,7 @@ BUILT_IN = (
 """What is asked where nothing else is given."""
 
 
-def read_prompts(path: str) -> tuple[str, ...]:
+def read_questions(path: str) -> tuple[str, ...]:
     """Read one prompt a line; empty lines are passed over.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from fuseboard.ollama.caching import CachingClient
 from fuseboard.ollama.client import OllamaClient
-from fuseboard.ollama.responses import Message, Piece
+from fuseboard.ollama.responses import Message, TextChunk
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.rag.retrieval import Retrieval, grounded_prompt, read_corpus
 
@@ -20,7 +20,7 @@ _REPEATABLE_TURN = 1
 _NEW_TURN = 3
 
 
-class Asking:
+class Workload:
     """Asks one question after the other, from the first again after the last.
 
     Questions come again, as users' questions do, so that their embeddings come
@@ -99,6 +99,6 @@ class Asking:
                 await self._client.embed([question], model=self._embedding_model)
 
 
-async def _read(answer: AsyncIterator[Piece]) -> None:
+async def _read(answer: AsyncIterator[TextChunk]) -> None:
     async for _ in answer:
         pass

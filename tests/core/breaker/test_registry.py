@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fuseboard import CircuitBreaker, ConsecutiveFailures, Registry, State
-from fuseboard.breaker.external import ReportedBreaker
+from fuseboard.breaker.external import ExternalBreaker
 
 
 def test_makes_a_breaker_once() -> None:
@@ -27,7 +27,7 @@ def test_finds_configures_and_commands_by_name() -> None:
 
 def test_says_what_it_cannot_find() -> None:
     registry = Registry()
-    registry.add(ReportedBreaker("theirs"))
+    registry.add(ExternalBreaker("theirs"))
     with pytest.raises(LookupError, match="no breaker called 'ours'"):
         registry.find("ours")
     with pytest.raises(TypeError, match="only reported"):

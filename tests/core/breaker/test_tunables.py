@@ -21,10 +21,10 @@ from fuseboard import (
     TimeWindow,
     TripPolicy,
 )
-from fuseboard.breaker.counters import Series
+from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.policies.base import Meter
 from fuseboard.breaker.policies.rates import SlowCallRate
-from fuseboard.breaker.tunables import NumberKind, settable_numbers, with_numbers, written
+from fuseboard.breaker.tunables import NumberKind, tunables_of, with_tunables, written
 
 COUNTS = st.integers(1, 50)
 SECONDS = st.floats(0.001, 1e6)
@@ -56,7 +56,7 @@ TYPED = st.floats() | st.integers(-5, 300).map(float) | st.floats(0, 1)
 
 
 def values(settings: BreakerSettings) -> dict[str, float]:
-    return {number.name: number.value for number in settable_numbers(settings)}
+    return {number.name: number.value for number in tunables_of(settings)}
 
 
 def test_names_follow_the_fields() -> None:
@@ -95,24 +95,24 @@ def test_a_change_changes_what_it_names_and_nothing_else(
     settings: BreakerSettings, data: st.DataObject
 ) -> None:
     before = values(settings)
-    assert len(before) == len(settable_numbers(settings))
-    number = data.draw(st.sampled_from(settable_numbers(settings)))
+    assert len(before) == len(tunables_of(settings))
+    number = data.draw(st.sampled_from(tunables_of(settings)))
     value = data.draw(TYPED)
     try:
-        changed = replace(settings, **with_numbers(settings, {number.name: value}))
+        changed = replace(settings, **with_tunables(settings, {number.name: value}))
     except ValueError:
         assert values(settings) == before
     else:
         assert values(changed) == {**before, number.name: value}
-        assert [(each.name, each.kind) for each in settable_numbers(changed)] == [
-            (each.name, each.kind) for each in settable_numbers(settings)
+        assert [(each.name, each.kind) for each in tunables_of(changed)] == [
+            (each.name, each.kind) for each in tunables_of(settings)
         ]
 
 
 @given(SETTINGS)
 def test_no_change_gives_nothing_to_configure(settings: BreakerSettings) -> None:
-    assert with_numbers(settings, {}) == {}
-    assert with_numbers(settings, values(settings)) == {}
+    assert with_tunables(settings, {}) == {}
+    assert with_tunables(settings, values(settings)) == {}
 
 
 def test_several_numbers_are_changed_at_once() -> None:
@@ -120,21 +120,21 @@ def test_several_numbers_are_changed_at_once() -> None:
         trip=FailureRate(0.5, CountWindow(20), minimum_calls=20), recovery_timeout=Backoff(5)
     )
     with pytest.raises(ValueError, match="minimum_calls is 20, but the window holds 10"):
-        with_numbers(settings, {"trip.over.calls": 10})
-    assert with_numbers(settings, {"trip.over.calls": 10.0, "trip.minimum_calls": 8.0}) == {
+        with_tunables(settings, {"trip.over.calls": 10})
+    assert with_tunables(settings, {"trip.over.calls": 10.0, "trip.minimum_calls": 8.0}) == {
         "trip": FailureRate(0.5, CountWindow(10), minimum_calls=8)
     }
     with pytest.raises(ValueError, match="cap must be at least initial"):
-        with_numbers(settings, {"recovery_timeout.initial": 500})
+        with_tunables(settings, {"recovery_timeout.initial": 500})
     changes = {"recovery_timeout.initial": 500.0, "recovery_timeout.cap": 900.0}
-    assert with_numbers(settings, changes) == {"recovery_timeout": Backoff(500, cap=900)}
+    assert with_tunables(settings, changes) == {"recovery_timeout": Backoff(500, cap=900)}
 
 
 def test_whole_numbers_stay_whole() -> None:
-    given = with_numbers(BreakerSettings(), {"max_probes": 3.0})
+    given = with_tunables(BreakerSettings(), {"max_probes": 3.0})
     assert repr(given) == "{'max_probes': 3}"
     breaker = CircuitBreaker("model")
-    breaker.configure(**with_numbers(breaker.settings, {"trip.threshold": 2.0}))
+    breaker.configure(**with_tunables(breaker.settings, {"trip.threshold": 2.0}))
     assert repr(breaker.settings.trip) == "ConsecutiveFailures(threshold=2)"
 
 
@@ -163,7 +163,7 @@ def test_whole_numbers_stay_whole() -> None:
 )
 def test_what_is_wrong_is_said(name: str, value: float, said: str) -> None:
     with pytest.raises(ValueError, match="^" + said.replace(".", r"\.")):
-        with_numbers(BreakerSettings(), {name: value})
+        with_tunables(BreakerSettings(), {name: value})
 
 
 def _policy(**settings: Any) -> Callable[[float], BreakerSettings]:
@@ -224,8 +224,8 @@ def test_the_check_draws_the_line_where_the_settings_do(
 ) -> None:
     settings = make(edges[0])
     for value in edges:
-        assert values(replace(settings, **with_numbers(settings, {name: value})))[name] == value
-    number = next(each for each in settable_numbers(settings) if each.name == name)
+        assert values(replace(settings, **with_tunables(settings, {name: value})))[name] == value
+    number = next(each for each in tunables_of(settings) if each.name == name)
     for value in beyond:
         with pytest.raises(ValueError):
             number.check(value)
@@ -246,28 +246,28 @@ class NightShift(TripPolicy):
         if self.hours > 12:
             raise ValueError("nobody works longer than 12 hours")
 
-    def meter(self, series: Series) -> Meter:
+    def meter(self, series: Counters) -> Meter:
         return self.inner.meter(series)
 
 
 def test_somebodys_own_policy_has_its_numbers_too() -> None:
     settings = BreakerSettings(trip=NightShift(ConsecutiveFailures(2)))
-    numbers = {each.name: each.kind for each in settable_numbers(settings)}
+    numbers = {each.name: each.kind for each in tunables_of(settings)}
     assert list(numbers)[:3] == ["trip.inner.threshold", "trip.hours", "trip.weight"]
     assert numbers["trip.hours"] is NumberKind.WHOLE
     assert numbers["trip.weight"] is NumberKind.ANY
     changes = {"trip.inner.threshold": 3.0, "trip.hours": 9.0, "trip.weight": -0.5}
-    assert with_numbers(settings, changes) == {
+    assert with_tunables(settings, changes) == {
         "trip": NightShift(ConsecutiveFailures(3), hours=9, weight=-0.5)
     }
     with pytest.raises(ValueError, match="nobody works longer than 12 hours"):
-        with_numbers(settings, {"trip.hours": 13.0})
+        with_tunables(settings, {"trip.hours": 13.0})
 
 
 def test_a_breakers_picture_has_them_made_once_until_they_change() -> None:
     breaker = CircuitBreaker("model", recovery_timeout=30)
     before = breaker.snapshot().settings
-    assert before == settable_numbers(breaker.settings)
+    assert before == tunables_of(breaker.settings)
     assert breaker.snapshot().settings is before
     breaker.configure(recovery_timeout=5)
     after = {number.name: number.value for number in breaker.snapshot().settings}

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fuseboard import FailureRate, Registry, State
-from fuseboard.breaker.external import ReportedBreaker
+from fuseboard.breaker.external import ExternalBreaker
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode
 from fuseboard.engine.commands import (
@@ -38,7 +38,7 @@ from fuseboard.engine.commands import (
     TripBreaker,
 )
 from fuseboard.engine.engine import Engine, EngineSettings
-from fuseboard.faults.notation import read_fault
+from fuseboard.faults.notation import parse_fault
 from fuseboard.faults.scenarios.scenario import find_scenario
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.server.sockets import PortTakenError, bind
@@ -154,7 +154,7 @@ def test_the_main_job() -> None:
 
 
 def test_screen_scrape_and_breaker_agree() -> None:
-    with running(faults=(read_fault("cut:0.5"),)) as it:
+    with running(faults=(parse_fault("cut:0.5"),)) as it:
         it.engine.wait_until_ready()
         wait_for(lambda: it.breaker().calls.failure > 3, "a failure")
         it.engine.send(RunTraffic(False))
@@ -303,7 +303,7 @@ def test_settings_are_changed_while_it_runs() -> None:
 )
 def test_a_command_that_cannot_be_carried_out_is_told_of(command: Command, words: str) -> None:
     registry = Registry()
-    registry.add(ReportedBreaker("theirs"))
+    registry.add(ExternalBreaker("theirs"))
     registry.breaker("ours", trip=FailureRate(0.5))
     with running(registry=registry, rate=0.5) as it:
         it.engine.wait_until_ready()
@@ -350,7 +350,7 @@ def test_tells_for_how_long_it_has_been_hanging() -> None:
             if threading.current_thread().name == "fuseboard-engine":
                 hung.set()
                 released.wait(PATIENCE)
-            return ReportedBreaker("hanging").snapshot()
+            return ExternalBreaker("hanging").snapshot()
 
     registry = Registry()
     with running(registry=registry) as it:
@@ -368,7 +368,7 @@ def test_tells_for_how_long_it_has_been_hanging() -> None:
 
 
 def test_stops_at_once_while_calls_hang() -> None:
-    with running(faults=(read_fault("stall"),)) as it:
+    with running(faults=(parse_fault("stall"),)) as it:
         it.engine.wait_until_ready()
         wait_for(lambda: it.breaker().in_flight > 3, "hanging calls")
         begun = time.monotonic()
@@ -380,7 +380,7 @@ def test_stops_at_once_while_calls_hang() -> None:
 
 
 def test_concurrency_is_bounded_and_what_is_left_out_is_counted() -> None:
-    with running(faults=(read_fault("stall"),), concurrency=3, rate=200.0) as it:
+    with running(faults=(parse_fault("stall"),), concurrency=3, rate=200.0) as it:
         it.engine.wait_until_ready()
 
         def skipped() -> int:

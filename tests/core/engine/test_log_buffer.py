@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from fuseboard.engine.log_buffer import LogBook
+from fuseboard.engine.log_buffer import LogBuffer
 from fuseboard.snapshot.snapshot import LogLevel
 
 
 def test_keeps_levels_sources_words_and_tracebacks() -> None:
-    book = LogBook()
+    book = LogBuffer()
     with book.kept():
         logging.getLogger("fuseboard.faults.switches").info("fault %s is on", "stall")
         logging.getLogger("asyncio").warning("slow")
@@ -33,7 +33,7 @@ def test_keeps_levels_sources_words_and_tracebacks() -> None:
 
 
 def test_hears_nothing_before_and_after() -> None:
-    book = LogBook()
+    book = LogBuffer()
     ours = logging.getLogger("fuseboard")
     before = ours.level
     ours.warning("before")
@@ -45,13 +45,13 @@ def test_hears_nothing_before_and_after() -> None:
 
 
 def test_a_level_that_was_asked_for_stays(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "fuseboard"), LogBook().kept():
+    with caplog.at_level(logging.DEBUG, "fuseboard"), LogBuffer().kept():
         logging.getLogger("fuseboard").debug("small")
     assert caplog.messages == ["small"]
 
 
 def test_is_bounded() -> None:
-    book = LogBook()
+    book = LogBuffer()
     with book.kept():
         for number in range(1000):
             logging.getLogger("fuseboard").info("%s %s", number, "x" * 10_000)
@@ -64,7 +64,7 @@ def test_is_bounded() -> None:
 def test_two_books_end_in_any_order() -> None:
     ours = logging.getLogger("fuseboard")
     before = ours.level
-    one, other = LogBook(), LogBook()
+    one, other = LogBuffer(), LogBuffer()
     with other.kept():
         with one.kept():
             pass
@@ -77,7 +77,7 @@ def test_a_level_chosen_meanwhile_stays() -> None:
     ours = logging.getLogger("fuseboard")
     before = ours.level
     try:
-        with LogBook().kept():
+        with LogBuffer().kept():
             ours.setLevel(logging.ERROR)
         assert ours.level == logging.ERROR
     finally:
@@ -85,7 +85,7 @@ def test_a_level_chosen_meanwhile_stays() -> None:
 
 
 def test_what_is_logged_wrongly_is_kept_and_harms_nobody() -> None:
-    book = LogBook()
+    book = LogBuffer()
     logger = logging.getLogger("elsewhere")
     with book.kept(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(logger, "propagate", False)

@@ -20,7 +20,7 @@ import pytest
 from fuseboard import CircuitBreaker, ConsecutiveFailures, Verdict
 from fuseboard.breaker.records import Call
 from fuseboard.faults.catalogue import CATALOGUE
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.http import ollama_judge
 from fuseboard.http.transport import BreakerTransport
 from fuseboard.ollama import OllamaClient, OllamaError, Operation
@@ -168,7 +168,7 @@ async def flying_time() -> AsyncIterator[None]:
 class Wire:
     """A client behind the proxy in front of the simulator, and what its breaker has ruled."""
 
-    def __init__(self, ask: Ask, breaker: CircuitBreaker, board: FaultBoard, url: str) -> None:
+    def __init__(self, ask: Ask, breaker: CircuitBreaker, board: FaultSwitches, url: str) -> None:
         self.ask = ask
         self.breaker = breaker
         self.board = board
@@ -201,7 +201,7 @@ def stream(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 async def wire(form: Any, stream: bool) -> AsyncIterator[Wire]:
-    breaker, board = CircuitBreaker("wire", trip=ConsecutiveFailures(9)), FaultBoard()
+    breaker, board = CircuitBreaker("wire", trip=ConsecutiveFailures(9)), FaultSwitches()
     server = served(COMPLETIONS) if form is openai_package else simulated()
     async with (
         server as upstream,

@@ -14,7 +14,7 @@ from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.faults.catalogue import CATALOGUE
 from fuseboard.faults.proxy.proxy import FaultProxy
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.ollama import Message, OllamaClient, OllamaError, Operation, breaker_per_operation
 from fuseboard.server.sockets import bind
 from tests.core.serving import simulated
@@ -88,7 +88,7 @@ class Callers:
                 await self._client.tags()
 
 
-async def break_the_wire(board: FaultBoard, dice: random.Random) -> None:
+async def break_the_wire(board: FaultSwitches, dice: random.Random) -> None:
     """Change what is broken again and again; what hangs goes on when its fault goes off."""
     while True:
         board.clear()
@@ -116,7 +116,7 @@ def new_breakers() -> dict[Operation, CircuitBreaker]:
 async def test_ten_thousand_calls_leave_nothing_behind() -> None:
     dice = random.Random(20)
     guards = new_breakers()
-    board = FaultBoard(seed=20)
+    board = FaultSwitches(seed=20)
     async with simulated() as upstream:
         gc.collect()
         files_before, tasks_before = open_files(), asyncio.all_tasks()

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from fuseboard import CircuitBreaker, ConsecutiveFailures
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.http import ollama_judge, openai_judge
 from fuseboard.http.transport import BreakerTransport, RequestRejectedError
 from fuseboard.ollama import Operation
@@ -39,7 +39,7 @@ def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
     return seen.calls.success, seen.calls.failure, seen.calls.ignored, seen.in_flight
 
 
-async def switch(board: FaultBoard, fault: str, url: str) -> None:
+async def switch(board: FaultSwitches, fault: str, url: str) -> None:
     board.switch(fault, active=True)
     where = httpx.URL(url)
     async with asyncio.timeout(10):
@@ -133,7 +133,7 @@ async def test_all_that_ollama_can_be_asked_is_a_success() -> None:
 async def test_ollama_behind_a_broken_wire(
     way: str, fault: str, errors: tuple[type[Exception], ...]
 ) -> None:
-    breaker, board = new_breaker(), FaultBoard()
+    breaker, board = new_breaker(), FaultSwitches()
     async with (
         simulated() as upstream,
         proxied(upstream, board) as url,
@@ -152,7 +152,7 @@ async def test_ollama_behind_a_broken_wire(
 
 @pytest.mark.parametrize("way", [way for way in WAYS if "streaming" in way])
 async def test_ollama_does_not_notice_a_cut_stream_and_the_breaker_does(way: str) -> None:
-    breaker, board = new_breaker(), FaultBoard()
+    breaker, board = new_breaker(), FaultSwitches()
     async with (
         simulated() as upstream,
         proxied(upstream, board) as url,
@@ -270,7 +270,7 @@ async def test_openai_works(way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fault", ["refuse", "error500", "busy503", "midreset"])
 async def test_openai_behind_a_broken_wire(way: str, fault: str) -> None:
-    breaker, board = new_breaker(), FaultBoard()
+    breaker, board = new_breaker(), FaultSwitches()
     async with (
         served(COMPLETIONS) as upstream,
         proxied(upstream, board) as url,

@@ -18,7 +18,7 @@ import pytest
 
 from fuseboard import Call, CircuitBreaker, CircuitOpenError, ConsecutiveFailures, State, Verdict
 from fuseboard.breaker.outcome import Ruling
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.http import http_judge, ollama_judge, openai_judge
 from fuseboard.http.judge import Judge, rule_on_error
 from fuseboard.http.judges.http import HttpJudge
@@ -823,7 +823,7 @@ async def test_an_open_breaker_lets_nothing_out(kind: Kind, breaker: CircuitBrea
 async def test_failures_trip_it_and_a_good_probe_closes_it(kind: Kind) -> None:
     now = 0.0
     breaker = CircuitBreaker("wire", trip=ConsecutiveFailures(3), clock=lambda: now)
-    board = FaultBoard()
+    board = FaultSwitches()
     async with (
         simulated() as upstream,
         proxied(upstream, board) as url,

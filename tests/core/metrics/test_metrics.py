@@ -33,7 +33,7 @@ from fuseboard.breaker.counters import DurationHistogram
 from fuseboard.breaker.registry import REGISTRY
 from fuseboard.breaker.snapshot import CacheSnapshot, PoolSnapshot
 from fuseboard.metrics import report as metrics
-from fuseboard.metrics.collector import BreakerCollector, collectors_of
+from fuseboard.metrics.collector import BreakerCollector, collector_registry
 from fuseboard.metrics.endpoint import endpoint_app
 from fuseboard.metrics.report import (
     record_circuit_breaker_call,
@@ -272,14 +272,14 @@ def test_two_collectors_on_one_registry_are_noticed(registry: Registry) -> None:
 @pytest.mark.parametrize("namespace", ["", "9lives", "a-b", "a b", "ä"])
 def test_a_senseless_namespace_is_refused(registry: Registry, namespace: str) -> None:
     with pytest.raises(ValueError, match="namespace"):
-        collectors_of(registry, namespace)
+        collector_registry(registry, namespace)
 
 
 def test_a_registry_can_be_exported_many_times_and_beside_others() -> None:
     registry = Registry()
     registry.breaker("model")
     for namespace in ("one", "two", "one"):
-        exposition = generate_latest(collectors_of(registry, namespace)).decode()
+        exposition = generate_latest(collector_registry(registry, namespace)).decode()
         assert f'{namespace}_circuit_breaker_state{{breaker_name="model"}} 0.0' in exposition
     own = CollectorRegistry()
     Counter("orders", "Orders.", registry=own)
@@ -297,7 +297,7 @@ for module in (metrics.report, metrics.collector, metrics.endpoint) * 2:
     importlib.reload(module)
     metrics.endpoint.endpoint_app(REGISTRY)
 from prometheus_client import generate_latest
-assert generate_latest(metrics.collector.collectors_of(REGISTRY)).count(b"state{") == 1
+assert generate_latest(metrics.collector.collector_registry(REGISTRY)).count(b"state{") == 1
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -319,7 +319,7 @@ def test_pools_and_caches_are_collected() -> None:
     waits.take([0.05, 0.5, 5.0])
     registry.pools.add(Still("ollama", PoolSnapshot("ollama", 3, 12, waits.copy())))
     registry.caches.add(Still("answers", CacheSnapshot("answers", 3, 1, 1, 50)))
-    collectors = collectors_of(registry)
+    collectors = collector_registry(registry)
 
     def value(name: str, **labels: str) -> float | None:
         return collectors.get_sample_value(f"ollama_rag_{name}", labels)
@@ -366,7 +366,7 @@ def test_every_figure_of_a_scrape_is_the_breakers_own(steps: list[str]) -> None:
                 case _:
                     getattr(breaker, step)()
     seen = breaker.snapshot()
-    text = generate_latest(collectors_of(registry)).decode()
+    text = generate_latest(collector_registry(registry)).decode()
     scraped = {
         (sample.name.removeprefix(PREFIX), *sorted(sample.labels.items())): sample.value
         for family in parse_text(text)

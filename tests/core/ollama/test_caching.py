@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.ollama.response_cache import ResponseCache
 from tests.core.clock import ManualClock
 
 
@@ -50,8 +50,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def cache(clock: ManualClock) -> AnswerCache:
-    return AnswerCache("answers", 3, 60, clock)
+def cache(clock: ManualClock) -> ResponseCache:
+    return ResponseCache("answers", 3, 60, clock)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def service() -> Service:
     return Service()
 
 
-async def read(cache: AnswerCache, service: Service, key: str) -> list[str]:
+async def read(cache: ResponseCache, service: Service, key: str) -> list[str]:
     return [piece async for piece in cache.stream(key, lambda: service.asks(key))]
 
 
@@ -72,12 +72,12 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def figures(cache: AnswerCache) -> tuple[int, int, int]:
+def figures(cache: ResponseCache) -> tuple[int, int, int]:
     seen = cache.snapshot()
     return seen.hits, seen.misses, seen.entries
 
 
-async def test_asks_once_and_then_remembers(cache: AnswerCache, service: Service) -> None:
+async def test_asks_once_and_then_remembers(cache: ResponseCache, service: Service) -> None:
     service.go.set()
     for _ in range(3):
         assert await read(cache, service, "a") == ["a1", "a2"]
@@ -86,7 +86,7 @@ async def test_asks_once_and_then_remembers(cache: AnswerCache, service: Service
     assert cache.snapshot().hit_rate == pytest.approx(2 / 3)
 
 
-async def test_concurrent_askers_share_one_flight(cache: AnswerCache, service: Service) -> None:
+async def test_concurrent_askers_share_one_flight(cache: ResponseCache, service: Service) -> None:
     readers = [asyncio.create_task(read(cache, service, "a")) for _ in range(5)]
     await settle()
     service.go.set()
@@ -95,7 +95,7 @@ async def test_concurrent_askers_share_one_flight(cache: AnswerCache, service: S
     assert figures(cache) == (4, 1, 1)
 
 
-async def test_pieces_are_passed_on_as_they_come(cache: AnswerCache, service: Service) -> None:
+async def test_pieces_are_passed_on_as_they_come(cache: ResponseCache, service: Service) -> None:
     stream = cache.stream("a", lambda: service.asks("a"))
     assert await anext(stream) == "a1"
     late = cache.stream("a", lambda: service.asks("a"))
@@ -106,7 +106,7 @@ async def test_pieces_are_passed_on_as_they_come(cache: AnswerCache, service: Se
 
 
 async def test_a_flight_that_fails_fails_for_all_and_is_not_kept(
-    cache: AnswerCache, service: Service
+    cache: ResponseCache, service: Service
 ) -> None:
     readers = [asyncio.create_task(read(cache, service, "a")) for _ in range(3)]
     await settle()
@@ -120,7 +120,7 @@ async def test_a_flight_that_fails_fails_for_all_and_is_not_kept(
 
 
 async def test_one_that_leaves_does_not_end_it_for_the_others(
-    cache: AnswerCache, service: Service
+    cache: ResponseCache, service: Service
 ) -> None:
     first, second = (asyncio.create_task(read(cache, service, "a")) for _ in range(2))
     await settle()
@@ -131,7 +131,7 @@ async def test_one_that_leaves_does_not_end_it_for_the_others(
     assert service.cancelled == 0
 
 
-async def test_the_last_that_leaves_ends_it(cache: AnswerCache, service: Service) -> None:
+async def test_the_last_that_leaves_ends_it(cache: ResponseCache, service: Service) -> None:
     readers = [asyncio.create_task(read(cache, service, "a")) for _ in range(2)]
     await settle()
     for reader in readers:
@@ -144,7 +144,7 @@ async def test_the_last_that_leaves_ends_it(cache: AnswerCache, service: Service
 
 
 async def test_whoever_comes_after_the_last_left_starts_a_new_flight(
-    cache: AnswerCache, service: Service
+    cache: ResponseCache, service: Service
 ) -> None:
     leaving = cache.stream("a", lambda: service.asks("a"))
     assert await anext(leaving) == "a1"
@@ -162,7 +162,7 @@ async def test_whoever_comes_after_the_last_left_starts_a_new_flight(
 
 
 async def test_a_flight_that_is_ended_from_outside_leaves_nobody_waiting(
-    cache: AnswerCache, service: Service
+    cache: ResponseCache, service: Service
 ) -> None:
     before = asyncio.all_tasks()
     reader = asyncio.create_task(read(cache, service, "a"))
@@ -195,7 +195,7 @@ class ClockForOne:
 
 def test_pictures_taken_on_another_thread_do_not_disturb_what_is_kept() -> None:
     clock = ClockForOne()
-    cache = AnswerCache("answers", 3, 5, clock)
+    cache = ResponseCache("answers", 3, 5, clock)
     done = threading.Event()
 
     def look() -> None:
@@ -228,7 +228,7 @@ def test_pictures_taken_on_another_thread_do_not_disturb_what_is_kept() -> None:
 def test_keeps_the_latest_used_for_their_time(steps: list[tuple[str, float]]) -> None:
     async def drive() -> None:
         clock, service = ManualClock(), Service()
-        cache = AnswerCache("answers", 3, 60, clock)
+        cache = ResponseCache("answers", 3, 60, clock)
         service.go.set()
         kept: OrderedDict[str, float] = OrderedDict()  # until when, the least recently used first
         expected = []
@@ -254,4 +254,4 @@ def test_keeps_the_latest_used_for_their_time(steps: list[tuple[str, float]]) ->
 @pytest.mark.parametrize(("maximum", "seconds"), [(0, 1.0), (1, 0.0), (1, float("nan"))])
 def test_senseless_settings_are_refused(maximum: int, seconds: float) -> None:
     with pytest.raises(ValueError, match="cache"):
-        AnswerCache("answers", maximum, seconds)
+        ResponseCache("answers", maximum, seconds)

@@ -15,8 +15,8 @@ from fuseboard.recording.reader import Recording, read_recording
 from fuseboard.recording.recorder import Recorder
 from fuseboard.recording.replay import FASTEST, SLOWEST, Replay
 from fuseboard.snapshot.codec import to_json
-from fuseboard.snapshot.json_diff import changes, with_changes
-from fuseboard.snapshot.snapshot import Activity, Phase, Snapshot
+from fuseboard.snapshot.json_diff import apply_diff, diff
+from fuseboard.snapshot.snapshot import BreakerRates, Phase, Snapshot
 from tests.core.clock import ManualClock
 from tests.tui.pictures import OPEN, STARTING, board, breaker
 
@@ -31,7 +31,7 @@ class Run:
     def __call__(self) -> Snapshot:
         number = len(self.given)
         seen = breaker(calls=replace(OPEN.calls, success=number), seconds_in_state=number / 2)
-        activity = Activity(success=tuple(range(number)))
+        activity = BreakerRates(success=tuple(range(number)))
         snapshot = replace(board(seen), uptime=number / 2, activity={"x": activity})
         with self._taken:
             self.given.append(snapshot)
@@ -189,8 +189,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_recording(tmp_path / "none")
 
 
-def recording_of(*changes: dict[str, Any]) -> Recording:
-    lines = [FIRST, *(json.dumps(change) + "\n" for change in changes)]
+def recording_of(*diff: dict[str, Any]) -> Recording:
+    lines = [FIRST, *(json.dumps(change) + "\n" for change in diff)]
     return Recording("run", [line.encode() for line in lines], cut_off=False)
 
 
@@ -296,6 +296,6 @@ def test_a_line_of_another_shape_is_a_failure_that_names_it() -> None:
 
 def test_an_array_that_moves_on_by_many_items_is_written_shortly() -> None:
     old, new = list(range(300)), list(range(40, 340))
-    step = changes(old, new)
+    step = diff(old, new)
     assert step == {"-": 40, "+": list(range(300, 340))}
-    assert with_changes(old, step) == new
+    assert apply_diff(old, step) == new

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from fuseboard.breaker.registry import Registry
 from fuseboard.breaker.settings import BreakerSettings
-from fuseboard.breaker.tunables import settable_numbers
+from fuseboard.breaker.tunables import tunables_of
 from fuseboard.engine.engine import Engine, EngineSettings
 from fuseboard.snapshot.codec import from_json, to_json
 from fuseboard.snapshot.fault_setting import FaultSetting
-from fuseboard.snapshot.json_diff import changes, with_changes
+from fuseboard.snapshot.json_diff import apply_diff, diff
 from fuseboard.snapshot.snapshot import Snapshot
 from tests.tui.pictures import HALF_OPEN, OPEN, STARTING, board
 
@@ -74,7 +74,7 @@ def test_a_missing_field_has_its_default() -> None:
 
 
 def test_an_old_recording_knows_no_numbers_to_set_and_no_refusals() -> None:
-    written = to_json(board(replace(OPEN, settings=settable_numbers(BreakerSettings()))))
+    written = to_json(board(replace(OPEN, settings=tunables_of(BreakerSettings()))))
     del written["refusals"]
     for breaker in written["breakers"]:
         del breaker["settings"]
@@ -122,9 +122,9 @@ def test_what_is_no_snapshot_is_refused_with_the_place(
 @settings(max_examples=500)
 @given(JSON, JSON)
 def test_changes_lead_from_any_value_to_any_other(old: Any, new: Any) -> None:
-    found = json.loads(json.dumps(changes(old, new)))
+    found = json.loads(json.dumps(diff(old, new)))
     before = json.dumps(old)
-    assert with_changes(old, found) == new
+    assert apply_diff(old, found) == new
     assert json.dumps(old) == before
 
 
@@ -142,14 +142,14 @@ def test_changes_lead_from_any_value_to_any_other(old: Any, new: Any) -> None:
     ],
 )
 def test_changes_are_small(old: Any, new: Any, found: Any) -> None:
-    assert changes(old, new) == found
+    assert diff(old, new) == found
 
 
 def test_a_snapshot_shares_most_of_the_one_before() -> None:
     old, new = to_json(board(OPEN)), to_json(board(HALF_OPEN))
-    found = changes(old, new)
+    found = diff(old, new)
     assert set(found) == {"breakers"}
-    assert with_changes(old, found)["faults"] is old["faults"]
+    assert apply_diff(old, found)["faults"] is old["faults"]
 
 
 @pytest.mark.parametrize(
@@ -165,4 +165,4 @@ def test_a_snapshot_shares_most_of_the_one_before() -> None:
 )
 def test_changes_of_something_else_are_refused(old: Any, found: Any) -> None:
     with pytest.raises(ValueError):
-        with_changes(old, found)
+        apply_diff(old, found)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fuseboard import CircuitBreaker
 from fuseboard.snapshot.quantile import quantile
-from fuseboard.snapshot.rates import MEASURED_SECONDS, REMEMBERED_SECONDS, ActivityLog
+from fuseboard.snapshot.rates import MEASURED_SECONDS, REMEMBERED_SECONDS, RateTracker
 from tests.core.clock import ManualClock
 
 BUCKETS = [(0.1, 10), (1.0, 90), (10.0, 100)]
@@ -49,7 +49,7 @@ def test_a_quantile_lies_in_the_bucket_of_its_value(counts: list[int], share: fl
 def test_rates_and_percentiles_of_a_breaker() -> None:
     clock = ManualClock()
     breaker = CircuitBreaker("model", clock=clock)
-    log = ActivityLog()
+    log = RateTracker()
     assert log.by_breaker() == {}
 
     def call(seconds: float, *, fails: bool = False) -> None:

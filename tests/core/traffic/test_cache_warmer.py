@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.http.transport import RequestRejectedError
 from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError, Operation
 from fuseboard.ollama.client import breaker_per_operation
-from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.snapshot.traffic_kind import TrafficKind
-from fuseboard.traffic.cache_warmer import Warming
-from fuseboard.traffic.questions import BUILT_IN, read_prompts
-from fuseboard.traffic.workload import Asking
+from fuseboard.traffic.cache_warmer import CacheWarmer
+from fuseboard.traffic.questions import BUILT_IN, read_questions
+from fuseboard.traffic.workload import Workload
 from tests.core.ollama.test_client import skip_ahead
 from tests.core.serving import proxied, simulated
 
@@ -32,21 +32,23 @@ class Wire:
     def __init__(self, client: CachingClient, guards: dict[Operation, CircuitBreaker]) -> None:
         self.client = client
         self.guards = guards
-        self.board = FaultBoard()
+        self.board = FaultSwitches()
 
     def asked(self, operation: Operation = Operation.GENERATE) -> int:
         return self.guards[operation].snapshot().calls.total
 
     def warming(
         self, prompts: Sequence[str], model: str = MODEL, **room: Callable[[], Awaitable[None]]
-    ) -> Warming:
-        asking = Asking(TrafficKind.GENERATE, self.client, prompts, model=model, embedding_model="")
-        return Warming(asking.ask_repeatably, prompts, **room)
+    ) -> CacheWarmer:
+        asking = Workload(
+            TrafficKind.GENERATE, self.client, prompts, model=model, embedding_model=""
+        )
+        return CacheWarmer(asking.ask_repeatably, prompts, **room)
 
 
 @asynccontextmanager
-async def wired() -> AsyncIterator[tuple[Wire, FaultBoard]]:
-    board = FaultBoard()
+async def wired() -> AsyncIterator[tuple[Wire, FaultSwitches]]:
+    board = FaultSwitches()
     guards = breaker_per_operation(
         lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(2), recovery_timeout=30)
     )
@@ -55,7 +57,7 @@ async def wired() -> AsyncIterator[tuple[Wire, FaultBoard]]:
         proxied(server, board) as url,
         OllamaClient(url, guards) as client,
     ):
-        yield Wire(CachingClient(client, AnswerCache("ollama", 100, 600)), guards), board
+        yield Wire(CachingClient(client, ResponseCache("ollama", 100, 600)), guards), board
 
 
 async def text(stream: Any) -> str:
@@ -273,7 +275,7 @@ async def test_what_is_the_callers_own_fault_is_given_up_at_once() -> None:
 def test_prompts_are_read_a_line_each(tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
     file.write_bytes("\ufeffone\n\n  two \r\nth\u2028r\u0085ee".encode())
-    assert read_prompts(str(file)) == ("one", "two", "th\u2028r\u0085ee")
+    assert read_questions(str(file)) == ("one", "two", "th\u2028r\u0085ee")
 
 
 @pytest.mark.parametrize(
@@ -284,4 +286,4 @@ def test_senseless_files_are_refused(tmp_path: Path, content: bytes | None, word
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ValueError, match=words):
-        read_prompts(str(file))
+        read_questions(str(file))

@@ -12,15 +12,15 @@ import pytest
 
 from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
 from fuseboard.breaker.counters import CallCounts
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.ollama import CachingClient, OllamaClient, OllamaError, Operation
 from fuseboard.ollama.client import breaker_per_operation
-from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.snapshot.traffic_kind import TrafficKind
-from fuseboard.traffic.generator import Traffic
+from fuseboard.traffic.generator import TrafficGenerator
 from fuseboard.traffic.questions import BUILT_IN
 from fuseboard.traffic.rag.retrieval import read_corpus
-from fuseboard.traffic.workload import Asking
+from fuseboard.traffic.workload import Workload
 from tests.core.ollama.test_client import skip_ahead
 from tests.core.serving import Asked, overheard, proxied
 
@@ -30,10 +30,10 @@ class Scene:
 
     def __init__(
         self,
-        asking: Asking,
-        cache: AnswerCache,
+        asking: Workload,
+        cache: ResponseCache,
         guards: dict[Operation, CircuitBreaker],
-        board: FaultBoard,
+        board: FaultSwitches,
         heard: list[Asked],
     ) -> None:
         self.asking = asking
@@ -52,17 +52,17 @@ class Scene:
 
 @asynccontextmanager
 async def scene(kind: TrafficKind, questions: Sequence[str] = BUILT_IN) -> AsyncIterator[Scene]:
-    board = FaultBoard()
+    board = FaultSwitches()
     guards = breaker_per_operation(
         lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(2), recovery_timeout=30)
     )
-    cache = AnswerCache("ollama", 1000, 600)
+    cache = ResponseCache("ollama", 1000, 600)
     async with (
         overheard() as (server, heard),
         proxied(server, board) as url,
         OllamaClient(url, guards) as client,
     ):
-        asking = Asking(
+        asking = Workload(
             kind,
             CachingClient(client, cache),
             questions,
@@ -176,7 +176,7 @@ async def test_a_broken_wire_trips_both_breakers_and_breaks_nothing_else(
     async with scene(TrafficKind.RAG) as it:
         await it.ask(len(BUILT_IN))
         it.board.switch("error500", active=True)
-        traffic = Traffic(TrafficKind.RAG, it.asking.ask_next, rate=1000, concurrency=8)
+        traffic = TrafficGenerator(TrafficKind.RAG, it.asking.ask_next, rate=1000, concurrency=8)
         driving = asyncio.create_task(traffic.run())
         traffic.start()
         both = [it.guards[part] for part in (Operation.EMBED, Operation.GENERATE)]
@@ -192,7 +192,9 @@ async def test_a_broken_wire_trips_both_breakers_and_breaks_nothing_else(
 async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_way() -> None:
     async with scene(TrafficKind.GENERATE) as it:
         it.board.switch("stall", active=True)
-        traffic = Traffic(TrafficKind.GENERATE, it.asking.ask_next, rate=1000, concurrency=1)
+        traffic = TrafficGenerator(
+            TrafficKind.GENERATE, it.asking.ask_next, rate=1000, concurrency=1
+        )
         await traffic.room()
         driving = asyncio.create_task(traffic.run())
         traffic.start()
@@ -213,7 +215,7 @@ async def test_another_rate_holds_from_now_on_and_does_not_wait_for_the_old_one(
     async def make_call() -> None:
         made.append(asyncio.get_running_loop().time())
 
-    traffic = Traffic(TrafficKind.GENERATE, make_call, rate=0.001, concurrency=8)
+    traffic = TrafficGenerator(TrafficKind.GENERATE, make_call, rate=0.001, concurrency=8)
     driving = asyncio.create_task(traffic.run())
     traffic.start()
     while not made:  # noqa: ASYNC110

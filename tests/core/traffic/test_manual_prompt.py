@@ -16,7 +16,7 @@ from starlette.routing import Route
 from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.ollama import OllamaClient, Operation
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
-from fuseboard.traffic.manual_prompt import LONGEST_KEPT, Prompter
+from fuseboard.traffic.manual_prompt import LONGEST_KEPT, ManualPrompt
 from tests.core.clock import ManualClock
 from tests.core.serving import served
 
@@ -33,7 +33,7 @@ class Asked:
         self.prompts: list[str] = []
         self.status = 200
         self.pieces: Pieces = asyncio.Queue()  # of the next request
-        self.prompter: Prompter
+        self.prompter: ManualPrompt
 
     async def answer(self, request: Request) -> Response:
         self.prompts.append((await request.json())["prompt"])
@@ -71,7 +71,7 @@ async def asked() -> AsyncIterator[Asked]:
     app = Starlette(routes=[Route("/api/generate", it.answer, methods=["POST"])])
     breakers = {Operation.GENERATE: it.breaker}
     async with served(app) as url, OllamaClient(url, breakers) as client:
-        it.prompter = Prompter(client, "m", it.clock)
+        it.prompter = ManualPrompt(client, "m", it.clock)
         yield it
         it.prompter.stop()
         it.pieces.put_nowait(None)

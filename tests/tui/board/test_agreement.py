@@ -19,21 +19,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from textual.pilot import Pilot
 
 from fuseboard import CircuitBreaker, ConsecutiveFailures, FailureRate, Registry, TimeWindow
-from fuseboard.breaker.external import ReportedBreaker
+from fuseboard.breaker.external import ExternalBreaker
 from fuseboard.breaker.permit import Permit
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
 from fuseboard.engine.commands import SetFault, SetRate, TripBreaker
 from fuseboard.engine.engine import Engine, EngineSettings
 from fuseboard.faults.catalogue import BY_NAME
-from fuseboard.snapshot.snapshot import Activity, Snapshot
+from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.header_line import HeaderLine
-from fuseboard_tui.widgets.lines import Picture
+from fuseboard_tui.widgets.lines import LinesWidget
 from fuseboard_tui.widgets.resource_panel import ResourcePanel
 from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.core.clock import ManualClock
@@ -86,12 +86,12 @@ class World:
         self.pilot: Pilot[str]
 
     @property
-    def screen(self) -> OverviewScreen:
+    def screen(self) -> BoardScreen:
         screen = self.app.screen
-        assert isinstance(screen, OverviewScreen)
+        assert isinstance(screen, BoardScreen)
         return screen
 
-    def drawn(self, kind: type[Picture]) -> list[str]:
+    def drawn(self, kind: type[LinesWidget]) -> list[str]:
         """The lines of a picture as they are on the screen."""
         picture = self.screen.query_one(kind)
         return [picture.render_line(y).text for y in range(picture.size.height)]
@@ -146,9 +146,9 @@ class World:
         self.registry.find("recovering").acquire().failure("still broken")
         self.clock.advance(self.random.randint(1, 20))
         reported = self.registry.get_or_add(
-            "reported", lambda name: ReportedBreaker(name, clock=self.clock)
+            "reported", lambda name: ExternalBreaker(name, clock=self.clock)
         )
-        assert isinstance(reported, ReportedBreaker)
+        assert isinstance(reported, ExternalBreaker)
         for status in ("success", "failure", "rejected", "rejected", "ignored"):
             for _ in range(self.random.randint(1, 9)):
                 reported.count_call(status)
@@ -200,7 +200,7 @@ class Said:
     row: str
     panel: str
     transitions: list[str]
-    activity: Activity
+    activity: BreakerRates
 
 
 async def read(it: World, place: int) -> Said:
@@ -214,7 +214,7 @@ async def read(it: World, place: int) -> Said:
         transitions = [line for line in it.drawn(TransitionList) if line.strip()]
         if it.engine.snapshot().activity == before.activity:
             name = before.breakers[place].name
-            return Said(row, panel, transitions, before.activity.get(name, Activity()))
+            return Said(row, panel, transitions, before.activity.get(name, BreakerRates()))
 
 
 def number(pattern: str, text: str) -> float:

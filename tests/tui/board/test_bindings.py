@@ -23,7 +23,7 @@ from fuseboard_tui import board as board_package
 from fuseboard_tui import screens
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.board.replay_screen import ReplayScreen
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.fault_keys import FaultKeysScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
@@ -42,7 +42,7 @@ ScreenKind = type[Screen[None]]
 
 # The keys that lead to a screen from the board, or from the replay's.
 OPENED_BY: dict[ScreenKind, list[str]] = {
-    OverviewScreen: [],
+    BoardScreen: [],
     ReplayScreen: [],
     TransitionScreen: ["enter"],
     StateDiagramScreen: ["d"],
@@ -118,7 +118,7 @@ async def test_the_help_names_every_key_and_what_it_does(kind: ScreenKind) -> No
             assert told[key_name(key)] == {binding.tooltip or binding.description}, key
 
 
-@pytest.mark.parametrize("kind", [OverviewScreen, ReplayScreen], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [BoardScreen, ReplayScreen], ids=lambda kind: kind.__name__)
 async def test_the_help_of_the_board_names_every_fault(kind: ScreenKind) -> None:
     async with help_of(kind) as lines:
         for fault in CATALOGUE:

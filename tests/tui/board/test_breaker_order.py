@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fuseboard.breaker.state import State
-from fuseboard.snapshot.snapshot import Activity, Snapshot
+from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 from fuseboard_tui.board.breaker_order import Order, arranged
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from tests.tui.board.test_keys import shown
@@ -22,8 +22,8 @@ def several() -> Snapshot:
         board(),
         breakers=(quiet, busy, broken),
         activity={
-            "C_busy": Activity((9.0,), (1.0,), (0.0,), (0.0,), failed_share=0.1),
-            "a_broken": Activity((1.0,), (1.0,), (2.0,), (0.0,), failed_share=0.5),
+            "C_busy": BreakerRates((9.0,), (1.0,), (0.0,), (0.0,), failed_share=0.1),
+            "a_broken": BreakerRates((1.0,), (1.0,), (2.0,), (0.0,), failed_share=0.5),
         },
     )
 

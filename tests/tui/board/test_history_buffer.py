@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from fuseboard.snapshot.snapshot import Snapshot
-from fuseboard_tui.board.history_buffer import Past
+from fuseboard_tui.board.history_buffer import HistoryBuffer
 from tests.tui.pictures import NOW, STARTING, board, breaker
 
 
@@ -16,15 +16,15 @@ def at(seconds: float) -> Snapshot:
     return replace(STARTING, taken_at=NOW + seconds)
 
 
-def past(seconds: float, apart: float = 0.25) -> Past:
+def past(seconds: float, apart: float = 0.25) -> HistoryBuffer:
     """A past of snapshots up to NOW."""
-    remembered = Past()
+    remembered = HistoryBuffer()
     for number in range(int(seconds / apart) + 1):
         remembered.add(at(number * apart - seconds))
     return remembered
 
 
-def ages(remembered: Past) -> list[float]:
+def ages(remembered: HistoryBuffer) -> list[float]:
     return [NOW - snapshot.taken_at for snapshot in remembered.all()]
 
 
@@ -41,7 +41,7 @@ def test_the_longer_ago_the_fewer() -> None:
 
 def test_many_breakers_are_remembered_less_often() -> None:
     many = board(*(breaker(f"b{number}") for number in range(999)))
-    remembered = Past()
+    remembered = HistoryBuffer()
     for number in range(4 * 1800):
         remembered.add(replace(many, taken_at=NOW + number / 4))
     assert remembered.newest.taken_at == NOW + 1799.75
@@ -51,7 +51,7 @@ def test_many_breakers_are_remembered_less_often() -> None:
 
 
 def test_a_snapshot_that_is_given_again_is_remembered_once() -> None:
-    remembered = Past()
+    remembered = HistoryBuffer()
     for _ in range(3):
         remembered.add(at(0))
     assert ages(remembered) == [0]

@@ -28,19 +28,19 @@ from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault
 from fuseboard.faults.scenarios.scenario import find_scenario
 from fuseboard.snapshot.snapshot import Phase, Snapshot, TargetSnapshot, WarmingSnapshot
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.header_line import HeaderLine
-from fuseboard_tui.widgets.lines import Picture
+from fuseboard_tui.widgets.lines import LinesWidget
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.core.clock import ManualClock
 from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker, step
 
-Kind = type[Picture]
+Kind = type[LinesWidget]
 
 
 class Shown:
@@ -57,7 +57,7 @@ class Shown:
     async def show(self, snapshot: Snapshot) -> None:
         self.source.picture = snapshot
         screen = self.app.screen_stack[0]
-        assert isinstance(screen, OverviewScreen)
+        assert isinstance(screen, BoardScreen)
         screen.take_snapshot()
         await self.pilot.pause()
 
@@ -179,7 +179,7 @@ async def test_help_opens_and_closes(closing: str) -> None:
         await it.pilot.press("question_mark")
         assert isinstance(it.app.screen, HelpScreen)
         await it.pilot.press(closing)
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_page_keys_move_through_the_transitions() -> None:
@@ -221,7 +221,7 @@ async def test_brackets_change_the_rate(key: str, before: float, after: float) -
 async def test_the_palette_offers_every_command() -> None:
     async with shown(board(on={"cut": 1.0})) as it:
         screen = it.app.screen
-        assert isinstance(screen, OverviewScreen)
+        assert isinstance(screen, BoardScreen)
         commands = {command.title: command for command in it.app.get_system_commands(screen)}
         for title in ("Break: HTTP 500", "Mend: cut", "Scenario: outage", "Disable"):
             commands[title].callback()
@@ -289,8 +289,8 @@ async def test_a_breaker_that_appears_is_drawn() -> None:
 
 async def test_an_unchanged_snapshot_redraws_nothing() -> None:
     async with shown(board(OPEN)) as it:
-        drawn: list[Picture] = []
-        for picture in it.app.screen.query(Picture):
+        drawn: list[LinesWidget] = []
+        for picture in it.app.screen.query(LinesWidget):
             picture.refresh = lambda *_, which=picture, **__: drawn.append(which)  # type: ignore[method-assign, assignment]
         await it.show(replace(it.source.picture))
         assert drawn == []
@@ -325,7 +325,7 @@ async def test_hostile_text_is_drawn_literally() -> None:
     evil = breaker(HOSTILE, why=HOSTILE, history=(step(5, State.CLOSED, State.OPEN, HOSTILE),))
     async with shown(replace(board(evil), notices=(HOSTILE,))) as it:
         await it.show(board(replace(evil, state=State.OPEN, changed_at=NOW)))
-        everything = "".join(str(picture.render()) for picture in it.app.screen.query(Picture))
+        everything = "".join(str(picture.render()) for picture in it.app.screen.query(LinesWidget))
         assert "[/] [@click=app.quit]x[/]" in everything
         assert not set("\x1b\x07\x9b\u202e") & set(everything)
         assert it.app.is_running

@@ -20,11 +20,11 @@ from fuseboard.recording.reader import Recording
 from fuseboard.recording.recorder import Recorder
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.codec import to_json
-from fuseboard.snapshot.json_diff import changes
+from fuseboard.snapshot.json_diff import diff
 from fuseboard.snapshot.snapshot import Phase, Snapshot
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.board.replay_screen import ReplayScreen
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.cli.recorded_source import RecordedSource
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
@@ -46,7 +46,7 @@ async def after_a_minute(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Sho
         for second in range(2, 61):
             it.source.picture = moment(second)
             screen = it.app.screen
-            assert isinstance(screen, OverviewScreen)
+            assert isinstance(screen, BoardScreen)
             screen.take_snapshot()
         await it.pilot.pause()
         yield it
@@ -132,7 +132,7 @@ async def test_a_recording_that_ends_before_its_time_is_told_on_the_board(tmp_pa
 def recording(*snapshots: Snapshot, cut_off: bool = False) -> Recording:
     values = [to_json(snapshot) for snapshot in snapshots]
     steps = [values[0]]
-    steps += [changes(old, new) for old, new in pairwise(values)]
+    steps += [diff(old, new) for old, new in pairwise(values)]
     return Recording("run", [json.dumps(step).encode() for step in steps], cut_off=cut_off)
 
 

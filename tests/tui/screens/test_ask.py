@@ -15,7 +15,7 @@ from fuseboard.engine.commands import Ask, ClearFaults, SetFault, StopAsking
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
@@ -199,14 +199,14 @@ async def test_escape_stops_then_leaves() -> None:
         await it.pilot.press("enter")
         assert isinstance(screen(it).focused, Input)
         await it.pilot.press("escape", "escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
         assert it.source.commands == [StopAsking()]
 
 
 async def test_escape_leaves_at_once_where_nothing_was_asked() -> None:
     async with ask_shown() as it:
         await it.pilot.press("escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_shows_the_breaker_that_it_asks_through() -> None:
@@ -276,4 +276,4 @@ async def test_can_be_left_where_nobody_obeys() -> None:
     async with ask_shown(STREAMING) as it:
         await it.pilot.press("x", "enter", "escape", "escape", "escape")
         assert it.source.commands == [Ask("x"), StopAsking()]
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)

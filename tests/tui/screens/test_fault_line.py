@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from fuseboard.engine.commands import SetFault
 from fuseboard.faults.catalogue import BY_NAME
 from fuseboard.snapshot.fault_setting import FaultSetting
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.fault_line import FaultLineScreen
 from tests.tui.board.test_keys import Shown, shown
 from tests.tui.pictures import board
@@ -45,7 +45,7 @@ async def test_a_typed_fault_is_switched_on_as_it_was_typed() -> None:
         await it.pilot.press("enter")
         setting = FaultSetting(0.5, chunks=10, paths=("/api/chat",))
         assert it.source.commands == [SetFault("cut", True, setting)]
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
         await it.pilot.press("minus")  # it is the selected one now
         assert it.source.commands[-1] == SetFault(
             "cut", False, BY_NAME["cut"].setting(probability=0.9)
@@ -69,7 +69,7 @@ async def test_what_is_wrong_is_said_and_not_sent(typed: str) -> None:
         assert "there is no fault" in said(it) or "is not a probability" in said(it)
         assert screen(it).query_one(Static).has_class("-wrong")
         await it.pilot.press("escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
         assert it.source.commands == []
 
 

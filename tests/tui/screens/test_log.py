@@ -9,7 +9,7 @@ import pytest
 from textual.content import Content
 
 from fuseboard.snapshot.snapshot import LogLevel, LogLine
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.widgets.lines import Rows
@@ -83,7 +83,7 @@ async def test_searching() -> None:
         await it.pilot.press("enter", "escape")
         assert text(it).count("\n") == 4
         await it.pilot.press("escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_nothing_to_say() -> None:
@@ -115,7 +115,7 @@ async def test_who_reads_older_lines_stays_there() -> None:
 async def test_leaving(key: str) -> None:
     async with log_shown() as it:
         await it.pilot.press(key)
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_help_is_about_the_log() -> None:

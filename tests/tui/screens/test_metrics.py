@@ -10,7 +10,7 @@ from dataclasses import replace
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.metrics import Exposition, MetricsScreen
 from fuseboard_tui.widgets.lines import Rows
 from tests.core.serving import served
@@ -64,7 +64,7 @@ async def test_searching_and_leaving() -> None:
         await it.pilot.press("escape")
         assert "calls" in str(rows(it).render())
         await it.pilot.press("escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_a_failing_scrape_is_told_and_the_last_one_stays() -> None:

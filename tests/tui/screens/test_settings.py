@@ -14,12 +14,12 @@ from textual.widgets import Input, Static
 from fuseboard import Backoff, BreakerSettings, CountWindow, FailureRate, TripPolicy
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import State
-from fuseboard.breaker.tunables import NumberKind, SettableNumber, settable_numbers, with_numbers
+from fuseboard.breaker.tunables import NumberKind, Tunable, tunables_of, with_tunables
 from fuseboard.engine.commands import ConfigureBreaker
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Refusal, Snapshot
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.settings import SettingsScreen
 from fuseboard_tui.widgets.tunable_list import NumberList
@@ -32,7 +32,7 @@ RATE = FailureRate(0.5, CountWindow(20), minimum_calls=10)
 
 
 def with_settings(settings: BreakerSettings | None = None, **changes: Any) -> BreakerSnapshot:
-    return breaker(settings=settable_numbers(settings or BreakerSettings(trip=RATE)), **changes)
+    return breaker(settings=tunables_of(settings or BreakerSettings(trip=RATE)), **changes)
 
 
 @asynccontextmanager
@@ -105,7 +105,7 @@ async def test_what_is_typed_is_sent_and_shown_when_it_is_so() -> None:
         assert not is_editing(it)
         assert chosen(it).startswith("▌recovery_timeout 30 s")
         before = BreakerSettings(trip=RATE)
-        after = replace(before, **with_numbers(before, change.changes))
+        after = replace(before, **with_tunables(before, change.changes))
         await now(it, with_settings(after))
         assert chosen(it).startswith("▌recovery_timeout 2.5 s")
 
@@ -170,14 +170,14 @@ async def test_escape_leaves_the_edit_and_then_the_screen() -> None:
         await it.pilot.press("enter")
         assert screen(it).query_one(Input).value == "0.5"
         await it.pilot.press("escape", "escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 @pytest.mark.parametrize("key", ["s", "q", "ctrl+c", "escape"])
 async def test_leaving(key: str) -> None:
     async with settings_shown() as it:
         await it.pilot.press(key)
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_moving_stops_at_the_ends_and_waits_for_the_edit() -> None:
@@ -239,7 +239,7 @@ async def test_says_that_there_is_nothing_to_set(size: tuple[int, int]) -> None:
 async def test_without_breakers_nothing_opens() -> None:
     async with shown(replace(board(), breakers=())) as it:
         await it.pilot.press("s")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_shows_what_is_now_though_the_board_is_held() -> None:
@@ -252,7 +252,7 @@ async def test_shows_what_is_now_though_the_board_is_held() -> None:
 
 
 async def test_somebodys_own_names_are_drawn_literally() -> None:
-    number = SettableNumber(HOSTILE, 3.0, NumberKind.ANY, HOSTILE)
+    number = Tunable(HOSTILE, 3.0, NumberKind.ANY, HOSTILE)
     async with settings_shown(breaker(HOSTILE, settings=(number,)), size=(80, 24)) as it:
         await it.pilot.press("enter", "x")
         everything = [*rows(it), verdict(it), str(screen(it).query_one("#about", Static).content)]

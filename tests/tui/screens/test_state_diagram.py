@@ -10,7 +10,7 @@ from textual.widgets import Static
 from fuseboard import CircuitBreaker, ConsecutiveFailures, FailureRate, TimeWindow
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from tests.core.clock import ManualClock
 from tests.tui.board.test_keys import Shown, shown
@@ -105,7 +105,7 @@ async def test_it_goes_on_being_drawn_and_closes() -> None:
         screen._draw()
         assert "[■ OPEN]" in drawn(it)
         await it.pilot.press("escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 def test_only_a_half_open_breaker_misses_successes() -> None:

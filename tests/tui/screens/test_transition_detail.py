@@ -7,7 +7,7 @@ from textual.widgets import Static
 from fuseboard.breaker.records import Failure, Transition
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import Snapshot
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.tui.board.test_keys import Shown, shown
@@ -53,7 +53,7 @@ async def test_up_and_down_go_through_the_transitions() -> None:
         await it.pilot.press("up", "up")
         assert "2 consecutive failures" in detail(it)
         await it.pilot.press("escape")
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_a_click_opens_the_transition_under_it() -> None:
@@ -66,4 +66,4 @@ async def test_without_transitions_nothing_opens() -> None:
     async with shown(board(breaker(history=()))) as it:
         await it.pilot.press("enter")
         await it.pilot.click(TransitionList, offset=(5, 1))
-        assert isinstance(it.app.screen, OverviewScreen)
+        assert isinstance(it.app.screen, BoardScreen)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.state import State
 from fuseboard_tui.text.charts import bar, sparkline, strip
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_a_strip_says_what_it_does_not_know() -> None:
 
 @given(st.text(max_size=2000))
 def test_literal_text_is_harmless_and_short(text: str) -> None:
-    shown = literal(text, 50)
+    shown = sanitize(text, 50)
     assert len(shown) <= 50
     assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)

@@ -7,7 +7,7 @@ from enum import Enum
 
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import State
-from fuseboard.snapshot.snapshot import Activity, Snapshot
+from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 
 _URGENCY = {State.OPEN: 0, State.HALF_OPEN: 1, State.CLOSED: 2}
 
@@ -41,8 +41,8 @@ def arranged(snapshot: Snapshot, order: Order, wanted: str = "") -> tuple[Breake
 
 
 def _key(order: Order, snapshot: Snapshot) -> Callable[[BreakerSnapshot], tuple[float | str, ...]]:
-    def activity(breaker: BreakerSnapshot) -> Activity:
-        return snapshot.activity.get(breaker.name, Activity())
+    def activity(breaker: BreakerSnapshot) -> BreakerRates:
+        return snapshot.activity.get(breaker.name, BreakerRates())
 
     def failures(breaker: BreakerSnapshot) -> float:
         return -(activity(breaker).failed_share or 0.0)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.snapshot import BreakerSnapshot
-from fuseboard_tui.text.glyphs import state_words
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.glyphs import state_label
+from fuseboard_tui.text.sanitize import sanitize
 
 
 def breaker_line(breaker: BreakerSnapshot) -> str:
     """Say where a breaker stands, why, and how its calls ended."""
     calls = breaker.calls
     return (
-        f"{literal(breaker.name)}: {state_words(breaker)} for {in_words(breaker.seconds_in_state)}"
-        f", {literal(breaker.why)}; success {calls.success}, failure {calls.failure}"
+        f"{sanitize(breaker.name)}: {state_label(breaker)}"
+        f" for {format_duration(breaker.seconds_in_state)}"
+        f", {sanitize(breaker.why)}; success {calls.success}, failure {calls.failure}"
         f", rejected {calls.rejected}, ignored {calls.ignored}"
     )
 
@@ -26,5 +27,5 @@ def transition_line(step: Transition) -> str:
     at = datetime.fromtimestamp(step.at, UTC)
     return (
         f"{at:%Y-%m-%d %H:%M:%S} UTC: {step.from_state.name} → {step.to_state.name}"
-        f", {literal(step.reason)}"
+        f", {sanitize(step.reason)}"
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fuseboard.engine.commands import ClearFaults, SetFault
-from fuseboard.faults.notation import spell_fault
+from fuseboard.faults.notation import format_fault
 from fuseboard.snapshot.snapshot import FaultSnapshot
 from fuseboard_tui.board.source import Source
 
 _STEP = 0.1  # of a fault's probability
 
 
-class FaultSwitches:
+class FaultControls:
     """Turns keys into commands about faults, and knows which fault was switched last."""
 
     def __init__(self, source: Source) -> None:
@@ -41,7 +41,7 @@ class FaultSwitches:
     def spell(self) -> str:
         """Write the selected fault as it is set; empty if there is none."""
         fault = self._find(self.selected)
-        return spell_fault(fault.name, fault.setting) if fault else ""
+        return format_fault(fault.name, fault.setting) if fault else ""
 
     def set(self, command: SetFault) -> None:
         """Switch a fault as it was typed."""

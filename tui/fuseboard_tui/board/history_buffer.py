@@ -34,7 +34,7 @@ class _Stretch:
         return gone
 
 
-class Past:
+class HistoryBuffer:
     """Remembers each redraw of half a minute, then one a second, then one in ten."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import Snapshot
 
 
-class Openings:
+class OpenAlerts:
     """Knows which openings are news, from one snapshot to the next."""
 
     def __init__(self) -> None:

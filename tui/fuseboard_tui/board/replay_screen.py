@@ -11,11 +11,11 @@ from textual.binding import Binding, BindingType
 from fuseboard.engine.commands import Command
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Snapshot
-from fuseboard_tui.board.screen import OverviewScreen
+from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.board.timeline import Recorded
 
 
-class ReplayScreen(OverviewScreen):
+class ReplayScreen(BoardScreen):
     """Draws a replay; what would command an engine says that there is none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

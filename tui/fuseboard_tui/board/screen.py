@@ -35,10 +35,10 @@ from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot
 from fuseboard_tui.board import breakpoints
 from fuseboard_tui.board.breaker_choice import BreakerChoice
 from fuseboard_tui.board.copied_text import breaker_line, transition_line
-from fuseboard_tui.board.fault_controls import FaultSwitches
+from fuseboard_tui.board.fault_controls import FaultControls
 from fuseboard_tui.board.keys import BOARD_KEYS
 from fuseboard_tui.board.new_files import write_new
-from fuseboard_tui.board.open_alerts import Openings
+from fuseboard_tui.board.open_alerts import OpenAlerts
 from fuseboard_tui.board.source import Source
 from fuseboard_tui.board.timeline import Timeline
 from fuseboard_tui.screens.ask import AskScreen
@@ -50,7 +50,7 @@ from fuseboard_tui.screens.settings import SettingsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionScreen
 from fuseboard_tui.text.glyphs import GLYPHS
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
@@ -68,7 +68,7 @@ _LEAST_RATE, _MOST_RATE = 0.125, 1024.0  # calls a second
 _logger = logging.getLogger(__name__)
 
 
-class OverviewScreen(FaultKeysScreen):
+class BoardScreen(FaultKeysScreen):
     """Draws the newest snapshot four times a second and turns keys into commands."""
 
     BINDINGS: ClassVar[list[BindingType]] = BOARD_KEYS
@@ -85,14 +85,14 @@ class OverviewScreen(FaultKeysScreen):
         *,
         bell: bool = False,
     ) -> None:
-        super().__init__(FaultSwitches(source))
+        super().__init__(FaultControls(source))
         self.snapshot: Snapshot | None = None
         self._source = source
         self._timeline = timeline
         self._directory = directory
         self._rings = bell
         self._choice = BreakerChoice()
-        self._openings = Openings()
+        self._openings = OpenAlerts()
         self._refusals: Sequence[Refusal] | None = None
         self._silent = False
 
@@ -130,7 +130,7 @@ class OverviewScreen(FaultKeysScreen):
         """Draw the snapshot of the moment that is shown, and which moment that is."""
         seen = self._timeline.look()
         if seen.phase is Phase.FAILED:
-            self.app.exit(literal(seen.problem), return_code=2)
+            self.app.exit(sanitize(seen.problem), return_code=2)
             return
         self.snapshot = seen
         if not self._timeline.held:
@@ -162,8 +162,8 @@ class OverviewScreen(FaultKeysScreen):
 
     def _announce(self, breaker: BreakerSnapshot) -> None:
         self.notify(
-            literal(breaker.why, 100),
-            title=f"{literal(breaker.name, 40)} is OPEN",
+            sanitize(breaker.why, 100),
+            title=f"{sanitize(breaker.name, 40)} is OPEN",
             severity="error",
             markup=False,
         )
@@ -178,7 +178,7 @@ class OverviewScreen(FaultKeysScreen):
         for refusal in refusals:
             if refusal not in told:
                 self.notify(
-                    literal(refusal.words, 200), title="refused", severity="warning", markup=False
+                    sanitize(refusal.words, 200), title="refused", severity="warning", markup=False
                 )
 
     def _announce_silence(self) -> None:
@@ -304,13 +304,13 @@ class OverviewScreen(FaultKeysScreen):
         try:
             paths = await asyncio.to_thread(write_new, self._directory, contents, now)
         except OSError as error:
-            said = literal(f"cannot write {error.filename}: {error.strerror}")
+            said = sanitize(f"cannot write {error.filename}: {error.strerror}")
             _logger.warning(said)
             self.notify(said, severity="error", markup=False)
         else:
             first, *others = paths
             beside = "".join(f", {path.name}" for path in others)
-            self.notify(literal(f"wrote {first}{beside}"), markup=False)
+            self.notify(sanitize(f"wrote {first}{beside}"), markup=False)
 
     def action_copy(self) -> None:
         """Copy the chosen breaker and a transition to the clipboard."""
@@ -321,7 +321,7 @@ class OverviewScreen(FaultKeysScreen):
         newest_first = chosen.history[::-1]
         lines += map(transition_line, newest_first[self.query_one(TransitionList).top :][:1])
         self.app.copy_to_clipboard("\n".join(lines))
-        self.notify(f"copied {literal(chosen.name, 40)}", markup=False)
+        self.notify(f"copied {sanitize(chosen.name, 40)}", markup=False)
 
     def action_choose(self, step: int) -> None:
         """Choose the next breaker, or the one before."""
@@ -410,4 +410,4 @@ def _title(snapshot: Snapshot) -> str:
     if not opened:
         return "fuseboard"
     more = f" and {len(opened) - 1} more" if len(opened) > 1 else ""
-    return f"{GLYPHS[State.OPEN]} {literal(opened[0], 40)}{more} OPEN · fuseboard"
+    return f"{GLYPHS[State.OPEN]} {sanitize(opened[0], 40)}{more} OPEN · fuseboard"

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot
-from fuseboard_tui.board.history_buffer import Past
+from fuseboard_tui.board.history_buffer import HistoryBuffer
 from fuseboard_tui.board.source import Source
 
 
@@ -78,7 +78,7 @@ class Live:
     def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
         self._clock = clock
-        self._past = Past()
+        self._past = HistoryBuffer()
         self._held: Snapshot | None = None
         self._newest_of = 0.0  # Unix seconds
         self._news_at = clock()
@@ -94,7 +94,7 @@ class Live:
         if self._held is None:
             return ""
         behind = self._past.newest.taken_at - self._held.taken_at
-        words = f"{behind:.0f} s" if behind < 59.5 else in_words(behind)
+        words = f"{behind:.0f} s" if behind < 59.5 else format_duration(behind)
         return f"PAUSED, {words} behind"
 
     @property

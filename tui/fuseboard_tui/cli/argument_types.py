@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 
-from fuseboard.faults.notation import read_fault
+from fuseboard.faults.notation import parse_fault
 from fuseboard.faults.scenarios.scenario import Scenario, find_scenario
 from fuseboard.ollama.host import ollama_url
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.traffic_kind import TrafficKind
-from fuseboard.traffic.questions import read_prompts
+from fuseboard.traffic.questions import read_questions
 
 
 def _number(text: str) -> float:
@@ -55,7 +55,7 @@ def count_or_none(text: str) -> int:
 def prompts_in_file(path: str) -> tuple[str, ...]:
     """Read the prompts in a file."""
     try:
-        return read_prompts(path)
+        return read_questions(path)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -88,7 +88,7 @@ def server(text: str) -> str:
 def fault(text: str) -> tuple[str, FaultSetting]:
     """Read a fault and how it is set, as in `cut:0.5,chunks=10`."""
     try:
-        return read_fault(text)
+        return parse_fault(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

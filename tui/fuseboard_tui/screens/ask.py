@@ -10,17 +10,17 @@ from textual.binding import Binding, BindingType
 from textual.events import Paste
 from textual.widgets import Input
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.engine.commands import Ask, StopAsking
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
 from fuseboard_tui.board import breakpoints
-from fuseboard_tui.board.fault_controls import FaultSwitches
+from fuseboard_tui.board.fault_controls import FaultControls
 from fuseboard_tui.board.source import Source
 from fuseboard_tui.board.timeline import Timeline
 from fuseboard_tui.screens.fault_keys import FAULT_KEYS, FaultKeysScreen
 from fuseboard_tui.screens.help import HelpScreen
-from fuseboard_tui.text.sanitize import literal
-from fuseboard_tui.text.wrapped import wrapped
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.text.wrap import wrap_text
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.keys_footer import KeysFooter
@@ -73,7 +73,7 @@ class AskScreen(FaultKeysScreen):
     HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
     VERTICAL_BREAKPOINTS = breakpoints.VERTICAL
 
-    def __init__(self, source: Source, timeline: Timeline, switches: FaultSwitches) -> None:
+    def __init__(self, source: Source, timeline: Timeline, switches: FaultControls) -> None:
         super().__init__(switches)
         self._source = source
         self._timeline = timeline
@@ -180,13 +180,13 @@ class PromptLine(Input):
 def _title(seen: PromptSnapshot | None) -> str:
     if seen is None:
         return "Nobody can be asked yet"
-    model = literal(seen.model, 24)
+    model = sanitize(seen.model, 24)
     if seen.state is AnswerState.NONE:
         return f"Answer of {model}"
     when = "for" if seen.state.under_way else "after"
-    title = f"{model}: {seen.state.value} {when} {in_words(seen.seconds)}"
+    title = f"{model}: {seen.state.value} {when} {format_duration(seen.seconds)}"
     if seen.first_token is not None:
-        title += f", first token in {in_words(seen.first_token)}"
+        title += f", first token in {format_duration(seen.first_token)}"
     if seen.tokens:
         title += f", {seen.tokens:,} tokens"
     if seen.tokens_per_second:
@@ -196,18 +196,18 @@ def _title(seen: PromptSnapshot | None) -> str:
 
 def _lines(seen: PromptSnapshot | None, width: int) -> Iterator[Line]:
     if seen is None or seen.state is AnswerState.NONE:
-        for line in wrapped(_HINT, width):
+        for line in wrap_text(_HINT, width):
             yield ((f" {line}", "quiet"),)
         return
-    for line in wrapped(f"> {seen.prompt}", width):
+    for line in wrap_text(f"> {seen.prompt}", width):
         yield ((f" {line}", "key"),)
     if seen.cut:
         yield ((f" … {seen.cut:,} characters before this are left out", "quiet"),)
     if seen.text:
-        for line in wrapped(seen.text, width):
+        for line in wrap_text(seen.text, width):
             yield (f" {line}",)
     if seen.state in _TROUBLES:
-        for line in wrapped(f"▲ {seen.state.value}: {seen.why}", width):
+        for line in wrap_text(f"▲ {seen.state.value}: {seen.why}", width):
             yield ((f" {line}", "alarm"),)
     elif seen.state is AnswerState.STOPPED:
         yield ((" ■ stopped", "quiet"),)

@@ -6,7 +6,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.screen import Screen
 
-from fuseboard_tui.board.fault_controls import FaultSwitches
+from fuseboard_tui.board.fault_controls import FaultControls
 from fuseboard_tui.widgets.fault_list import FaultList
 
 FAULT_KEYS: list[BindingType] = [
@@ -38,7 +38,7 @@ class FaultKeysScreen(Screen[None]):
         switches: The faults.
     """
 
-    def __init__(self, switches: FaultSwitches) -> None:
+    def __init__(self, switches: FaultControls) -> None:
         super().__init__()
         self.switches = switches
 

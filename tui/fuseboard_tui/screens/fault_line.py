@@ -12,9 +12,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from fuseboard.engine.commands import SetFault
-from fuseboard.faults.catalogue import fault_named
-from fuseboard.faults.notation import read_fault
-from fuseboard_tui.text.sanitize import literal
+from fuseboard.faults.catalogue import find_fault
+from fuseboard.faults.notation import parse_fault
+from fuseboard_tui.text.sanitize import sanitize
 
 
 class FaultLineScreen(ModalScreen[SetFault]):
@@ -51,21 +51,21 @@ class FaultLineScreen(ModalScreen[SetFault]):
         """Say what the fault would do, or what is wrong."""
         words = self.query_one(Static)
         try:
-            name, setting = read_fault(message.value)
+            name, setting = parse_fault(message.value)
         except ValueError as error:
-            words.update(Content(literal(str(error))))
+            words.update(Content(sanitize(str(error))))
             words.add_class("-wrong")
         else:
-            does = fault_named(name).words(setting)
+            does = find_fault(name).words(setting)
             to = f" to {', '.join(setting.paths)}" if setting.paths else ""
             share = f"{100 * setting.probability:.4g} % of the requests{to}"
-            words.update(Content(literal(f"{share}: {does}")))
+            words.update(Content(sanitize(f"{share}: {does}")))
             words.remove_class("-wrong")
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Switch the fault on, if there is one."""
         try:
-            name, setting = read_fault(message.value)
+            name, setting = parse_fault(message.value)
         except ValueError:
             self.app.bell()
         else:

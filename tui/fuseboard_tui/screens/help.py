@@ -15,7 +15,7 @@ from textual.widgets import Static
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import FaultSnapshot
 from fuseboard_tui.text.glyphs import GLYPHS, UNKNOWN
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 
 _MEANINGS = {
     State.CLOSED: "calls flow",
@@ -61,7 +61,7 @@ class HelpScreen(ModalScreen[None]):
         yield Content("")
         yield Content.styled("Faults on the wire", "bold")
         for fault in self._faults:
-            yield Content(f"  {fault.key:<{_KEY_WIDTH}} {literal(fault.words)}")
+            yield Content(f"  {fault.key:<{_KEY_WIDTH}} {sanitize(fault.words)}")
         yield Content("")
         yield Content.styled("Signs", "bold")
         for state, meaning in _MEANINGS.items():

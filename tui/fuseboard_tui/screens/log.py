@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 
 from fuseboard.snapshot.snapshot import LogLevel, LogLine
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
-from fuseboard_tui.text.sanitize import literal
-from fuseboard_tui.text.wrapped import wrapped
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.text.wrap import wrap_text
 from fuseboard_tui.widgets.lines import Line, Rows, text_of
 
 _DRAWS_PER_SECOND = 4
@@ -85,7 +85,7 @@ class LogScreen(SearchedLinesScreen):
         title = "Log, newest first" if shown == every else f"Log, {shown} of {every} lines"
         if self._least is not LogLevel.INFO:
             title += f", {self._least.value} and above"
-        return title + (f", with {literal(self.wanted, 30)}" if self.wanted else "")
+        return title + (f", with {sanitize(self.wanted, 30)}" if self.wanted else "")
 
 
 @lru_cache(maxsize=1024)
@@ -98,9 +98,9 @@ def _folded(line: LogLine, width: int) -> Iterator[Line]:
     head: Line = (
         f" {at:%H:%M:%S}  ",
         (line.level.name.ljust(_LEVEL_WIDTH), _LOOKS[line.level]),
-        (f"  {literal(line.source, _SOURCE_WIDTH):<{_SOURCE_WIDTH}}  ", "quiet"),
+        (f"  {sanitize(line.source, _SOURCE_WIDTH):<{_SOURCE_WIDTH}}  ", "quiet"),
     )
     beside = len(text_of(head))
-    for words in wrapped(line.words, max(width - beside, _LEAST_WIDTH)):
+    for words in wrap_text(line.words, max(width - beside, _LEAST_WIDTH)):
         yield *head, words
         head = (" " * beside,)

@@ -11,9 +11,9 @@ import httpx
 from textual import work
 from textual.binding import Binding, BindingType
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, Rows
 
 _SCRAPE_SECONDS = 1.0  # from one scrape to the next
@@ -81,21 +81,23 @@ class MetricsScreen(SearchedLinesScreen):
             line = lines[number]
             name, _, value = line.rpartition(" ")
             if line.startswith("#"):
-                return ((f" {literal(line)}", "quiet"),)
+                return ((f" {sanitize(line)}", "quiet"),)
             looks = "alarm" if name in fresh else "strong"
             mark = "▸" if name in fresh else " "
-            value = literal(value)
-            return f"{mark}{_end_of(literal(name), room - len(value))} ", (value, looks)
+            value = sanitize(value)
+            return f"{mark}{_end_of(sanitize(name), room - len(value))} ", (value, looks)
 
         rows.draw_rows(row, count=len(lines))
 
     def _title(self) -> str:
         if not self._problem:
-            return "Metrics" + (f", lines with {literal(self.wanted, 30)}" if self.wanted else "")
-        said = f"Metrics: {literal(self._problem, 80)}"
+            return "Metrics" + (f", lines with {sanitize(self.wanted, 30)}" if self.wanted else "")
+        said = f"Metrics: {sanitize(self._problem, 80)}"
         if self._scraped_at is None:
             return said
-        return f"{said}; shown is what was {in_words(time.monotonic() - self._scraped_at)} ago"
+        return (
+            f"{said}; shown is what was {format_duration(time.monotonic() - self._scraped_at)} ago"
+        )
 
 
 class Exposition:

@@ -13,12 +13,12 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from fuseboard.breaker.snapshot import BreakerSnapshot
-from fuseboard.breaker.tunables import SettableNumber, written
+from fuseboard.breaker.tunables import Tunable, written
 from fuseboard.engine.commands import Command, ConfigureBreaker
 from fuseboard_tui.screens.help import HelpScreen
-from fuseboard_tui.text.glyphs import GLYPHS, state_words
-from fuseboard_tui.text.sanitize import literal
-from fuseboard_tui.text.wrapped import wrapped
+from fuseboard_tui.text.glyphs import GLYPHS, state_label
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.text.wrap import wrap_text
 from fuseboard_tui.widgets.keys_footer import KeysFooter
 from fuseboard_tui.widgets.tunable_list import NumberList
 
@@ -71,7 +71,7 @@ class SettingsScreen(Screen[None]):
         self._breaker = breaker
         self._look = look
         self._send = send
-        self._numbers: Sequence[SettableNumber] = ()
+        self._numbers: Sequence[Tunable] = ()
         self._chosen = ""
 
     def compose(self) -> ComposeResult:
@@ -102,12 +102,12 @@ class SettingsScreen(Screen[None]):
             self._leave_edit()  # what is being typed is meant for no other
         number = self._number()
         rows = self.query_one(NumberList)
-        state = f", {GLYPHS[breaker.state]} {state_words(breaker)}" if breaker else ""
-        rows.entitle(f"Settings of {literal(self._breaker, 60)}{state}")
+        state = f", {GLYPHS[breaker.state]} {state_label(breaker)}" if breaker else ""
+        rows.entitle(f"Settings of {sanitize(self._breaker, 60)}{state}")
         if number is None:
             words = _NO_NUMBERS if breaker else _NO_BREAKER
             width = max(rows.size.width - 2, 1)
-            rows.draw_rows([((f" {line}", "quiet"),) for line in wrapped(words, width)])
+            rows.draw_rows([((f" {line}", "quiet"),) for line in wrap_text(words, width)])
         else:
             self._chosen = number.name
             rows.show(self._numbers, self._numbers.index(number))
@@ -179,7 +179,7 @@ class SettingsScreen(Screen[None]):
         self.query_one("#edit").display = False
         self.set_focus(None)
 
-    def _number(self) -> SettableNumber | None:
+    def _number(self) -> Tunable | None:
         """Find the chosen number, which is the first where it is not there."""
         named = (number for number in self._numbers if number.name == self._chosen)
         return next(named, self._numbers[0] if self._numbers else None)
@@ -195,13 +195,13 @@ class SettingsScreen(Screen[None]):
         except ValueError as error:
             words = str(error)
         verdict = self.query_one("#verdict", Static)
-        verdict.update(Content(literal(words)))
+        verdict.update(Content(sanitize(words)))
         verdict.set_class(value is None, "alarm")
         verdict.set_class(value is not None, "quiet")
         return value
 
 
-def _typed(number: SettableNumber, text: str) -> float:
+def _typed(number: Tunable, text: str) -> float:
     """Read a number that fits, or raise `ValueError`."""
     try:
         value = float(text)
@@ -211,9 +211,9 @@ def _typed(number: SettableNumber, text: str) -> float:
     return value
 
 
-def _about(number: SettableNumber) -> str:
+def _about(number: Tunable) -> str:
     meaning = f"{number.meaning}; " if number.meaning else ""
-    words = f"{literal(number.name)}: {literal(meaning)}{number.kind.value}."
+    words = f"{sanitize(number.name)}: {sanitize(meaning)}{number.kind.value}."
     for part, note in _NOTES.items():
         if number.name.startswith(part):
             words += f" {note}"

@@ -12,13 +12,13 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
 from fuseboard_tui.screens.help import HelpScreen
-from fuseboard_tui.text.glyphs import GLYPHS, state_words
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.glyphs import GLYPHS, state_label
+from fuseboard_tui.text.sanitize import sanitize
 
 _DRAWS_PER_SECOND = 4
 
@@ -68,7 +68,7 @@ class StateDiagramScreen(ModalScreen[None]):
         if breaker is None:
             self.dismiss()
             return
-        self.query_one(VerticalScroll).border_title = Content(literal(breaker.name, 60))
+        self.query_one(VerticalScroll).border_title = Content(sanitize(breaker.name, 60))
         lines = [*_diagram(breaker.state), Content(""), *_ways_out(breaker)]
         self.query_one(Static).update(Content("\n").join(lines))
 
@@ -88,8 +88,10 @@ def _diagram(present: State) -> Iterator[Content]:
 
 
 def _ways_out(breaker: BreakerSnapshot) -> Iterator[Content]:
-    yield Content.styled(f"{state_words(breaker)} for {in_words(breaker.seconds_in_state)}", "bold")
-    yield Content(f"  {literal(breaker.why)}")
+    yield Content.styled(
+        f"{state_label(breaker)} for {format_duration(breaker.seconds_in_state)}", "bold"
+    )
+    yield Content(f"  {sanitize(breaker.why)}")
     yield Content("")
     for target, words in _steps(breaker):
         name = f"{GLYPHS[target]} {target.name}"
@@ -107,7 +109,7 @@ def _steps(breaker: BreakerSnapshot) -> Iterator[tuple[State, str]]:
             yield State.OPEN, "by hand: t"
         case State.OPEN:
             left = breaker.retry_after
-            waits = f"in {in_words(left)}" if left is not None else "when its time is over"
+            waits = f"in {format_duration(left)}" if left is not None else "when its time is over"
             yield State.HALF_OPEN, waits
             yield State.CLOSED, "by hand: r"
         case State.HALF_OPEN:

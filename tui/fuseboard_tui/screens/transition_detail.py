@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.records import Failure, Transition
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.text.glyphs import GLYPHS
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 
 
 class TransitionScreen(ModalScreen[None]):
@@ -63,7 +63,7 @@ class TransitionScreen(ModalScreen[None]):
     def _show(self) -> None:
         box = self.query_one(VerticalScroll)
         box.border_title = Content(
-            f"{literal(self._breaker, 40)}, transition {self._index + 1}"
+            f"{sanitize(self._breaker, 40)}, transition {self._index + 1}"
             f" of {len(self._transitions)}"
         )
         box.border_subtitle = "↑ newer  ↓ older  ? help  Esc closes"
@@ -79,7 +79,7 @@ def _lines(step: Transition) -> Iterator[Content]:
         f"{at:%Y-%m-%d %H:%M:%S}   {GLYPHS[before]} {before.name} → ",
         (f"{GLYPHS[after]} {after.name}", "bold"),
     )
-    yield Content(literal(step.reason))
+    yield Content(sanitize(step.reason))
     yield Content("")
     if not step.causes:
         yield Content("No failed call led to it.")
@@ -92,8 +92,8 @@ def _lines(step: Transition) -> Iterator[Content]:
 
 def _line(failure: Failure, transition_at: float) -> Content:
     at = datetime.fromtimestamp(failure.at).astimezone()
-    before = f"-{in_words(max(transition_at - failure.at, 0.0))}"
+    before = f"-{format_duration(max(transition_at - failure.at, 0.0))}"
     return Content(
-        f"  {at:%H:%M:%S}  {before:>12}  took {in_words(failure.seconds):>10}  "
-        f"{literal(failure.reason)}"
+        f"  {at:%H:%M:%S}  {before:>12}  took {format_duration(failure.seconds):>10}  "
+        f"{sanitize(failure.reason)}"
     )

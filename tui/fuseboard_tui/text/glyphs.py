@@ -15,7 +15,7 @@ STATE_CLASSES = {
 }
 
 
-def state_words(breaker: BreakerSnapshot) -> str:
+def state_label(breaker: BreakerSnapshot) -> str:
     """Name the state, and who holds it there if a person does."""
     if breaker.mode is Mode.AUTOMATIC:
         return breaker.state.name

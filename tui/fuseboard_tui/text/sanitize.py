@@ -7,7 +7,7 @@ import unicodedata
 _LONGEST = 500  # characters
 
 
-def literal(text: str, longest: int = _LONGEST) -> str:
+def sanitize(text: str, longest: int = _LONGEST) -> str:
     """Make a text safe to draw as it is: no control or invisible formatting characters, one line.
 
     Markup is no concern here: nothing on the screen is ever read as markup.

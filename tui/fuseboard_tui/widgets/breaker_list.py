@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from textual import events
 from textual.message import Message
 
-from fuseboard.breaker.durations import in_short
+from fuseboard.breaker.durations import format_duration_short
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import State
-from fuseboard.snapshot.snapshot import Activity, Snapshot
-from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.text.sanitize import literal
+from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_label
+from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, Rows
 
 _STATE_WIDTH = 10
@@ -37,7 +37,7 @@ class BreakerList(Rows):
 
         def row(index: int) -> Line:
             breaker = breakers[index]
-            activity = snapshot.activity.get(breaker.name, Activity())
+            activity = snapshot.activity.get(breaker.name, BreakerRates())
             return self._row(breaker, activity, is_chosen=breaker.name == chosen)
 
         if not breakers:
@@ -53,11 +53,11 @@ class BreakerList(Rows):
         if offset is not None:
             self.post_message(self.Chosen(self.top + offset.y))
 
-    def _row(self, breaker: BreakerSnapshot, activity: Activity, *, is_chosen: bool) -> Line:
+    def _row(self, breaker: BreakerSnapshot, activity: BreakerRates, *, is_chosen: bool) -> Line:
         width = max(self.size.width - _STATE_WIDTH - _FIGURES_WIDTH - 4, 8)
-        name = literal(breaker.name, width).ljust(width)
+        name = sanitize(breaker.name, width).ljust(width)
         state = f"{GLYPHS[breaker.state]} "
-        words, *_ = state_words(breaker).split()  # FORCED OPEN has no room, and its glyph says OPEN
+        words, *_ = state_label(breaker).split()  # FORCED OPEN has no room, and its glyph says OPEN
         looks = STATE_CLASSES[breaker.state]
         idle = breaker.state is State.CLOSED and breaker.calls.total == 0
         failed = activity.failed_share
@@ -76,5 +76,5 @@ class BreakerList(Rows):
 
 def _time(breaker: BreakerSnapshot) -> str:
     if breaker.retry_after is not None:
-        return f"▸{in_short(breaker.retry_after)}"
-    return in_short(breaker.seconds_in_state)
+        return f"▸{format_duration_short(breaker.retry_after)}"
+    return format_duration_short(breaker.seconds_in_state)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
 from fuseboard.snapshot.rates import REMEMBERED_SECONDS
-from fuseboard.snapshot.snapshot import Activity, Snapshot
+from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 from fuseboard_tui.text.charts import bar, sparkline
-from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.text.sanitize import literal
-from fuseboard_tui.widgets.lines import Line, Picture, joined, text_of
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_label
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets.lines import Line, LinesWidget, joined, text_of
 
 _BAR_WIDTH = 20
 _WHY_LINES = 2
@@ -23,7 +23,7 @@ _PLOTS = 3  # lines that plots by verdict take
 _BESIDE_PLOT = 34  # columns that names and figures take
 
 
-class BreakerPanel(Picture):
+class BreakerPanel(LinesWidget):
     """Draws the chosen breaker."""
 
     def show(self, snapshot: Snapshot, breaker: BreakerSnapshot | None) -> None:
@@ -32,8 +32,8 @@ class BreakerPanel(Picture):
             self.entitle("Breaker")
             self.draw([((" nothing to show yet", "quiet"),)])
             return
-        self.entitle(literal(breaker.name, 60))
-        activity = snapshot.activity.get(breaker.name, Activity())
+        self.entitle(sanitize(breaker.name, 60))
+        activity = snapshot.activity.get(breaker.name, BreakerRates())
         lines: list[Line] = [
             _state(breaker),
             *self._why(breaker),
@@ -48,7 +48,7 @@ class BreakerPanel(Picture):
 
     def _why(self, breaker: BreakerSnapshot) -> list[Line]:
         lines = textwrap.wrap(
-            f"why: {literal(breaker.why)}",
+            f"why: {sanitize(breaker.why)}",
             width=max(self.size.width - 2, 20),
             initial_indent=" ",
             subsequent_indent="      ",
@@ -77,7 +77,7 @@ class BreakerPanel(Picture):
                 break
         return line
 
-    def _plots(self, activity: Activity) -> list[Line]:
+    def _plots(self, activity: BreakerRates) -> list[Line]:
         """Draw calls a second by verdict, to one scale, and the percentiles beside them."""
         width = self._plot_width()
         rows = [
@@ -95,7 +95,7 @@ class BreakerPanel(Picture):
             for name, rates, looks, percentile in rows
         ]
 
-    def _plot_of_all(self, activity: Activity) -> Line:
+    def _plot_of_all(self, activity: BreakerRates) -> Line:
         rates = activity.rates
         return (
             (" calls/s    ", "quiet"),
@@ -108,11 +108,11 @@ class BreakerPanel(Picture):
 
 
 def _state(breaker: BreakerSnapshot) -> Line:
-    words = f" {GLYPHS[breaker.state]} {state_words(breaker)}"
-    said = f"   for {in_words(breaker.seconds_in_state)}"
+    words = f" {GLYPHS[breaker.state]} {state_label(breaker)}"
+    said = f"   for {format_duration(breaker.seconds_in_state)}"
     progress = ""
     if breaker.retry_after is not None and breaker.recovery_timeout:
-        said += f", probe in {in_words(breaker.retry_after)}"
+        said += f", probe in {format_duration(breaker.retry_after)}"
         waited = 1 - breaker.retry_after / breaker.recovery_timeout
         progress = f"  ▕{bar(waited, _BAR_WIDTH)}▏"
     elif breaker.state is State.HALF_OPEN:
@@ -140,4 +140,4 @@ def _latest(rates: Sequence[float]) -> str:
 
 
 def _percentile(name: str, seconds: float | None) -> str:
-    return f"{name} {in_words(seconds) if seconds is not None else '–'}"
+    return f"{name} {format_duration(seconds) if seconds is not None else '–'}"

@@ -9,7 +9,7 @@ from textual import events
 from textual.message import Message
 
 from fuseboard.snapshot.snapshot import FaultSnapshot, ScenarioSnapshot, Snapshot
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, Rows
 
 _CELL = 18  # columns of a fault where several share a row
@@ -77,7 +77,7 @@ class FaultList(Rows):
         looks = "alarm" if fault.active else "strong" if is_selected else "plain"
         if self._columns > 1 and self._cell_width == _SHORT_CELL:
             share = ""
-        words = f"  {literal(fault.words)}" if self._columns == 1 else ""
+        words = f"  {sanitize(fault.words)}" if self._columns == 1 else ""
         return (
             ("▌" if is_selected else " ", "cursor"),
             (fault.key, "key"),
@@ -89,5 +89,5 @@ class FaultList(Rows):
 def _title(scenario: ScenarioSnapshot | None) -> str:
     if scenario is None:
         return "Faults"
-    name, words = literal(scenario.name, 20), literal(scenario.next_step, 60)
+    name, words = sanitize(scenario.name, 20), sanitize(scenario.next_step, 60)
     return f"Faults, {name}: {words} in {scenario.seconds_to_next:.0f} s"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fuseboard.snapshot.snapshot import Phase, Snapshot
-from fuseboard_tui.text.sanitize import literal
-from fuseboard_tui.widgets.lines import Line, Picture, joined, text_of
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets.lines import Line, LinesWidget, joined, text_of
 
 
-class HeaderLine(Picture):
+class HeaderLine(LinesWidget):
     """Draws where the calls go, the traffic, the faults that are on, and the time."""
 
     def show(self, snapshot: Snapshot, badge: str) -> None:
@@ -55,11 +55,11 @@ def _target(snapshot: Snapshot, *, shortly: bool = False) -> list[Line]:
     if target is None:
         return []
     if target.simulated:
-        model = () if shortly else (f" {literal(target.model, 40)}",)
+        model = () if shortly else (f" {sanitize(target.model, 40)}",)
         return [((" SIMULATED ", "badge"), *model)]
     if shortly:
-        return [(literal(target.model, 20),)]
-    return [(literal(f"{target.url} {target.model}", 60),)]
+        return [(sanitize(target.model, 20),)]
+    return [(sanitize(f"{target.url} {target.model}", 60),)]
 
 
 def _short_faults(snapshot: Snapshot) -> Line:
@@ -91,7 +91,7 @@ def _has_faults(snapshot: Snapshot) -> bool:
 
 
 def _port(url: str) -> str:
-    return literal(url.rpartition(":")[2].partition("/")[0], 5)
+    return sanitize(url.rpartition(":")[2].partition("/")[0], 5)
 
 
 def _clock(seconds: float) -> str:

@@ -15,14 +15,14 @@ from textual.strip import Strip
 from textual.visual import VisualType
 from textual.widget import Widget
 
-Piece = str | tuple[str, str]
+Span = str | tuple[str, str]
 """A text, or a text and the component class that gives it its looks."""
 
-Line = tuple[Piece, ...]
+Line = tuple[Span, ...]
 """What stands beside each other; it knows nothing of colours, and is cheap to compare."""
 
 
-class Picture(Widget):
+class LinesWidget(Widget):
     """Draws lines of text; what they are made of has classes in the style sheet.
 
     A line that is too long ends in an ellipsis. Only lines that have changed are
@@ -107,7 +107,7 @@ def joined(separator: str, parts: Iterable[Line]) -> Line:
     return tuple(piece for part in parts for piece in (separator, *part))[1:]
 
 
-class Rows(Picture):
+class Rows(LinesWidget):
     """Draws as many rows as fit; the wheel moves through the others."""
 
     def __init__(self, *, id: str | None = None, title: str = "") -> None:  # noqa: A002

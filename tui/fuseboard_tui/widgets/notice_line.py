@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.snapshot.snapshot import Snapshot, WarmingSnapshot
-from fuseboard_tui.text.sanitize import literal
-from fuseboard_tui.widgets.lines import Line, Picture, joined
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets.lines import Line, LinesWidget, joined
 
 NOTABLE_SILENCE = 2.0
 """Seconds without news; an engine gives ten signs of life a second."""
 
 
-class NoticeLine(Picture):
+class NoticeLine(LinesWidget):
     """Draws the notices of a snapshot, how far the warming is, and that there is no news."""
 
     def show(self, snapshot: Snapshot, silence: float, now: float) -> None:
         """Draw a snapshot; `silence` is for how many seconds there has been no news `now`."""
-        said: list[Line] = [(literal(words),) for words in _notices(snapshot)]
+        said: list[Line] = [(sanitize(words),) for words in _notices(snapshot)]
         if silence >= NOTABLE_SILENCE:
             said.insert(0, ((f"▲ {silence_words(silence, now)}", "alarm"),))
         self.display = bool(said)
@@ -28,7 +28,7 @@ class NoticeLine(Picture):
 def silence_words(seconds: float, now: float) -> str:
     """Say for how long there has been no news, and since when; `now` is in Unix seconds."""
     since = datetime.fromtimestamp(now - seconds).astimezone()
-    return f"nothing new from the engine for {in_words(seconds)}, since {since:%H:%M:%S}"
+    return f"nothing new from the engine for {format_duration(seconds)}, since {since:%H:%M:%S}"
 
 
 def _notices(snapshot: Snapshot) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fuseboard.breaker.durations import in_words
+from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.snapshot import CacheSnapshot, PoolSnapshot
 from fuseboard.snapshot.quantile import quantile
 from fuseboard.snapshot.snapshot import Snapshot, TrafficSnapshot
 from fuseboard_tui.text.charts import bar
-from fuseboard_tui.text.sanitize import literal
-from fuseboard_tui.widgets.lines import Line, Piece, Rows
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets.lines import Line, Rows, Span
 
 _BAR_WIDTH = 8
 _NAME_WIDTH = 8
@@ -34,11 +34,11 @@ def _lines(snapshot: Snapshot) -> Iterator[Line]:
         yield _row("cache", *_bar(cache.hit_rate, "state--closed"), _cache(cache))
     if snapshot.warming is not None and not snapshot.warming.ended:
         seen = snapshot.warming
-        waits = f", waits for {literal(seen.held_up, 30)}" if seen.held_up else ""
+        waits = f", waits for {sanitize(seen.held_up, 30)}" if seen.held_up else ""
         yield _row("warming", f"{seen.done}/{seen.total}{waits}")
 
 
-def _row(name: str, *said: Piece) -> Line:
+def _row(name: str, *said: Span) -> Line:
     return (f" {name:<{_NAME_WIDTH}}", "quiet"), *said
 
 
@@ -54,7 +54,7 @@ def _traffic(traffic: TrafficSnapshot) -> str:
 
 def _pool(pool: PoolSnapshot) -> str:
     waited = quantile(0.95, pool.waits.buckets, pool.waits.count)
-    waits = f", p95 wait {in_words(waited)}" if waited is not None and waited >= 0.01 else ""
+    waits = f", p95 wait {format_duration(waited)}" if waited is not None and waited >= 0.01 else ""
     return f"{pool.active}/{pool.maximum} in use{waits}"
 
 

@@ -9,12 +9,12 @@ from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.text.charts import strip
 from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, UNKNOWN
-from fuseboard_tui.widgets.lines import Picture, Piece
+from fuseboard_tui.widgets.lines import LinesWidget, Span
 
 _SECONDS = 300
 
 
-class StateStrip(Picture):
+class StateStrip(LinesWidget):
     """Draws one breaker's last five minutes."""
 
     def show(self, snapshot: Snapshot, breaker: BreakerSnapshot | None) -> None:
@@ -34,7 +34,7 @@ class StateStrip(Picture):
         self.draw([(" ", *(_run(state, len(list(run))) for state, run in groupby(cells)))])
 
 
-def _run(state: State | None, length: int) -> Piece:
+def _run(state: State | None, length: int) -> Span:
     if state is None:
         return UNKNOWN * length, "quiet"
     return GLYPHS[state] * length, STATE_CLASSES[state]

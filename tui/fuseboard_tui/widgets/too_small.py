@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.breakpoints import SMALLEST
-from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_words
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_label
+from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, Rows
 
 
@@ -20,7 +20,7 @@ class TooSmall(Rows):
             if number == 0:
                 return (f"window too small: {width}×{height} is needed",)
             breaker = snapshot.breakers[number - 1]
-            words = f"{GLYPHS[breaker.state]} {state_words(breaker)} {literal(breaker.name, 40)}"
+            words = f"{GLYPHS[breaker.state]} {state_label(breaker)} {sanitize(breaker.name, 40)}"
             return ((words, STATE_CLASSES[breaker.state]),)
 
         self.draw_rows(row, count=1 + len(snapshot.breakers))

@@ -11,7 +11,7 @@ from textual.message import Message
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES
-from fuseboard_tui.text.sanitize import literal
+from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, Rows
 
 _NAME_WIDTH = 9
@@ -57,5 +57,5 @@ def _row(step: Transition) -> Line:
         f" {at:%H:%M:%S}  ",
         (f"{step.from_state.name.rjust(_NAME_WIDTH)} → ", "quiet"),
         (to, STATE_CLASSES[step.to_state]),
-        f"  {literal(step.reason)}",
+        f"  {sanitize(step.reason)}",
     )

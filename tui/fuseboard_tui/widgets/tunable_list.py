@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from textual import events
 from textual.message import Message
 
-from fuseboard.breaker.tunables import NumberKind, SettableNumber, written
-from fuseboard_tui.text.sanitize import literal
+from fuseboard.breaker.tunables import NumberKind, Tunable, written
+from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, Rows
 
 _LONGEST_NAME = 40
@@ -24,9 +24,9 @@ class NumberList(Rows):
 
         index: int
 
-    def show(self, numbers: Sequence[SettableNumber], chosen: int) -> None:
+    def show(self, numbers: Sequence[Tunable], chosen: int) -> None:
         """Draw numbers, with the one at place `chosen` marked."""
-        names = [literal(number.name, _LONGEST_NAME) for number in numbers]
+        names = [sanitize(number.name, _LONGEST_NAME) for number in numbers]
         values = [_value(number) for number in numbers]
         name_width, value_width = max(map(len, names)), max(map(len, values))
         rows: list[Line] = [
@@ -34,7 +34,7 @@ class NumberList(Rows):
                 ("▌", "cursor") if place == chosen else " ",
                 (name.ljust(name_width), "strong" if place == chosen else "plain"),
                 (f"  {value:>{value_width}}", "key"),
-                (f"  {literal(number.meaning)}", "quiet"),
+                (f"  {sanitize(number.meaning)}", "quiet"),
             )
             for place, (number, name, value) in enumerate(zip(numbers, names, values, strict=True))
         ]
@@ -47,6 +47,6 @@ class NumberList(Rows):
             self.post_message(self.Chosen(self.top + offset.y))
 
 
-def _value(number: SettableNumber) -> str:
+def _value(number: Tunable) -> str:
     # The values stand under each other, those without a unit too.
     return written(number.value) + (" s" if number.kind is NumberKind.SECONDS else "  ")

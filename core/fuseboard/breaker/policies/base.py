@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 
-from fuseboard.breaker.counters import Series
+from fuseboard.breaker.counters import Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class TripPolicy(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def meter(self, series: Series) -> Meter:
+    def meter(self, series: Counters) -> Meter:
         """Make the meter that the breaker of these series counts with."""
 
     def __or__(self, other: TripPolicy) -> TripPolicy:
@@ -116,7 +116,7 @@ class AnyOf(TripPolicy):
 
     policies: tuple[TripPolicy, ...]
 
-    def meter(self, series: Series) -> Meter:
+    def meter(self, series: Counters) -> Meter:
         """Make the meter that the breaker of these series counts with."""
         return _CombinedMeter(self.policies, series, any)
 
@@ -127,7 +127,7 @@ class AllOf(TripPolicy):
 
     policies: tuple[TripPolicy, ...]
 
-    def meter(self, series: Series) -> Meter:
+    def meter(self, series: Counters) -> Meter:
         """Make the meter that the breaker of these series counts with."""
         return _CombinedMeter(self.policies, series, all)
 
@@ -142,7 +142,7 @@ class _CombinedMeter(Meter):
     def __init__(
         self,
         policies: tuple[TripPolicy, ...],
-        series: Series,
+        series: Counters,
         enough: Callable[[Iterable[bool]], bool],
     ) -> None:
         self._meters = tuple(policy.meter(series) for policy in policies)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fuseboard.breaker.counters import Series
+from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.policies.base import Gauge, Meter, Trip, TripPolicy
 from fuseboard.breaker.validation import require_count
 
@@ -21,7 +21,7 @@ class ConsecutiveFailures(TripPolicy):
     def __post_init__(self) -> None:
         require_count("threshold", self.threshold)
 
-    def meter(self, series: Series) -> Meter:
+    def meter(self, series: Counters) -> Meter:
         """Make the meter that the breaker of these series counts with."""
         return _ConsecutiveFailuresMeter(self.threshold, series)
 
@@ -33,7 +33,7 @@ class _ConsecutiveFailuresMeter(Meter):
 
     counts_calls = False
 
-    def __init__(self, threshold: int, series: Series) -> None:
+    def __init__(self, threshold: int, series: Counters) -> None:
         self._threshold = threshold
         self._series = series
 

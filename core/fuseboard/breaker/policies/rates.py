@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from math import inf
 
-from fuseboard.breaker.counters import Series
+from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.policies.base import Gauge, Meter, Trip, TripPolicy
 from fuseboard.breaker.policies.windows import CountWindow, Window
 from fuseboard.breaker.validation import require_count, require_seconds
@@ -31,7 +31,7 @@ class FailureRate(TripPolicy):
     def __post_init__(self) -> None:
         _check(self.rate, self.over, self.minimum_calls)
 
-    def meter(self, series: Series) -> Meter:  # noqa: ARG002 (it counts for itself)
+    def meter(self, series: Counters) -> Meter:  # noqa: ARG002 (it counts for itself)
         """Make the meter that the breaker of these series counts with."""
         return _FailureMeter(self, "failure rate", f"of {self.over} failed")
 
@@ -60,7 +60,7 @@ class SlowCallRate(TripPolicy):
         _check(self.rate, self.over, self.minimum_calls)
         require_seconds("seconds", self.seconds)
 
-    def meter(self, series: Series) -> Meter:  # noqa: ARG002 (it counts for itself)
+    def meter(self, series: Counters) -> Meter:  # noqa: ARG002 (it counts for itself)
         """Make the meter that the breaker of these series counts with."""
         words = f"of {self.over} took longer than {self.seconds:g} s"
         name = "slow calls"

@@ -12,11 +12,11 @@ import h11
 
 from fuseboard.faults.proxy.api_errors import error_body
 from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionOver
-from fuseboard.faults.proxy.fault_hits import Encounter
+from fuseboard.faults.proxy.fault_hits import FaultHits
 from fuseboard.faults.proxy.hop_by_hop import end_to_end
-from fuseboard.faults.proxy.response import Answer
+from fuseboard.faults.proxy.response import ProxiedResponse
 from fuseboard.faults.proxy.upstream import Upstream, UpstreamConnection
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 
 _MOST_HELD_BACK = 1024 * 1024  # bytes of a request that wait while a fault decides
 _LINGER_SECONDS = 5.0
@@ -24,7 +24,7 @@ _LINGER_SECONDS = 5.0
 BodyPart = h11.Data | h11.EndOfMessage
 
 
-class Exchange:
+class ProxiedExchange:
     """Carries out one request.
 
     Args:
@@ -41,7 +41,7 @@ class Exchange:
         request: h11.Request,
         upstream: Upstream,
         behind: UpstreamConnection | None,
-        board: FaultBoard,
+        board: FaultSwitches,
     ) -> None:
         self.behind = behind
         self._client = client
@@ -49,7 +49,7 @@ class Exchange:
         self._target = _origin_form(request.target)
         self._path = self._target.partition(b"?")[0].decode("latin-1")
         self._upstream = upstream
-        self._encounter = Encounter(board, self._path)
+        self._encounter = FaultHits(board, self._path)
         self._held_back: list[BodyPart] = []
         self._request_complete = False
 
@@ -112,7 +112,7 @@ class Exchange:
                 return
         behind = await self._connect()
         await self._send_head(behind)
-        answer = Answer(self._client, self._request.method, self._path, self._encounter)
+        answer = ProxiedResponse(self._client, self._request.method, self._path, self._encounter)
         if self._request_complete:
             await self._send_held_back(behind)
             await answer.pass_on(behind)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fuseboard.faults.catalogue import Fault
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.snapshot.fault_setting import FaultSetting
 
 
-class Encounter:
+class FaultHits:
     """Finds the faults that hit one exchange; each is rolled once, when it is first met.
 
     Args:
@@ -17,7 +17,7 @@ class Encounter:
         path: Where the request goes.
     """
 
-    def __init__(self, board: FaultBoard, path: str) -> None:
+    def __init__(self, board: FaultSwitches, path: str) -> None:
         self._board = board
         self._path = path
         self._rolled: dict[str, bool] = {}

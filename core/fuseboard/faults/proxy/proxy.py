@@ -10,10 +10,10 @@ from typing import Any
 import h11
 
 from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionOver
-from fuseboard.faults.proxy.exchange import Exchange
+from fuseboard.faults.proxy.exchange import ProxiedExchange
 from fuseboard.faults.proxy.port import Port
 from fuseboard.faults.proxy.upstream import Upstream, UpstreamConnection
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.server.sockets import ListenError, bind, url_of
 
 _PORT_SLICE = 0.05  # seconds between looks at whether a port should be open or closed
@@ -32,7 +32,7 @@ class FaultProxy:
         board: Which faults are on.
     """
 
-    def __init__(self, listener: socket.socket, upstream_url: str, board: FaultBoard) -> None:
+    def __init__(self, listener: socket.socket, upstream_url: str, board: FaultSwitches) -> None:
         self.url = url_of(listener)
         self._listener = listener
         self._host, self._port = listener.getsockname()[:2]
@@ -83,7 +83,7 @@ class FaultProxy:
         try:
             while not client.is_over:
                 request = await client.next_request()
-                exchange = Exchange(client, request, self._upstream, behind, self._board)
+                exchange = ProxiedExchange(client, request, self._upstream, behind, self._board)
                 try:
                     await exchange.run()
                 finally:

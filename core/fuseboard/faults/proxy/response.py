@@ -9,7 +9,7 @@ import h11
 from fuseboard.faults.catalogue import Fault
 from fuseboard.faults.proxy.api_errors import error_item
 from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionOver
-from fuseboard.faults.proxy.fault_hits import Encounter
+from fuseboard.faults.proxy.fault_hits import FaultHits
 from fuseboard.faults.proxy.hop_by_hop import end_to_end
 from fuseboard.faults.proxy.upstream import UpstreamConnection
 from fuseboard.snapshot.fault_setting import FaultSetting
@@ -17,7 +17,7 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 _FRAMING = {b"content-length", b"transfer-encoding"}
 
 
-class Answer:
+class ProxiedResponse:
     """Passes an answer on.
 
     Args:
@@ -28,7 +28,7 @@ class Answer:
     """
 
     def __init__(
-        self, client: ClientConnection, method: bytes, path: str, encounter: Encounter
+        self, client: ClientConnection, method: bytes, path: str, encounter: FaultHits
     ) -> None:
         self._client = client
         self._has_body = method != b"HEAD"

@@ -7,7 +7,7 @@ import logging
 import random
 
 from fuseboard.faults.scenarios.scenario import Scenario, Step
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.snapshot.snapshot import ScenarioSnapshot
 
 _logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class ScenarioPlayer:
         seed: Makes the seconds that are drawn the same each time.
     """
 
-    def __init__(self, board: FaultBoard, seed: int | None = None) -> None:
+    def __init__(self, board: FaultSwitches, seed: int | None = None) -> None:
         self._board = board
         self._seed = seed
         self._playing: asyncio.Task[None] | None = None

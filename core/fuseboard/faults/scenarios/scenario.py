@@ -8,8 +8,8 @@ from importlib.resources import files
 from math import inf, nan
 from pathlib import Path
 
-from fuseboard.faults.catalogue import fault_named
-from fuseboard.faults.notation import read_fault
+from fuseboard.faults.catalogue import find_fault
+from fuseboard.faults.notation import parse_fault
 from fuseboard.snapshot.fault_setting import FaultSetting
 
 BUILT_IN = ("outage", "brownout", "flapping")
@@ -139,9 +139,9 @@ def _read_step(earliest: float, latest: float, actions: list[str]) -> Step:
         if action == "repeat":
             raise ValueError("repeat stands alone on its line")
         if action.startswith("-"):
-            off.append(fault_named(action[1:]).name)
+            off.append(find_fault(action[1:]).name)
         elif action != "clear":
-            on.append(read_fault(action))
+            on.append(parse_fault(action))
     if not actions:
         raise ValueError("nothing happens then; write a fault, -fault, clear or repeat after it")
     return Step(earliest, latest, " ".join(actions), "clear" in actions, tuple(on), tuple(off))

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from fuseboard.http.judges.redaction import quotation_in
+from fuseboard.http.judges.redaction import find_quotation
 
 _LONGEST_WORDS = 120  # characters
 _LOOKED_AT = 320  # characters; what is escaped takes several for each
@@ -31,7 +31,7 @@ _VARYING = re.compile(
 )
 
 
-class ServerWords:
+class ErrorMessage:
     """Finds what the answers to a request say, and nothing in it that the request said."""
 
     def __init__(self, request: httpx.Request) -> None:
@@ -62,7 +62,7 @@ class ServerWords:
         return _shortened(_stable(self._without_quotation(first_line)))
 
     def _without_quotation(self, words: str) -> str:
-        at = quotation_in(words, self._request)
+        at = find_quotation(words, self._request)
         if at is None:
             return words
         ours = words[:at].rstrip(_BEFORE_A_QUOTATION)

@@ -7,14 +7,14 @@ from collections.abc import Collection
 import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
-from fuseboard.http.judges.error_message import ServerWords
+from fuseboard.http.judges.error_message import ErrorMessage
 from fuseboard.http.judges.retry_after import retry_after
 
 LONGEST_ERROR = 64 * 1024
 """Bytes of an error's body that are looked at."""
 
 
-class ErrorAnswer:
+class ErrorResponse:
     """An answer with a status that makes it no good one; its body only says why.
 
     408, 429 and everything from 500 on are the server's failures; any other
@@ -31,7 +31,7 @@ class ErrorAnswer:
         self,
         status: int,
         headers: httpx.Headers,
-        words: ServerWords,
+        words: ErrorMessage,
         *,
         failures: Collection[int] = (),
     ) -> None:

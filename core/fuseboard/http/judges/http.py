@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
-from fuseboard.http.judges.error_message import ServerWords
-from fuseboard.http.judges.error_response import ErrorAnswer
+from fuseboard.http.judges.error_message import ErrorMessage
+from fuseboard.http.judges.error_response import ErrorResponse
 
 
 class HttpJudge:
@@ -17,8 +17,8 @@ class HttpJudge:
     """
 
     def __init__(self, request: httpx.Request) -> None:
-        self._words = ServerWords(request)
-        self._error: ErrorAnswer | None = None
+        self._words = ErrorMessage(request)
+        self._error: ErrorResponse | None = None
         self._answered = False
 
     @property
@@ -34,7 +34,7 @@ class HttpJudge:
     def begin(self, status: int, headers: httpx.Headers) -> None:
         """See the head of the answer."""
         if status >= 400:
-            self._error = ErrorAnswer(status, headers, self._words)
+            self._error = ErrorResponse(status, headers, self._words)
 
     def feed(self, data: bytes) -> None:
         """See a piece of the body."""

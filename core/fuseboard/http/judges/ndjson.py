@@ -6,21 +6,21 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fuseboard.http.judges.error_message import ServerWords
+from fuseboard.http.judges.error_message import ErrorMessage
 
 TOO_LONG = "answer is too long"
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes; a batch of embeddings is one line
 
 
-class BadAnswerError(Exception):
+class InvalidResponseError(Exception):
     """An answer is no good one; the message is fit for a reason."""
 
 
-class Lines:
+class LineSplitter:
     r"""Bytes on their way to become lines, which only `\n` ends.
 
-    Raises `BadAnswerError` on a line that is too long to be kept.
+    Raises `InvalidResponseError` on a line that is too long to be kept.
     """
 
     def __init__(self) -> None:
@@ -49,10 +49,10 @@ class Lines:
     def _require_room(self, length: int) -> None:
         if length > LONGEST_LINE:
             self._unread.clear()
-            raise BadAnswerError(TOO_LONG)
+            raise InvalidResponseError(TOO_LONG)
 
 
-def item_in(data: bytes, words: ServerWords) -> dict[str, Any]:
+def parse_item(data: bytes, words: ErrorMessage) -> dict[str, Any]:
     """Read one JSON object; `words` reads what an error among them says.
 
     Raises:
@@ -62,14 +62,14 @@ def item_in(data: bytes, words: ServerWords) -> dict[str, Any]:
     try:
         item = json.loads(data)
     except (ValueError, RecursionError):
-        raise BadAnswerError("answer is not JSON") from None
+        raise InvalidResponseError("answer is not JSON") from None
     if not isinstance(item, dict):
-        raise BadAnswerError("answer is not a JSON object")
+        raise InvalidResponseError("answer is not a JSON object")
     if item.get("error"):
         raise error_in_the_answer(words.in_item(item))
     return item
 
 
-def error_in_the_answer(words: str) -> BadAnswerError:
+def error_in_the_answer(words: str) -> InvalidResponseError:
     """Make what is raised for an answer that tells of an error in these words."""
-    return BadAnswerError(f"error in the answer: {words or 'unnamed'}")
+    return InvalidResponseError(f"error in the answer: {words or 'unnamed'}")

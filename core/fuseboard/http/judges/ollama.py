@@ -10,10 +10,10 @@ import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.http.judge import Judge
-from fuseboard.http.judges.error_message import ServerWords
-from fuseboard.http.judges.error_response import ErrorAnswer
+from fuseboard.http.judges.error_message import ErrorMessage
+from fuseboard.http.judges.error_response import ErrorResponse
 from fuseboard.http.judges.http import HttpJudge
-from fuseboard.http.judges.ndjson import TOO_LONG, BadAnswerError, Lines, item_in
+from fuseboard.http.judges.ndjson import TOO_LONG, InvalidResponseError, LineSplitter, parse_item
 from fuseboard.http.judges.openai import OpenAIJudge
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _GOOD = Ruling(Verdict.SUCCESS)
 _A_CRASH_TOO = frozenset({400})  # what a crashed runner shows as on an embedding
 
 
-class UnexpectedAnswerError(ValueError):
+class UnexpectedResponseError(ValueError):
     """An answer has another shape than the API promises; the message is fit for a reason."""
 
 
@@ -41,7 +41,7 @@ class OllamaJudge(Generic[T]):
     Args:
         request: The request that opens the exchange.
         read: Turns each object of a good answer into a value for `take()`; one
-            that it raises `UnexpectedAnswerError` on is a failure. Without it
+            that it raises `UnexpectedResponseError` on is a failure. Without it
             none are kept.
         longest: Bytes that a good answer may have; one that is longer is a
             failure. Without it, only a line of it can be too long.
@@ -56,12 +56,12 @@ class OllamaJudge(Generic[T]):
     ) -> None:
         self._needs_done = request.url.path.endswith(_STREAMED)
         self._failures = _A_CRASH_TOO if request.url.path.endswith(_EMBEDS) else frozenset[int]()
-        self._words = ServerWords(request)
+        self._words = ErrorMessage(request)
         self._to_value = read
         self._room = longest
         self._values: list[T] = []
-        self._lines = Lines()
-        self._error: ErrorAnswer | None = None
+        self._lines = LineSplitter()
+        self._error: ErrorResponse | None = None
         self._answered = False
         self._ruling: Ruling | None = None
 
@@ -78,7 +78,7 @@ class OllamaJudge(Generic[T]):
     def begin(self, status: int, headers: httpx.Headers) -> None:
         """See the head of the answer."""
         if status >= 300:
-            self._error = ErrorAnswer(status, headers, self._words, failures=self._failures)
+            self._error = ErrorResponse(status, headers, self._words, failures=self._failures)
 
     def feed(self, data: bytes) -> None:
         """See a piece of the body."""
@@ -92,7 +92,7 @@ class OllamaJudge(Generic[T]):
                     if self._ruling is not None:
                         return
                 self._require_room(len(data))
-            except BadAnswerError as error:
+            except InvalidResponseError as error:
                 self._fail(error)
 
     def end(self) -> Ruling:
@@ -100,7 +100,7 @@ class OllamaJudge(Generic[T]):
         if self.ruling is None:
             try:
                 self._read(self._lines.rest())  # an answer that is not streamed has no \n
-            except BadAnswerError as error:
+            except InvalidResponseError as error:
                 self._fail(error)
         if self.ruling is None:
             if not self._answered:
@@ -119,12 +119,12 @@ class OllamaJudge(Generic[T]):
     def _read(self, line: bytes) -> None:
         if not line.strip():
             return
-        item = item_in(line, self._words)
+        item = parse_item(line, self._words)
         if self._to_value is not None:
             try:
                 self._values.append(self._to_value(item))
-            except UnexpectedAnswerError as error:
-                raise BadAnswerError(str(error)) from error
+            except UnexpectedResponseError as error:
+                raise InvalidResponseError(str(error)) from error
         self._answered = True
         if self._needs_done and item.get("done") is True:
             self._ruling = _GOOD
@@ -132,7 +132,7 @@ class OllamaJudge(Generic[T]):
     def _require_room(self, length: int) -> None:
         self._room -= length
         if self._room < 0:
-            raise BadAnswerError(TOO_LONG)
+            raise InvalidResponseError(TOO_LONG)
 
     def _fail(self, reason: object) -> None:
         self._ruling = Ruling(Verdict.FAILURE, str(reason))

@@ -8,11 +8,11 @@ import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.http.judge import Judge
-from fuseboard.http.judges.error_message import ServerWords
-from fuseboard.http.judges.error_response import ErrorAnswer
+from fuseboard.http.judges.error_message import ErrorMessage
+from fuseboard.http.judges.error_response import ErrorResponse
 from fuseboard.http.judges.http import HttpJudge
-from fuseboard.http.judges.ndjson import BadAnswerError, error_in_the_answer, item_in
-from fuseboard.http.judges.sse import Event, EventStream
+from fuseboard.http.judges.ndjson import InvalidResponseError, error_in_the_answer, parse_item
+from fuseboard.http.judges.sse import EventParser, ServerSentEvent
 
 _LONGEST_BODY = 16 * 1024 * 1024  # bytes
 _GOOD = Ruling(Verdict.SUCCESS)
@@ -36,10 +36,10 @@ class OpenAIJudge:
     """
 
     def __init__(self, request: httpx.Request, *, failures: Collection[int] = ()) -> None:
-        self._words = ServerWords(request)
+        self._words = ErrorMessage(request)
         self._failures = failures
-        self._error: ErrorAnswer | None = None
-        self._events: EventStream | None = None
+        self._error: ErrorResponse | None = None
+        self._events: EventParser | None = None
         self._body: bytearray | None = None
         self._answered = False
         self._ruling: Ruling | None = None
@@ -58,9 +58,9 @@ class OpenAIJudge:
         """See the head of the answer."""
         media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if status >= 300:
-            self._error = ErrorAnswer(status, headers, self._words, failures=self._failures)
+            self._error = ErrorResponse(status, headers, self._words, failures=self._failures)
         elif media_type == "text/event-stream":
-            self._events = EventStream()
+            self._events = EventParser()
         elif media_type in {"", "text/html"} or media_type.endswith(("/json", "+json")):
             self._body = bytearray()
 
@@ -85,21 +85,21 @@ class OpenAIJudge:
         if self.ruling is None:
             try:
                 self._ruling = self._finish()
-            except BadAnswerError as error:
+            except InvalidResponseError as error:
                 self._ruling = Ruling(Verdict.FAILURE, str(error))
             self._body = None
         return self.ruling or _GOOD
 
     def _finish(self) -> Ruling:
         if self._body is not None:
-            self._answered = bool(self._body.strip() and item_in(bytes(self._body), self._words))
+            self._answered = bool(self._body.strip() and parse_item(bytes(self._body), self._words))
         if not self._answered:
-            raise BadAnswerError("empty answer")
+            raise InvalidResponseError("empty answer")
         if self._events is not None:
-            raise BadAnswerError("stream ended without [DONE]")
+            raise InvalidResponseError("stream ended without [DONE]")
         return _GOOD
 
-    def _read_events(self, events: Iterable[Event]) -> None:
+    def _read_events(self, events: Iterable[ServerSentEvent]) -> None:
         if self._ruling is not None:
             return
         try:
@@ -107,10 +107,10 @@ class OpenAIJudge:
                 self._read(event)
                 if self._ruling is not None:
                     return
-        except BadAnswerError as error:
+        except InvalidResponseError as error:
             self._ruling = Ruling(Verdict.FAILURE, str(error))
 
-    def _read(self, event: Event) -> None:
+    def _read(self, event: ServerSentEvent) -> None:
         data = event.data.strip()
         if event.kind == b"error":
             raise error_in_the_answer(self._words.in_body(data))
@@ -118,10 +118,10 @@ class OpenAIJudge:
             return
         if data == b"[DONE]":
             if not self._answered:
-                raise BadAnswerError("empty answer")
+                raise InvalidResponseError("empty answer")
             self._ruling = _GOOD
             return
-        item = item_in(data, self._words)
+        item = parse_item(data, self._words)
         kind = item.get("type")
         if kind == "error":
             raise error_in_the_answer(self._words.in_item(item))

@@ -32,7 +32,7 @@ _NUMBERS = re.compile(r"(?:\\+[ux]|%)([0-9a-f]+)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
-def quotation_in(text: str, request: httpx.Request) -> int | None:
+def find_quotation(text: str, request: httpx.Request) -> int | None:
     """Find where a text begins to quote what a request said; `None` if nowhere.
 
     A quotation is `RUN` letters and digits in a row, half as many of a key

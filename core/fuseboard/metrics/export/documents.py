@@ -10,7 +10,7 @@ import json
 import re
 from importlib import resources
 
-from fuseboard.metrics.report import NAMESPACE, checked_namespace
+from fuseboard.metrics.report import NAMESPACE, check_namespace
 
 GRAFANA = "grafana.json"
 """A dashboard."""
@@ -52,7 +52,7 @@ def document(
     if not rule_file.strip():
         raise ValueError("the rule file has no name")
     wanted = {
-        NAMESPACE: checked_namespace(namespace),
+        NAMESPACE: check_namespace(namespace),
         # A JSON string is a YAML string too, whatever is in it.
         f'"{TARGET}"': json.dumps(target),
         f'"{RULE_FILE}"': json.dumps(rule_file, ensure_ascii=False),

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, fault_named
+from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, find_fault
 from fuseboard.faults.proxy.proxy import FaultProxy
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.ollama import OllamaClient, OllamaError
 from fuseboard.server.sockets import bind
 from fuseboard.simulator.settings import SimulatorSettings
@@ -72,8 +72,8 @@ async def until(come: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def board() -> FaultBoard:
-    return FaultBoard(seed=1)
+def board() -> FaultSwitches:
+    return FaultSwitches(seed=1)
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ def url_of(client: OllamaClient) -> str:
 
 
 @asynccontextmanager
-async def failing(answer: Answer, board: FaultBoard) -> AsyncIterator[OllamaClient]:
+async def failing(answer: Answer, board: FaultSwitches) -> AsyncIterator[OllamaClient]:
     """A client behind a proxy in front of a server that answers as the test wants."""
     async with (
         raw_server(answer) as upstream,
@@ -98,18 +98,18 @@ async def failing(answer: Answer, board: FaultBoard) -> AsyncIterator[OllamaClie
 
 
 @pytest.fixture
-async def client(board: FaultBoard) -> AsyncIterator[OllamaClient]:
+async def client(board: FaultSwitches) -> AsyncIterator[OllamaClient]:
     async with simulated() as upstream, proxied(upstream, board) as url, client_behind(url) as made:
         yield made
 
 
-def switch(board: FaultBoard, name: str, probability: float = 1.0) -> None:
-    board.switch(name, active=True, setting=fault_named(name).setting(probability=probability))
+def switch(board: FaultSwitches, name: str, probability: float = 1.0) -> None:
+    board.switch(name, active=True, setting=find_fault(name).setting(probability=probability))
 
 
 @pytest.mark.parametrize("name", STREAMED)
 async def test_a_fault_breaks_a_stream_and_clearing_mends_it(
-    board: FaultBoard, client: OllamaClient, name: str
+    board: FaultSwitches, client: OllamaClient, name: str
 ) -> None:
     assert await generate(client), "the connection that the fault will meet is open already"
     switch(board, name)
@@ -127,7 +127,7 @@ async def test_a_fault_breaks_a_stream_and_clearing_mends_it(
 
 @pytest.mark.parametrize("name", WHOLE)
 async def test_a_fault_breaks_an_answer_that_is_not_streamed(
-    board: FaultBoard, client: OllamaClient, name: str
+    board: FaultSwitches, client: OllamaClient, name: str
 ) -> None:
     switch(board, name)
     if name == "refuse":
@@ -138,7 +138,7 @@ async def test_a_fault_breaks_an_answer_that_is_not_streamed(
 
 
 async def test_a_stall_ends_in_the_first_token_deadline(
-    board: FaultBoard, client: OllamaClient
+    board: FaultSwitches, client: OllamaClient
 ) -> None:
     assert await generate(client)
     switch(board, "stall")
@@ -150,7 +150,7 @@ async def test_a_stall_ends_in_the_first_token_deadline(
 
 
 async def test_a_cleared_stall_lets_the_request_go_on(
-    board: FaultBoard, client: OllamaClient
+    board: FaultSwitches, client: OllamaClient
 ) -> None:
     switch(board, "stall")
     call = asyncio.create_task(generate(client))
@@ -161,7 +161,7 @@ async def test_a_cleared_stall_lets_the_request_go_on(
 
 
 async def test_latency_delays_and_then_lets_through(
-    board: FaultBoard, client: OllamaClient
+    board: FaultSwitches, client: OllamaClient
 ) -> None:
     switch(board, "latency")
     call = asyncio.create_task(generate(client))
@@ -172,7 +172,7 @@ async def test_latency_delays_and_then_lets_through(
 
 
 @pytest.mark.parametrize("name", ["cut", "midreset"])
-async def test_a_stream_under_way_is_broken_too(board: FaultBoard, name: str) -> None:
+async def test_a_stream_under_way_is_broken_too(board: FaultSwitches, name: str) -> None:
     slow = SimulatorSettings(tokens_per_second=100, prompt_seconds=0)
     async with (
         simulated(slow) as upstream,
@@ -194,7 +194,7 @@ async def test_a_stream_under_way_is_broken_too(board: FaultBoard, name: str) ->
 
 
 async def test_a_wedge_hangs_what_generates_and_nothing_else(
-    board: FaultBoard, client: OllamaClient
+    board: FaultSwitches, client: OllamaClient
 ) -> None:
     switch(board, "wedge")
     call = asyncio.create_task(generate(client))
@@ -210,7 +210,7 @@ async def test_a_wedge_hangs_what_generates_and_nothing_else(
 
 
 async def test_an_answer_that_hangs_goes_on_when_that_is_cleared(
-    board: FaultBoard, client: OllamaClient
+    board: FaultSwitches, client: OllamaClient
 ) -> None:
     switch(board, "midstall")
     heard: list[str] = []
@@ -222,7 +222,7 @@ async def test_an_answer_that_hangs_goes_on_when_that_is_cleared(
 
 
 async def test_an_answer_that_hangs_meets_a_deadline(
-    board: FaultBoard, client: OllamaClient
+    board: FaultSwitches, client: OllamaClient
 ) -> None:
     switch(board, "midstall")
 
@@ -235,7 +235,7 @@ async def test_an_answer_that_hangs_meets_a_deadline(
 
 
 async def test_a_drip_drips_and_clearing_lets_it_flow(
-    board: FaultBoard, client: OllamaClient
+    board: FaultSwitches, client: OllamaClient
 ) -> None:
     switch(board, "drip")
     call = asyncio.create_task(generate(client))
@@ -249,7 +249,7 @@ async def test_a_drip_drips_and_clearing_lets_it_flow(
 
 @pytest.mark.parametrize("chunks", [0, 1, 7])
 async def test_the_chunks_before_a_break_can_be_chosen(
-    board: FaultBoard, client: OllamaClient, chunks: int
+    board: FaultSwitches, client: OllamaClient, chunks: int
 ) -> None:
     board.switch("cut", active=True, setting=BY_NAME["cut"].setting(chunks=chunks))
     heard = 0
@@ -259,7 +259,7 @@ async def test_the_chunks_before_a_break_can_be_chosen(
     assert heard == chunks
 
 
-async def test_the_paths_it_hits_can_be_chosen(board: FaultBoard, client: OllamaClient) -> None:
+async def test_the_paths_it_hits_can_be_chosen(board: FaultSwitches, client: OllamaClient) -> None:
     setting = BY_NAME["error500"].setting(paths=("/api/generate",))
     board.switch("error500", active=True, setting=setting)
     assert await client.tags()
@@ -267,7 +267,7 @@ async def test_the_paths_it_hits_can_be_chosen(board: FaultBoard, client: Ollama
         await generate(client)
 
 
-async def test_a_limit_says_when_to_come_back(board: FaultBoard) -> None:
+async def test_a_limit_says_when_to_come_back(board: FaultSwitches) -> None:
     board.switch("limit429", active=True, setting=BY_NAME["limit429"].setting(seconds=7))
     async with (
         simulated() as upstream,
@@ -278,7 +278,7 @@ async def test_a_limit_says_when_to_come_back(board: FaultBoard) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
 
 
-async def test_latency_comes_before_an_error(board: FaultBoard, client: OllamaClient) -> None:
+async def test_latency_comes_before_an_error(board: FaultSwitches, client: OllamaClient) -> None:
     switch(board, "error500")
     switch(board, "latency")
     call = asyncio.create_task(generate(client))
@@ -289,7 +289,7 @@ async def test_latency_comes_before_an_error(board: FaultBoard, client: OllamaCl
         await call
 
 
-async def test_a_drip_and_a_cut_work_together(board: FaultBoard, client: OllamaClient) -> None:
+async def test_a_drip_and_a_cut_work_together(board: FaultSwitches, client: OllamaClient) -> None:
     board.switch("drip", active=True, setting=BY_NAME["drip"].setting(seconds=0.0001))
     switch(board, "cut")
     with pytest.raises(OllamaError, match="stream ended without done"):
@@ -298,7 +298,7 @@ async def test_a_drip_and_a_cut_work_together(board: FaultBoard, client: OllamaC
 
 async def test_the_same_seed_hits_the_same_requests() -> None:
     def hits(seed: int) -> list[bool]:
-        board = FaultBoard(seed)
+        board = FaultSwitches(seed)
         switch(board, "cut", 0.5)
         return [board.hits(BY_NAME["cut"]) for _ in range(64)]
 
@@ -306,7 +306,7 @@ async def test_the_same_seed_hits_the_same_requests() -> None:
     assert hits(1) != hits(2)
 
 
-async def test_a_probability_hits_some(board: FaultBoard, client: OllamaClient) -> None:
+async def test_a_probability_hits_some(board: FaultSwitches, client: OllamaClient) -> None:
     switch(board, "error500", 0.5)
     failed = 0
     for _ in range(40):
@@ -317,14 +317,14 @@ async def test_a_probability_hits_some(board: FaultBoard, client: OllamaClient) 
     assert 10 < failed < 30
 
 
-async def test_faults_work_together(board: FaultBoard, client: OllamaClient) -> None:
+async def test_faults_work_together(board: FaultSwitches, client: OllamaClient) -> None:
     switch(board, "busy503")
     switch(board, "stall")
     with pytest.raises(OllamaError, match="HTTP 503"):
         await generate(client)
 
 
-def test_senseless_switching_is_refused(board: FaultBoard) -> None:
+def test_senseless_switching_is_refused(board: FaultSwitches) -> None:
     with pytest.raises(ValueError, match="there is no fault 'fire'"):
         switch(board, "fire")
     for probability in (0.0, -1.0, 1.1, float("nan")):
@@ -354,7 +354,7 @@ def test_every_fault_has_a_name_a_key_and_words_of_its_own() -> None:
 
 
 class TestAnUpstreamThatFailsByItself:
-    async def test_its_refusal_becomes_a_refusal(self, board: FaultBoard) -> None:
+    async def test_its_refusal_becomes_a_refusal(self, board: FaultSwitches) -> None:
         with bind("127.0.0.1", 0) as listener:
             upstream = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with proxied(upstream, board) as url, client_behind(url) as client:
@@ -364,18 +364,18 @@ class TestAnUpstreamThatFailsByItself:
             with pytest.raises(OllamaError, match="connect refused"):
                 await generate(client)
 
-    async def test_its_reset_becomes_a_reset(self, board: FaultBoard) -> None:
+    async def test_its_reset_becomes_a_reset(self, board: FaultSwitches) -> None:
         answer = writes_then(reset, STREAM_HEAD, chunk(TOKEN))
         async with failing(answer, board) as client:
             with pytest.raises(OllamaError, match="connection reset"):
                 await generate(client)
 
-    async def test_its_silence_becomes_silence(self, board: FaultBoard) -> None:
+    async def test_its_silence_becomes_silence(self, board: FaultSwitches) -> None:
         async with failing(writes(), board) as client:
             with pytest.raises(OllamaError, match="closed without an answer"):
                 await generate(client)
 
-    async def test_its_breaking_off_becomes_breaking_off(self, board: FaultBoard) -> None:
+    async def test_its_breaking_off_becomes_breaking_off(self, board: FaultSwitches) -> None:
         answer = writes(STREAM_HEAD, chunk(TOKEN))
         async with failing(answer, board) as client:
             with pytest.raises(OllamaError, match="answer broke off"):
@@ -398,7 +398,7 @@ async def echo(request: Request) -> JSONResponse:
 
 
 @pytest.fixture
-async def echoing(board: FaultBoard) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+async def echoing(board: FaultSwitches) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "PUT"])])
     async with (
         served(app) as upstream,
@@ -439,7 +439,7 @@ class TestAnyUpstream:
         assert (await http.post("/", content=pieces_of(size))).json()["length"] == size
 
     async def test_an_upload_is_read_before_a_fault_answers(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
     ) -> None:
         http, _ = echoing
         switch(board, "error500")
@@ -447,7 +447,7 @@ class TestAnyUpstream:
         assert answer.status_code == 500
 
     async def test_a_server_may_answer_before_it_has_read_an_upload(
-        self, board: FaultBoard
+        self, board: FaultSwitches
     ) -> None:
         async def refuse_at_once(
             reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -480,7 +480,7 @@ class TestAnyUpstream:
         assert seen["host"] == upstream.removeprefix("http://")
 
     async def test_a_client_of_http_1_0_is_served(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
     ) -> None:
         http, _ = echoing
         for expected in (b'"path":"/base/a"', b""):
@@ -493,7 +493,7 @@ class TestAnyUpstream:
             switch(board, "cut")
 
     async def test_headers_of_one_connection_go_no_further(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
     ) -> None:
         http, _ = echoing
         sent = {"Connection": "keep-alive, X-Mine", "X-Mine": "1", "X-Yours": "2"}
@@ -506,7 +506,7 @@ class TestAnyUpstream:
         assert ("x-own" in got, got["x-all"]) == (False, "2")
 
     async def test_head_passes(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultBoard
+        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
     ) -> None:
         http, _ = echoing
         for _ in range(2):
@@ -522,7 +522,9 @@ class TestAnyUpstream:
         )
 
 
-async def test_a_client_that_leaves_takes_its_upstream_connection_along(board: FaultBoard) -> None:
+async def test_a_client_that_leaves_takes_its_upstream_connection_along(
+    board: FaultSwitches,
+) -> None:
     left = asyncio.Event()
     taken = asyncio.Event()
 
@@ -540,7 +542,7 @@ async def test_a_client_that_leaves_takes_its_upstream_connection_along(board: F
             await left.wait()
 
 
-async def test_stops_with_clients_that_hang(board: FaultBoard) -> None:
+async def test_stops_with_clients_that_hang(board: FaultSwitches) -> None:
     switch(board, "stall")
     async with simulated() as upstream:
         proxy = FaultProxy(bind("127.0.0.1", 0), upstream, board)

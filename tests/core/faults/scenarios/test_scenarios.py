@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault
-from fuseboard.faults.notation import read_fault, spell_fault
+from fuseboard.faults.notation import format_fault, parse_fault
 from fuseboard.faults.scenarios.player import ScenarioPlayer
 from fuseboard.faults.scenarios.scenario import (
     BUILT_IN,
@@ -20,7 +20,7 @@ from fuseboard.faults.scenarios.scenario import (
     find_scenario,
     read_scenario,
 )
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.snapshot.fault_setting import FaultSetting
 from tests.core.ollama.test_client import skip_ahead
 
@@ -28,12 +28,12 @@ from tests.core.ollama.test_client import skip_ahead
 class TestFaultsAsTheyAreWritten:
     @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
     def test_a_name_alone_is_the_fault_as_usual(self, fault: Fault) -> None:
-        assert read_fault(fault.name) == (fault.name, fault.default)
+        assert parse_fault(fault.name) == (fault.name, fault.default)
 
     def test_what_is_chosen_is_set(self) -> None:
-        assert read_fault("cut:0.5") == ("cut", FaultSetting(probability=0.5, chunks=3))
-        assert read_fault("latency,seconds=0.5")[1].seconds == 0.5
-        name, setting = read_fault("midreset:0.25,chunks=10,path=/api/chat,path=/v1/")
+        assert parse_fault("cut:0.5") == ("cut", FaultSetting(probability=0.5, chunks=3))
+        assert parse_fault("latency,seconds=0.5")[1].seconds == 0.5
+        name, setting = parse_fault("midreset:0.25,chunks=10,path=/api/chat,path=/v1/")
         assert name == "midreset"
         assert setting == FaultSetting(0.25, chunks=10, paths=("/api/chat", "/v1/"))
 
@@ -57,7 +57,7 @@ class TestFaultsAsTheyAreWritten:
         spelled = setting
         if fault.default.paths and not paths:
             spelled = replace(setting, paths=("/",))  # which hits all, too
-        assert read_fault(spell_fault(fault.name, setting)) == (fault.name, spelled)
+        assert parse_fault(format_fault(fault.name, setting)) == (fault.name, spelled)
 
     @pytest.mark.parametrize(
         ("text", "words"),
@@ -80,7 +80,7 @@ class TestFaultsAsTheyAreWritten:
     )
     def test_what_makes_no_sense_is_refused(self, text: str, words: str) -> None:
         with pytest.raises(ValueError, match=f"^{words}"):
-            read_fault(text)
+            parse_fault(text)
 
 
 class TestReading:
@@ -102,15 +102,15 @@ class TestReading:
         assert read_scenario(text, "mine") == Scenario(
             "mine",
             (
-                Step(0, 0, "latency,seconds=1", on=(read_fault("latency,seconds=1"),)),
+                Step(0, 0, "latency,seconds=1", on=(parse_fault("latency,seconds=1"),)),
                 Step(
                     5,
                     8,
                     "error500:0.5 -latency",
-                    on=(read_fault("error500:0.5"),),
+                    on=(parse_fault("error500:0.5"),),
                     off=("latency",),
                 ),
-                Step(20, 20, "clear cut", clears=True, on=(read_fault("cut"),)),
+                Step(20, 20, "clear cut", clears=True, on=(parse_fault("cut"),)),
             ),
             repeats_after=30,
         )
@@ -164,7 +164,7 @@ class TestReading:
             find_scenario("blackout")
 
 
-def on(board: FaultBoard) -> set[str]:
+def on(board: FaultSwitches) -> set[str]:
     return {fault.name for fault in board.snapshot() if fault.active}
 
 
@@ -176,7 +176,7 @@ async def pass_seconds(seconds: float) -> None:
 
 class TestPlaying:
     async def test_each_step_comes_in_its_second(self) -> None:
-        board = FaultBoard()
+        board = FaultSwitches()
         player = ScenarioPlayer(board)
         assert player.snapshot() is None
         player.play(read_scenario("5 error500:0.5\n8 -error500 cut\n20 clear\n", "mine"))
@@ -198,7 +198,7 @@ class TestPlaying:
         assert player.snapshot() is None
 
     async def test_repeating(self) -> None:
-        board = FaultBoard()
+        board = FaultSwitches()
         player = ScenarioPlayer(board)
         player.play(read_scenario("1 cut\n2 clear\n10 repeat", "mine"))
         for _ in range(3):
@@ -211,7 +211,7 @@ class TestPlaying:
 
     async def test_the_same_seed_draws_the_same_seconds(self) -> None:
         async def first_step(seed: int) -> float:
-            player = ScenarioPlayer(FaultBoard(), seed)
+            player = ScenarioPlayer(FaultSwitches(), seed)
             player.play(read_scenario("0-1000 cut", "mine"))
             await asyncio.sleep(0)
             seen = player.snapshot()
@@ -223,7 +223,7 @@ class TestPlaying:
         assert len({await first_step(seed) for seed in range(5)}) == 5
 
     async def test_stopping_mends_the_wire_and_another_takes_its_place(self) -> None:
-        board = FaultBoard()
+        board = FaultSwitches()
         player = ScenarioPlayer(board)
         player.play(read_scenario("0 cut\n5 error500", "first"))
         await pass_seconds(0)

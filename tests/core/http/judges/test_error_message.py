@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fuseboard.http import http_judge, ollama_judge, openai_judge
 from fuseboard.http.judge import Judge
-from fuseboard.http.judges.error_message import ServerWords
+from fuseboard.http.judges.error_message import ErrorMessage
 from fuseboard.http.judges.redaction import RUN
 
 URL = "http://here/api/chat"
@@ -38,7 +38,7 @@ def asking(prompt: str) -> dict[str, httpx.Request]:
 
 
 def words(said: str, request: httpx.Request) -> str:
-    return ServerWords(request).in_item({"error": said})
+    return ErrorMessage(request).in_item({"error": said})
 
 
 def letters(text: str) -> str:
@@ -100,7 +100,7 @@ TEXTS = st.text(min_size=1, max_size=80)
 def test_no_run_of_a_prompt_comes_through(prompt: str, before: str, way: str, form: str) -> None:
     request = asking(prompt)[form]
     said = f"{before} {WAYS_TO_QUOTE[way](prompt)} after"
-    for reason in (words(said, request), ServerWords(request).in_body(said.encode())):
+    for reason in (words(said, request), ErrorMessage(request).in_body(said.encode())):
         assert not quotes(reason, prompt)
         assert len(reason) <= 120
 

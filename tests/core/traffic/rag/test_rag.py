@@ -10,9 +10,9 @@ import pytest
 from starlette.responses import JSONResponse
 
 from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
-from fuseboard.faults.switches import FaultBoard
+from fuseboard.faults.switches import FaultSwitches
 from fuseboard.ollama import CachingClient, OllamaClient, OllamaError, Operation
-from fuseboard.ollama.response_cache import AnswerCache
+from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.traffic.questions import BUILT_IN
 from fuseboard.traffic.rag.retrieval import Retrieval, grounded_prompt, read_corpus
 from tests.core.serving import overheard, proxied, served, simulated
@@ -78,7 +78,7 @@ async def test_the_passages_are_embedded_once_a_few_in_a_call() -> None:
 
 async def test_questions_at_the_same_time_find_what_they_find_alone() -> None:
     async with simulated() as url, OllamaClient(url, {}) as client:
-        cache = AnswerCache("ollama", 100, 600)
+        cache = ResponseCache("ollama", 100, 600)
         for asks in (client, CachingClient(client, cache)):
             alone, together = (Retrieval(asks, MODEL, CORPUS) for _ in range(2))
             found = await asyncio.gather(*map(together.nearest, BUILT_IN))
@@ -87,7 +87,7 @@ async def test_questions_at_the_same_time_find_what_they_find_alone() -> None:
 
 
 async def test_what_failed_is_embedded_with_the_next_question() -> None:
-    board = FaultBoard()
+    board = FaultSwitches()
     guard = CircuitBreaker("embed", trip=ConsecutiveFailures(2))
     async with (
         simulated() as server,
