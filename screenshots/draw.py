@@ -15,7 +15,8 @@ from screenshots.animation import Frame, animated
 from textual.pilot import Pilot
 
 from fuseboard import Registry, State
-from fuseboard.engine.engine import Engine, EngineSettings
+from fuseboard.engine.engine import Engine
+from fuseboard.engine.settings import EngineSettings
 from fuseboard.ollama import Deadlines
 from fuseboard.snapshot.snapshot import AnswerState, Snapshot
 from fuseboard_tui.app import FuseboardApp

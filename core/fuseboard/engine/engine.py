@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 from fuseboard.breaker.breaker import CircuitBreaker
@@ -37,15 +36,14 @@ from fuseboard.engine.commands import (
     TripBreaker,
 )
 from fuseboard.engine.log_buffer import LogBuffer
+from fuseboard.engine.settings import EngineSettings, check_settings
 from fuseboard.faults.proxy.proxy import FaultProxy
 from fuseboard.faults.scenarios.player import ScenarioPlayer
-from fuseboard.faults.scenarios.scenario import Scenario
 from fuseboard.faults.switches import FaultSwitches
 from fuseboard.metrics import report as metrics
 from fuseboard.metrics.endpoint import DEFAULT_PORT, METRICS_ARE_OFF, endpoint_app
 from fuseboard.ollama.caching import CachingClient
 from fuseboard.ollama.client import OllamaClient, Operation, breaker_per_operation
-from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.ollama.discovery import (
     DEFAULT_EMBEDDING_MODEL,
     DEFAULT_MODEL,
@@ -61,15 +59,12 @@ from fuseboard.server.local_hosts import listens_locally
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import ListenError, bind, bind_from
 from fuseboard.simulator.app import simulator_app
-from fuseboard.simulator.settings import SimulatorSettings
-from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.rates import RateTracker
 from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot, TargetSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.cache_warmer import CacheWarmer
 from fuseboard.traffic.generator import TrafficGenerator
 from fuseboard.traffic.manual_prompt import ManualPrompt
-from fuseboard.traffic.questions import BUILT_IN
 from fuseboard.traffic.workload import Workload
 
 _TICK = 0.1  # seconds; how late at most a listener hears of a transition that time alone made
@@ -83,49 +78,6 @@ _SIMULATED_RATE, _SIMULATED_CONCURRENCY = 4.0, 8
 _REAL_RATE, _REAL_CONCURRENCY = 1.0, 1  # a developer's own machine has other things to do
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """What an engine runs; `None` leaves the choice to it."""
-
-    ollama: str | None = None
-    """This server and no other, as `OLLAMA_HOST` is written."""
-    simulate: bool = False
-    """The simulator, whatever else is there."""
-    model: str | None = None
-    embedding_model: str | None = None
-    traffic: TrafficKind | None = None
-    """`None` is RAG, or GENERATE where no model is known to embed."""
-    prompts: tuple[str, ...] = BUILT_IN
-    """The questions that the traffic asks."""
-    rate: float | None = None
-    """Calls of the traffic started a second; a question with all that it takes is one."""
-    concurrency: int | None = None
-    failure_threshold: int = 5
-    recovery_timeout: float = 10.0
-    """Seconds."""
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    faults: tuple[tuple[str, FaultSetting], ...] = ()
-    """Faults that are on from the start, and how each is set."""
-    scenario: Scenario | None = None
-    """What is played on the faults from the start of the traffic on."""
-    metrics_host: str = "127.0.0.1"
-    metrics_namespace: str = metrics.NAMESPACE
-    """What every metric's name begins with."""
-    metrics_port: int | None = None
-    """0 is any free port; `None` is 9464 or the next free one."""
-    proxy_port: int = 0
-    """0 is any free port."""
-    cache_entries: int = 1000
-    """Answers that are kept; 0 keeps none."""
-    cache_seconds: float = 600.0
-    """How long each is kept."""
-    warm: tuple[str, ...] = ()
-    """Prompts whose answers are put into the cache at the start."""
-    seed: int | None = None
-    """For the dice of the faults and of the scenario."""
-    simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
 
 
 class Engine:
@@ -149,14 +101,12 @@ class Engine:
         environment: Callable[[str, str], str] = os.environ.get,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        metrics.check_namespace(settings.metrics_namespace)
+        check_settings(settings)
         self._cache: ResponseCache | None = None
         if settings.cache_entries:
             self._cache = ResponseCache(
                 "ollama", settings.cache_entries, settings.cache_seconds, clock
             )
-        _check_traffic(settings)
-        _check_warming(settings)
         self._warming: CacheWarmer | None = None
         self._settings = settings
         self._clock = clock
@@ -594,29 +544,3 @@ def _real(found: DiscoveredOllama) -> TargetSnapshot:
     return TargetSnapshot(
         found.url, found.model, simulated=False, embedding_model=found.embedding_model
     )
-
-
-def _check_traffic(settings: EngineSettings) -> None:
-    if not settings.prompts:
-        raise ValueError("there are no prompts to ask")
-    kind = settings.traffic
-    if settings.embedding_model and kind is not None and not kind.embeds:
-        raise ValueError(
-            f"{kind.value} traffic embeds nothing: leave the embedding model out,"
-            f" or choose {TrafficKind.RAG.value} or {TrafficKind.EMBED.value}"
-        )
-
-
-def _check_warming(settings: EngineSettings) -> None:
-    if not settings.warm:
-        return
-    if not settings.cache_entries:
-        raise ValueError("there is no cache to warm: cache_entries is 0")
-    kind = settings.traffic or TrafficKind.RAG
-    prompts = len(set(settings.warm))
-    needed = prompts * (kind.embeds + kind.speaks)
-    if needed > settings.cache_entries:
-        raise ValueError(
-            f"the cache has room for {settings.cache_entries} answers,"
-            f" and warming it with {prompts} prompts takes {needed}"
-        )

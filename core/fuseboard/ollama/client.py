@@ -20,7 +20,8 @@ from fuseboard.http.judges.error_response import LONGEST_ERROR
 from fuseboard.http.judges.ollama import OllamaJudge, UnexpectedResponseError
 from fuseboard.http.pool import ConnectionPool
 from fuseboard.http.transport import EXCHANGE, JUDGE, BreakerTransport, RequestRejectedError
-from fuseboard.ollama.deadlines import DEADLINES, Deadlines, DeadlineTransport
+from fuseboard.ollama.deadline_transport import DEADLINES, DeadlineTransport, httpx_timeout
+from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.ollama.host import ollama_api_key
 from fuseboard.ollama.responses import (
     Embeddings,
@@ -167,7 +168,7 @@ class OllamaClient:
                 lambda request: by_path.get(path_below_base(request)),
                 self.pool,
             ),
-            timeout=deadlines.for_httpx(),
+            timeout=httpx_timeout(deadlines),
             headers=headers,
             # A cookie that is no ASCII would break every call that follows.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),

@@ -37,7 +37,8 @@ from fuseboard.engine.commands import (
     StopAsking,
     TripBreaker,
 )
-from fuseboard.engine.engine import Engine, EngineSettings
+from fuseboard.engine.engine import Engine
+from fuseboard.engine.settings import EngineSettings
 from fuseboard.faults.notation import parse_fault
 from fuseboard.faults.scenarios.scenario import find_scenario
 from fuseboard.ollama import OllamaClient, OllamaError

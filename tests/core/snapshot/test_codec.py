@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from fuseboard.breaker.registry import Registry
 from fuseboard.breaker.settings import BreakerSettings
 from fuseboard.breaker.tunables import tunables_of
-from fuseboard.engine.engine import Engine, EngineSettings
+from fuseboard.engine.engine import Engine
+from fuseboard.engine.settings import EngineSettings
 from fuseboard.snapshot.codec import from_json, to_json
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.json_diff import apply_diff, diff

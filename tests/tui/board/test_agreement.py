@@ -24,7 +24,8 @@ from fuseboard.breaker.permit import Permit
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
 from fuseboard.engine.commands import SetFault, SetRate, TripBreaker
-from fuseboard.engine.engine import Engine, EngineSettings
+from fuseboard.engine.engine import Engine
+from fuseboard.engine.settings import EngineSettings
 from fuseboard.faults.catalogue import BY_NAME
 from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 from fuseboard_tui.app import FuseboardApp

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from fuseboard import __version__
-from fuseboard.engine.engine import EngineSettings
+from fuseboard.engine.settings import EngineSettings
 from fuseboard.faults.catalogue import BY_NAME, CATALOGUE
 from fuseboard.faults.scenarios.scenario import BUILT_IN as SCENARIOS
 from fuseboard.metrics.export import documents as exported
