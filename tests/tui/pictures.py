@@ -124,7 +124,7 @@ def board(
                 fault.key,
                 fault.name,
                 fault.label,
-                fault.words(fault.default),
+                fault.describe(fault.default),
                 fault.setting(probability=on.get(fault.name, 1.0)),
                 fault.name in on,
             )

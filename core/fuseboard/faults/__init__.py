@@ -1,1 +1,1 @@
-"""Faults on the wire between a client and its server."""
+"""Fault injection between a client and its server."""

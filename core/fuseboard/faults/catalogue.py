@@ -1,61 +1,68 @@
-"""Every fault the proxy can make, each defined here and nowhere else."""
+"""The catalogue of every fault that the proxy can inject."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from fuseboard.faults import effects as behaviour
-from fuseboard.faults.effects import OnAnswer, OnPiece, OnRequest
+from fuseboard.faults import effects
+from fuseboard.faults.effects import ChunkEffect, RequestEffect, ResponseEffect
 from fuseboard.snapshot.fault_setting import FaultSetting
 
-_GENERATING = ("/api/generate", "/api/chat", "/v1/chat/", "/v1/completions", "/v1/responses")
+_GENERATION_PATHS = ("/api/generate", "/api/chat", "/v1/chat/", "/v1/completions", "/v1/responses")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way in which the wire breaks."""
+    """One kind of failure between a client and its server."""
 
     key: str
     """The key that switches it on the dashboard."""
     name: str
     label: str
-    """A few letters for where there is little room."""
+    """A short name, at most nine characters, for narrow columns."""
     template: str
-    """One line that says what it does, with places for what is set."""
+    """A description of one line, with placeholders for the setting."""
     default: FaultSetting = FaultSetting()  # noqa: RUF009 (immutable)
-    """Its setting unless another is chosen; what is `None` there cannot be."""
+    """The initial setting; a field that is `None` here cannot be set."""
     closes_port: bool = False
-    """Nobody listens while it is on."""
+    """Whether the proxy closes its listening port while the fault is active."""
     delays: bool = False
-    """It holds a request up before other faults meet it."""
-    on_request: OnRequest | None = None
-    """Meets a request; returns whether it is passed on after all."""
-    on_answer: OnAnswer | None = None
-    """Meets an answer after its first chunks; returns whether the rest is passed on after all."""
-    speaks: bool = False
-    """What it says can stand for a whole answer, so that none of that need come before."""
-    on_piece: OnPiece | None = None
-    """Sends each piece of an answer on in its own way."""
+    """Whether it delays a request, and is therefore applied before the other faults."""
+    on_request: RequestEffect | None = None
+    """Applied to a request before it is forwarded."""
+    on_response: ResponseEffect | None = None
+    """Applied to a response after `FaultSetting.chunks` chunks of its body."""
+    sends_body: bool = False
+    """Whether `on_response` sends data that can replace a whole body.
 
-    def words(self, setting: FaultSetting) -> str:
-        """Say in one line what it does when it is set so."""
+    If the body is a single chunk, its first half is forwarded before any other fault.
+    """
+    on_chunk: ChunkEffect | None = None
+    """Called for each chunk of a response; sends it on instead of the proxy."""
+
+    def describe(self, setting: FaultSetting) -> str:
+        """Return a description of one line of what the fault does with this setting."""
         return self.template.format(seconds=setting.seconds, chunks=setting.chunks)
 
     def setting(self, **changes: Any) -> FaultSetting:
-        """Make a setting of it; raises `ValueError` if there is no such thing to choose."""
+        """Return the default setting with some fields changed.
+
+        Raises:
+            ValueError: If a field does not apply to this fault or its value is out of range.
+        """
         setting = replace(self.default, **changes)
         self.check(setting)
         return setting
 
     def check(self, setting: FaultSetting) -> None:
-        """Raise `ValueError` unless just what there is to choose about it is set."""
+        """Raise `ValueError` unless exactly the fields that apply to this fault are set."""
         for field in fields(FaultSetting):
-            chosen = getattr(setting, field.name)
+            value = getattr(setting, field.name)
             if getattr(self.default, field.name) is None:
-                if chosen not in (None, ()):
+                if value not in (None, ()):
                     raise ValueError(f"{self.name} has no {field.name} to choose")
-            elif chosen is None:
+            elif value is None:
                 raise ValueError(f"{self.name} needs {field.name}")
 
 
@@ -75,21 +82,21 @@ CATALOGUE = (
         name="error500",
         label="HTTP 500",
         template="HTTP 500: the model's runner has crashed",
-        on_request=behaviour.answers(500, behaviour.CRASHED),
+        on_request=effects.respond_with_error(500, effects.RUNNER_CRASHED),
     ),
     Fault(
         key="3",
         name="busy503",
         label="busy 503",
         template="HTTP 503: the server's queue is full",
-        on_request=behaviour.answers(503, behaviour.FULL),
+        on_request=effects.respond_with_error(503, effects.QUEUE_FULL),
     ),
     Fault(
         key="4",
         name="stall",
         label="stall",
         template="the request is taken and nothing comes back, not even headers",
-        on_request=behaviour.holds("stall"),
+        on_request=effects.delay_request("stall"),
     ),
     Fault(
         key="5",
@@ -98,7 +105,7 @@ CATALOGUE = (
         template="every request waits {seconds:g} s before it goes on",
         default=FaultSetting(seconds=2.0),
         delays=True,
-        on_request=behaviour.holds("latency"),
+        on_request=effects.delay_request("latency"),
     ),
     Fault(
         key="6",
@@ -106,7 +113,7 @@ CATALOGUE = (
         label="cut",
         template="the answer ends properly after {chunks} chunks, without done",
         default=_AFTER_CHUNKS,
-        on_answer=behaviour.end,
+        on_response=effects.end_response,
     ),
     Fault(
         key="7",
@@ -114,7 +121,7 @@ CATALOGUE = (
         label="midreset",
         template="the connection is reset after {chunks} chunks of the answer",
         default=_AFTER_CHUNKS,
-        on_answer=behaviour.reset_answer,
+        on_response=effects.reset_response,
     ),
     Fault(
         key="8",
@@ -122,37 +129,37 @@ CATALOGUE = (
         label="errorline",
         template="after {chunks} chunks of a 200 comes a line that tells of an error",
         default=_AFTER_CHUNKS,
-        on_answer=behaviour.say_error,
-        speaks=True,
+        on_response=effects.send_error_line,
+        sends_body=True,
     ),
     Fault(
         key="9",
         name="wedge",
         label="wedge",
         template="generating hangs, and everything else answers",
-        default=FaultSetting(paths=_GENERATING),
-        on_request=behaviour.holds("wedge"),
+        default=FaultSetting(paths=_GENERATION_PATHS),
+        on_request=effects.delay_request("wedge"),
     ),
     Fault(
         key="R",
         name="reset",
         label="reset",
         template="the connection is reset before the answer's headers",
-        on_request=behaviour.reset,
+        on_request=effects.reset_request,
     ),
     Fault(
         key="C",
         name="close",
         label="close",
         template="the connection is closed properly before the answer's headers",
-        on_request=behaviour.close,
+        on_request=effects.close_request,
     ),
     Fault(
         key="M",
         name="missing404",
         label="model 404",
         template="HTTP 404: no such model; the caller's fault, no failure",
-        on_request=behaviour.answer_not_found,
+        on_request=effects.respond_model_not_found,
     ),
     Fault(
         key="L",
@@ -160,7 +167,7 @@ CATALOGUE = (
         label="limit 429",
         template="HTTP 429: too many requests, come back after {seconds:g} s",
         default=FaultSetting(seconds=5.0),
-        on_request=behaviour.answer_limited,
+        on_request=effects.respond_rate_limited,
     ),
     Fault(
         key="G",
@@ -168,8 +175,8 @@ CATALOGUE = (
         label="garbage",
         template="after {chunks} chunks come bytes that are no JSON",
         default=_AFTER_CHUNKS,
-        on_answer=behaviour.say_garbage,
-        speaks=True,
+        on_response=effects.send_garbage,
+        sends_body=True,
     ),
     Fault(
         key="B",
@@ -177,7 +184,7 @@ CATALOGUE = (
         label="badchunk",
         template="after {chunks} chunks one breaks off, and the connection closes",
         default=_AFTER_CHUNKS,
-        on_answer=behaviour.end_within_a_chunk,
+        on_response=effects.truncate_chunk,
     ),
     Fault(
         key="H",
@@ -185,15 +192,15 @@ CATALOGUE = (
         label="midstall",
         template="the answer hangs after {chunks} chunks",
         default=_AFTER_CHUNKS,
-        on_answer=behaviour.hold_answer,
+        on_response=effects.stall_response,
     ),
     Fault(
         key="D",
         name="drip",
         label="drip",
-        template=f"the answer drips: {behaviour.DRIP_BYTES} bytes every {{seconds:g}} s",
+        template=f"the answer drips: {effects.DRIP_BYTES} bytes every {{seconds:g}} s",
         default=FaultSetting(seconds=1.0),
-        on_piece=behaviour.drip,
+        on_chunk=effects.drip,
     ),
 )
 
@@ -201,7 +208,11 @@ BY_NAME = {fault.name: fault for fault in CATALOGUE}
 
 
 def find_fault(name: str) -> Fault:
-    """Find a fault; raises `ValueError` that lists them if there is none of that name."""
+    """Return the fault with this name.
+
+    Raises:
+        ValueError: If there is none; the message lists all names.
+    """
     try:
         return BY_NAME[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""What the faults do to an exchange."""
+"""The effects of the faults on a request and on its response."""
 
 from __future__ import annotations
 
@@ -7,154 +7,160 @@ from typing import NoReturn, Protocol
 
 from fuseboard.snapshot.fault_setting import FaultSetting
 
-DRIP_BYTES = 32  # a third of a token's line
+DRIP_BYTES = 32  # a third of the line that carries one token
 
-CRASHED = "llama runner process has terminated: exit status 2"
-FULL = "server busy, please try again.  maximum pending requests exceeded"
-_LIMITED = "usage limit reached, please try again later"
+RUNNER_CRASHED = "llama runner process has terminated: exit status 2"
+QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
+_RATE_LIMITED = "usage limit reached, please try again later"
 _OUT_OF_MEMORY = "CUDA error: out of memory"
 
 
-class BreakableExchange(Protocol):
-    """What a fault can do to one request and its answer."""
+class InterceptedRequest(Protocol):
+    """What a fault can do to a request before it is forwarded."""
 
     @property
     def model(self) -> str:
         """The model that the request names; empty if it names none."""
         ...
 
-    async def answer(
-        self, status: int, error: str, headers: Sequence[tuple[str, str]] = ()
+    async def respond_with_error(
+        self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """Answer with an error in the API's manner instead of passing the request on."""
+        """Send an error response in the format of the requested API."""
         ...
 
-    async def hold(self, fault: str, seconds: float | None = None) -> None:
-        """Say nothing for some seconds, and no longer than the fault is on."""
+    async def wait_while_active(self, fault: str, seconds: float | None = None) -> None:
+        """Wait while the fault is active, for at most `seconds`."""
         ...
 
     async def close(self) -> NoReturn:
-        """Close the connection properly, whatever has been said on it."""
+        """Close the client's connection normally."""
         ...
 
     def reset(self) -> NoReturn:
-        """Reset the connection."""
+        """Reset the client's connection."""
         ...
 
 
-class BreakableAnswer(Protocol):
-    """What a fault can do to an answer that has begun."""
+class InterceptedResponse(Protocol):
+    """What a fault can do to a response whose headers have been sent."""
 
-    async def say(self, data: bytes) -> None:
-        """Send a piece."""
+    async def send_chunk(self, data: bytes) -> None:
+        """Send a chunk of the body."""
         ...
 
-    async def say_error(self, error: str) -> None:
-        """Send an error in the API's manner, as a part of the answer."""
+    async def send_error(self, message: str) -> None:
+        """Send an error within the body, in the format of the requested API."""
         ...
 
-    async def hold(self, fault: str, seconds: float | None = None) -> None:
-        """Say nothing for some seconds, and no longer than the fault is on."""
+    async def wait_while_active(self, fault: str, seconds: float | None = None) -> None:
+        """Wait while the fault is active, for at most `seconds`."""
         ...
 
     async def end(self) -> None:
-        """End the answer properly, as if nothing were missing."""
+        """End the body normally, as if it were complete."""
         ...
 
-    async def end_within_a_chunk(self) -> NoReturn:
-        """Promise more bytes than come, and close the connection."""
+    async def truncate_chunk(self) -> NoReturn:
+        """Announce a longer chunk than is sent, and close the connection."""
         ...
 
     def reset(self) -> NoReturn:
-        """Reset the connection."""
+        """Reset the client's connection."""
         ...
 
 
-OnRequest = Callable[[BreakableExchange, FaultSetting], Awaitable[bool]]
-OnAnswer = Callable[[BreakableAnswer, FaultSetting], Awaitable[bool]]
-OnPiece = Callable[[BreakableAnswer, FaultSetting, bytes], Awaitable[None]]
+RequestEffect = Callable[[InterceptedRequest, FaultSetting], Awaitable[bool]]
+"""Returns whether the request is still to be forwarded."""
+ResponseEffect = Callable[[InterceptedResponse, FaultSetting], Awaitable[bool]]
+"""Returns whether the rest of the response is still to be forwarded."""
+ChunkEffect = Callable[[InterceptedResponse, FaultSetting, bytes], Awaitable[None]]
 
 
-def answers(status: int, error: str) -> OnRequest:
-    """Make what answers every request with an error."""
+def respond_with_error(status: int, message: str) -> RequestEffect:
+    """Return an effect that responds to every request with this error."""
 
-    async def answer(exchange: BreakableExchange, _: FaultSetting) -> bool:
-        await exchange.answer(status, error)
+    async def respond(request: InterceptedRequest, _: FaultSetting) -> bool:
+        await request.respond_with_error(status, message)
         return False
 
-    return answer
+    return respond
 
 
-async def answer_not_found(exchange: BreakableExchange, _: FaultSetting) -> bool:
-    """Answer that the model is not there."""
-    await exchange.answer(404, f"model '{exchange.model}' not found")
+async def respond_model_not_found(request: InterceptedRequest, _: FaultSetting) -> bool:
+    """Respond that the requested model does not exist."""
+    await request.respond_with_error(404, f"model '{request.model}' not found")
     return False
 
 
-async def answer_limited(exchange: BreakableExchange, setting: FaultSetting) -> bool:
-    """Answer that there were too many requests."""
-    await exchange.answer(429, _LIMITED, [("Retry-After", f"{setting.seconds or 0:.0f}")])
+async def respond_rate_limited(request: InterceptedRequest, setting: FaultSetting) -> bool:
+    """Respond that there were too many requests, with a `Retry-After` header."""
+    retry_after = ("Retry-After", f"{setting.seconds or 0:.0f}")
+    await request.respond_with_error(429, _RATE_LIMITED, [retry_after])
     return False
 
 
-def holds(fault: str) -> OnRequest:
-    """Make what holds every request up for the fault's seconds, or as long as it is on."""
+def delay_request(fault: str) -> RequestEffect:
+    """Return an effect that delays every request by the fault's seconds.
 
-    async def hold(exchange: BreakableExchange, setting: FaultSetting) -> bool:
-        await exchange.hold(fault, setting.seconds)
+    A fault without seconds delays a request for as long as it is active.
+    """
+
+    async def delay(request: InterceptedRequest, setting: FaultSetting) -> bool:
+        await request.wait_while_active(fault, setting.seconds)
         return True
 
-    return hold
+    return delay
 
 
-async def close(exchange: BreakableExchange, _: FaultSetting) -> bool:
-    """Close the connection before the answer."""
-    await exchange.close()
+async def close_request(request: InterceptedRequest, _: FaultSetting) -> bool:
+    """Close the connection before the response."""
+    await request.close()
 
 
-async def reset(exchange: BreakableExchange, _: FaultSetting) -> bool:
-    """Reset the connection before the answer."""
-    exchange.reset()
+async def reset_request(request: InterceptedRequest, _: FaultSetting) -> bool:
+    """Reset the connection before the response."""
+    request.reset()
 
 
-async def end(answer: BreakableAnswer, _: FaultSetting) -> bool:
-    """End the answer."""
-    await answer.end()
+async def end_response(response: InterceptedResponse, _: FaultSetting) -> bool:
+    """End the response before it is complete."""
+    await response.end()
     return False
 
 
-async def say_error(answer: BreakableAnswer, _: FaultSetting) -> bool:
-    """Tell of an error in the answer, and end it."""
-    await answer.say_error(_OUT_OF_MEMORY)
-    await answer.end()
+async def send_error_line(response: InterceptedResponse, _: FaultSetting) -> bool:
+    """Send an error within the response, and end it."""
+    await response.send_error(_OUT_OF_MEMORY)
+    await response.end()
     return False
 
 
-async def say_garbage(answer: BreakableAnswer, _: FaultSetting) -> bool:
-    """Say what is no JSON, and end the answer."""
-    await answer.say(b"data: \x00\xff\xfe{]\n\n")  # a bad line of NDJSON and a bad event too
-    await answer.end()
+async def send_garbage(response: InterceptedResponse, _: FaultSetting) -> bool:
+    """Send a chunk that is not JSON, and end the response."""
+    await response.send_chunk(b"data: \x00\xff\xfe{]\n\n")  # invalid as NDJSON and as an event
+    await response.end()
     return False
 
 
-async def end_within_a_chunk(answer: BreakableAnswer, _: FaultSetting) -> bool:
+async def truncate_chunk(response: InterceptedResponse, _: FaultSetting) -> bool:
     """Close the connection within a chunk."""
-    await answer.end_within_a_chunk()
+    await response.truncate_chunk()
 
 
-async def reset_answer(answer: BreakableAnswer, _: FaultSetting) -> bool:
-    """Reset the connection within the answer."""
-    answer.reset()
+async def reset_response(response: InterceptedResponse, _: FaultSetting) -> bool:
+    """Reset the connection within the response."""
+    response.reset()
 
 
-async def hold_answer(answer: BreakableAnswer, _: FaultSetting) -> bool:
-    """Hang as long as the fault is on, then go on."""
-    await answer.hold("midstall")
+async def stall_response(response: InterceptedResponse, _: FaultSetting) -> bool:
+    """Send nothing for as long as the fault is active, then continue."""
+    await response.wait_while_active("midstall")
     return True
 
 
-async def drip(answer: BreakableAnswer, setting: FaultSetting, data: bytes) -> None:
-    """Send a piece in drops."""
+async def drip(response: InterceptedResponse, setting: FaultSetting, data: bytes) -> None:
+    """Send a chunk in parts of `DRIP_BYTES`, each after the fault's seconds."""
     for start in range(0, len(data), DRIP_BYTES):
-        await answer.hold("drip", setting.seconds)
-        await answer.say(data[start : start + DRIP_BYTES])
+        await response.wait_while_active("drip", setting.seconds)
+        await response.send_chunk(data[start : start + DRIP_BYTES])

@@ -1,8 +1,8 @@
-"""Faults as people write them: `cut`, `cut:0.5`, `cut:0.5,chunks=10,path=/api/chat`."""
+"""The text notation of a fault: `cut`, `cut:0.5`, `cut:0.5,chunks=10,path=/api/chat`."""
 
 from __future__ import annotations
 
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 from fuseboard.faults.catalogue import find_fault
@@ -10,56 +10,57 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 
 
 def parse_fault(text: str) -> tuple[str, FaultSetting]:
-    """Read a fault's name, and after it how it is set where that is not as usual.
+    """Return the name and the setting of a fault; what the text leaves out is its default.
 
     Raises:
-        ValueError: If there is no such fault or it cannot be set so; the message says why.
+        ValueError: If there is no such fault or a value is invalid; the message says why.
     """
-    spelled, *choices = text.split(",")
-    name, colon, share = spelled.partition(":")
+    head, *options = text.split(",")
+    name, colon, probability = head.partition(":")
     fault = find_fault(name)
     changes: dict[str, Any] = {}
     if colon:
-        changes["probability"] = _number(share)
+        changes["probability"] = _parse_float(probability)
         if not 0 < changes["probability"] <= 1:
             raise ValueError(
-                f"{share!r} is not a probability above 0 and at most 1, as in {name}:0.5"
+                f"{probability!r} is not a probability above 0 and at most 1, as in {name}:0.5"
             )
-    for choice in choices:
-        what, _, value = choice.partition("=")
-        match what:
+    for option in options:
+        key, _, value = option.partition("=")
+        match key:
             case "seconds":
-                changes[what] = _number(value)
-                if changes[what] != changes[what]:
+                changes[key] = _parse_float(value)
+                if isnan(changes[key]):
                     raise ValueError(f"{value!r} is not a number of seconds, as in seconds=2.5")
             case "chunks":
                 if not (value.isascii() and value.isdigit()):
                     raise ValueError(f"{value!r} is not a number of chunks, as in chunks=3")
-                changes[what] = int(value)
+                changes[key] = int(value)
             case "path":
                 changes["paths"] = (*changes.get("paths", ()), value)
             case _:
-                raise ValueError(f"{choice!r} is none of seconds=N, chunks=N and path=/P")
+                raise ValueError(f"{option!r} is none of seconds=N, chunks=N and path=/P")
     return name, fault.setting(**changes)
 
 
 def format_fault(name: str, setting: FaultSetting) -> str:
-    """Write a fault and all of its setting, as `parse_fault()` reads it.
+    """Return a fault with its complete setting as a text that `parse_fault()` reads.
 
-    Raises `ValueError` if there is no such fault.
+    Raises:
+        ValueError: If there is no such fault.
     """
-    choices = [f"{name}:{setting.probability!r}"]
+    parts = [f"{name}:{setting.probability!r}"]
     if setting.seconds is not None:
-        choices.append(f"seconds={setting.seconds!r}")
+        parts.append(f"seconds={setting.seconds!r}")
     if setting.chunks is not None:
-        choices.append(f"chunks={setting.chunks}")
-    # To hit all must be said where a fault usually hits only some.
-    everywhere = ("/",) if find_fault(name).default.paths else ()
-    choices += (f"path={path}" for path in setting.paths or everywhere)
-    return ",".join(choices)
+        parts.append(f"chunks={setting.chunks}")
+    # Without a path, a fault whose default is limited to some paths would be parsed with those.
+    every_path = ("/",) if find_fault(name).default.paths else ()
+    parts += (f"path={path}" for path in setting.paths or every_path)
+    return ",".join(parts)
 
 
-def _number(text: str) -> float:
+def _parse_float(text: str) -> float:
     try:
         return float(text)
     except ValueError:

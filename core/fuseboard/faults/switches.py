@@ -1,4 +1,4 @@
-"""Which faults are on and how they are set, and whether one hits."""
+"""The switches of the faults: which are active, their settings, and sampling their hits."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _logger = logging.getLogger(__name__)
 
 
 class FaultSwitches:
-    """The switches of the faults.
+    """The state and the setting of every fault of the catalogue.
 
-    Switched on the proxy's loop; `snapshot()` may be called from any thread.
-    A fault stays set as it was while it is off.
+    Not thread-safe: it belongs to the event loop of the proxy. Only `snapshot()`
+    may be called from any thread. A fault keeps its setting while it is inactive.
 
     Args:
-        seed: Makes the dice of each fault fall the same each time.
+        seed: Makes the sequence of hits and misses of each fault reproducible.
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        # Dice of its own for each, so that no fault changes how another one falls.
-        self._dice = {
+        # One generator for each fault, so that no fault changes the sequence of another.
+        self._random = {
             name: random.Random(None if seed is None else f"{seed} {name}")  # noqa: S311 (no secret)
             for name in BY_NAME
         }
@@ -35,56 +35,56 @@ class FaultSwitches:
         self._changed = asyncio.Event()
 
     def switch(self, name: str, *, active: bool, setting: FaultSetting | None = None) -> None:
-        """Switch a fault on or off, and set it if it is to be set otherwise than it was.
+        """Switch a fault on or off, and replace its setting if one is passed.
 
         Raises:
-            ValueError: If there is no such fault, or it cannot be set so.
+            ValueError: If there is no such fault, or the setting does not apply to it.
         """
         fault = find_fault(name)
         if setting is not None:
             fault.check(setting)
             self._settings[name] = setting
         self._active = self._active | {name} if active else self._active - {name}
-        words = fault.words(self._settings[name])
-        _logger.info("fault %s is %s: %s", name, "on" if active else "off", words)
-        self._announce()
+        description = fault.describe(self._settings[name])
+        _logger.info("fault %s is %s: %s", name, "on" if active else "off", description)
+        self._notify_change()
 
     def clear(self) -> None:
         """Switch every fault off."""
         _logger.info("every fault is off")
         self._active = frozenset()
-        self._announce()
+        self._notify_change()
 
     def active(self) -> Iterator[tuple[Fault, FaultSetting]]:
-        """Go through the faults that are on: those that delay first, each in the table's order."""
+        """Yield the active faults in the order of the catalogue, those that delay first."""
         faults = [fault for fault in CATALOGUE if fault.name in self._active]
         for fault in sorted(faults, key=lambda fault: not fault.delays):
             yield fault, self._settings[fault.name]
 
-    def is_on(self, name: str) -> bool:
-        """Say whether a fault is on."""
+    def is_active(self, name: str) -> bool:
+        """Return whether a fault is active."""
         return name in self._active
 
-    def hits(self, fault: Fault) -> bool:
-        """Roll the dice for a fault that is on."""
+    def sample_hit(self, fault: Fault) -> bool:
+        """Return at random whether an active fault hits, with the probability of its setting."""
         probability = self._settings[fault.name].probability
-        return probability >= 1 or self._dice[fault.name].random() < probability
+        return probability >= 1 or self._random[fault.name].random() < probability
 
-    async def hold(self, name: str, seconds: float | None = None) -> None:
-        """Wait some seconds, and no longer than a fault is on."""
+    async def wait_while_active(self, name: str, seconds: float | None = None) -> None:
+        """Wait while a fault is active, for at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
-                while self.is_on(name):
-                    await self.change()
+                while self.is_active(name):
+                    await self.wait_for_change()
         except TimeoutError:
             return
 
-    async def change(self) -> None:
-        """Wait until a switch is moved."""
+    async def wait_for_change(self) -> None:
+        """Wait until any fault is switched."""
         await self._changed.wait()
 
     def snapshot(self) -> tuple[FaultSnapshot, ...]:
-        """Picture every fault."""
+        """Return a snapshot of every fault."""
         active = self._active
         settings = [(fault, self._settings[fault.name]) for fault in CATALOGUE]
         return tuple(
@@ -92,13 +92,13 @@ class FaultSwitches:
                 key=fault.key,
                 name=fault.name,
                 label=fault.label,
-                words=fault.words(setting),
+                words=fault.describe(setting),
                 setting=setting,
                 active=fault.name in active,
             )
             for fault, setting in settings
         )
 
-    def _announce(self) -> None:
+    def _notify_change(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

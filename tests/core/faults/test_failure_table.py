@@ -168,21 +168,23 @@ async def flying_time() -> AsyncIterator[None]:
 class Wire:
     """A client behind the proxy in front of the simulator, and what its breaker has ruled."""
 
-    def __init__(self, ask: Ask, breaker: CircuitBreaker, board: FaultSwitches, url: str) -> None:
+    def __init__(
+        self, ask: Ask, breaker: CircuitBreaker, switches: FaultSwitches, url: str
+    ) -> None:
         self.ask = ask
         self.breaker = breaker
-        self.board = board
+        self.switches = switches
         self.url = url
         self.calls: list[Call] = []
         breaker.on_call(lambda _, call: self.calls.append(call))
 
     async def break_it(self, fault: str) -> None:
-        self.board.switch(fault, active=True)
+        self.switches.switch(fault, active=True)
         if fault == "refuse":
             await closed_port(self.url)
 
     async def mend(self) -> None:
-        self.board.clear()
+        self.switches.clear()
         await open_port(self.url)
 
     def ruled(self) -> tuple[Verdict, str]:
@@ -201,14 +203,14 @@ def stream(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 async def wire(form: Any, stream: bool) -> AsyncIterator[Wire]:
-    breaker, board = CircuitBreaker("wire", trip=ConsecutiveFailures(9)), FaultSwitches()
+    breaker, switches = CircuitBreaker("wire", trip=ConsecutiveFailures(9)), FaultSwitches()
     server = served(COMPLETIONS) if form is openai_package else simulated()
     async with (
         server as upstream,
-        proxied(upstream, board) as url,
+        proxied(upstream, switches) as url,
         form(url, breaker, stream) as ask,
     ):
-        yield Wire(ask, breaker, board, url)
+        yield Wire(ask, breaker, switches, url)
 
 
 @pytest.mark.parametrize("fault", REASONS)

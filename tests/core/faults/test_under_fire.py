@@ -88,12 +88,12 @@ class Callers:
                 await self._client.tags()
 
 
-async def break_the_wire(board: FaultSwitches, dice: random.Random) -> None:
+async def break_the_wire(switches: FaultSwitches, dice: random.Random) -> None:
     """Change what is broken again and again; what hangs goes on when its fault goes off."""
     while True:
-        board.clear()
+        switches.clear()
         for fault in dice.sample(CATALOGUE, dice.choice((0, 0, 1, 1, 2, 3))):
-            board.switch(
+            switches.switch(
                 fault.name,
                 active=True,
                 setting=fault.setting(probability=dice.choice((0.1, 0.5, 1.0))),
@@ -116,26 +116,26 @@ def new_breakers() -> dict[Operation, CircuitBreaker]:
 async def test_ten_thousand_calls_leave_nothing_behind() -> None:
     dice = random.Random(20)
     guards = new_breakers()
-    board = FaultSwitches(seed=20)
+    switches = FaultSwitches(seed=20)
     async with simulated() as upstream:
         gc.collect()
         files_before, tasks_before = open_files(), asyncio.all_tasks()
-        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, board)
+        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, switches)
         await proxy.start()
         async with OllamaClient(proxy.url, guards, max_connections=CONNECTIONS) as client:
-            breaking = asyncio.create_task(break_the_wire(board, dice))
+            breaking = asyncio.create_task(break_the_wire(switches, dice))
             callers = Callers(client, dice)
             await callers.run()
             breaking.cancel()
             await asyncio.wait([breaking])
-            board.clear()
+            switches.clear()
 
             for operation, calls in sorted(callers.begun.items(), key=str):
                 check_counters(guards[operation], calls, dict(ended_as(callers, operation)))
             assert client.pool.snapshot().active == 0, "a connection was not given back"
             await everything_works_again(client, guards)
         await proxy.stop()
-        assert not proxy._serving
+        assert not proxy._connection_tasks
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == tasks_before
         await until_closed(files_before)

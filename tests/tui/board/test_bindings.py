@@ -122,7 +122,7 @@ async def test_the_help_names_every_key_and_what_it_does(kind: ScreenKind) -> No
 async def test_the_help_of_the_board_names_every_fault(kind: ScreenKind) -> None:
     async with help_of(kind) as lines:
         for fault in CATALOGUE:
-            assert f"{fault.key} {fault.words(fault.default)}" in [
+            assert f"{fault.key} {fault.describe(fault.default)}" in [
                 " ".join(line.split()) for line in lines
             ]
 

@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="fuseboard",
         description="Watch circuit breakers guard an Ollama client, and break the wire under it.",
         epilog="faults: "
-        + "; ".join(f"{fault.name}: {fault.words(fault.default)}" for fault in CATALOGUE),
+        + "; ".join(f"{fault.name}: {fault.describe(fault.default)}" for fault in CATALOGUE),
         parents=[common, _screen_options()],
         allow_abbrev=False,
     )

@@ -56,7 +56,7 @@ class FaultLineScreen(ModalScreen[SetFault]):
             words.update(Content(sanitize(str(error))))
             words.add_class("-wrong")
         else:
-            does = find_fault(name).words(setting)
+            does = find_fault(name).describe(setting)
             to = f" to {', '.join(setting.paths)}" if setting.paths else ""
             share = f"{100 * setting.probability:.4g} % of the requests{to}"
             words.update(Content(sanitize(f"{share}: {does}")))

@@ -1,1 +1,1 @@
-"""The HTTP proxy on whose wire the faults are made."""
+"""The HTTP proxy that injects the faults."""

@@ -1,4 +1,4 @@
-"""One request through the fault proxy, as far as the faults let it."""
+"""One exchange through the fault proxy: receiving, forwarding or failing its request."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from urllib.parse import urlsplit
 import h11
 
 from fuseboard.faults.proxy.api_errors import error_body
-from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionOver
+from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionEnded
 from fuseboard.faults.proxy.fault_hits import FaultHits
 from fuseboard.faults.proxy.hop_by_hop import end_to_end
 from fuseboard.faults.proxy.response import ProxiedResponse
 from fuseboard.faults.proxy.upstream import Upstream, UpstreamConnection
 from fuseboard.faults.switches import FaultSwitches
 
-_MOST_HELD_BACK = 1024 * 1024  # bytes of a request that wait while a fault decides
-_LINGER_SECONDS = 5.0
+_MAX_BUFFERED_BYTES = 1024 * 1024  # of a request, before the faults are applied to it
+_DRAIN_SECONDS = 5.0
 
-BodyPart = h11.Data | h11.EndOfMessage
+BodyEvent = h11.Data | h11.EndOfMessage
 
 
 class ProxiedExchange:
-    """Carries out one request.
+    """A request that is forwarded, or responded to by a fault.
+
+    Implements `fuseboard.faults.effects.InterceptedRequest`.
 
     Args:
-        client: Whose request it is.
-        request: Its head.
-        upstream: Where it goes.
-        behind: A connection to there, from the exchange before, if there is one.
-        board: Which faults are on.
+        client: The connection that the request came from.
+        request: The head of the request.
+        upstream: The server to forward to.
+        upstream_connection: An open connection to it, left by the previous exchange.
+        switches: Which faults are active.
     """
 
     def __init__(
@@ -40,46 +42,53 @@ class ProxiedExchange:
         client: ClientConnection,
         request: h11.Request,
         upstream: Upstream,
-        behind: UpstreamConnection | None,
-        board: FaultSwitches,
+        upstream_connection: UpstreamConnection | None,
+        switches: FaultSwitches,
     ) -> None:
-        self.behind = behind
+        self.upstream_connection = upstream_connection
+        """The connection to the server that the next exchange can reuse."""
         self._client = client
         self._request = request
         self._target = _origin_form(request.target)
         self._path = self._target.partition(b"?")[0].decode("latin-1")
         self._upstream = upstream
-        self._encounter = FaultHits(board, self._path)
-        self._held_back: list[BodyPart] = []
+        self._fault_hits = FaultHits(switches, self._path)
+        self._buffered: list[BodyEvent] = []
         self._request_complete = False
 
     async def run(self) -> None:
-        """Carry it out; raises `ConnectionOver`, `OSError` or h11's errors when the wire breaks."""
-        await self._hold_request_back()
-        if self._request_complete:
-            await _unless(self._client.leaves(), self._carry_out())
-        else:
-            # A client in the middle of its request is noticed leaving when that is read.
-            await self._carry_out()
+        """Run the exchange until its response is sent.
 
-    # What faults can do
+        Raises:
+            ConnectionEnded: If the client disconnects, or its connection must be closed.
+            OSError: If the connection to the server fails.
+            h11.ProtocolError: If either side violates HTTP.
+        """
+        await self._buffer_request()
+        if self._request_complete:
+            await _run_unless(self._client.wait_for_disconnect(), self._forward())
+        else:
+            # Reading the rest of the request detects a disconnect.
+            await self._forward()
+
+    # What a fault can do: InterceptedRequest
 
     @property
     def model(self) -> str:
         """The model that the request names; empty if it names none."""
-        parts = [bytes(part.data) for part in self._held_back if isinstance(part, h11.Data)]
+        chunks = [bytes(event.data) for event in self._buffered if isinstance(event, h11.Data)]
         try:
-            said = json.loads(b"".join(parts))
+            body = json.loads(b"".join(chunks))
         except (ValueError, RecursionError):
             return ""
-        return str(said.get("model", "")) if isinstance(said, dict) else ""
+        return str(body.get("model", "")) if isinstance(body, dict) else ""
 
-    async def answer(
-        self, status: int, error: str, headers: Sequence[tuple[str, str]] = ()
+    async def respond_with_error(
+        self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """Answer with an error in the API's manner instead of passing the request on."""
-        await self._read_to_the_end()
-        body = error_body(self._path, error, status)
+        """Send an error response in the format of the requested API."""
+        await self._drain_request()
+        body = error_body(self._path, message, status)
         headers = [
             ("Content-Type", "application/json; charset=utf-8"),
             ("Content-Length", str(len(body))),
@@ -90,126 +99,129 @@ class ProxiedExchange:
             await self._client.send(h11.Data(data=body))
         await self._client.send(h11.EndOfMessage())
 
-    async def hold(self, fault: str, seconds: float | None = None) -> None:
-        """Say nothing for some seconds, and no longer than the fault is on."""
-        await self._encounter.hold(fault, seconds)
+    async def wait_while_active(self, fault: str, seconds: float | None = None) -> None:
+        """Wait while the fault is active, for at most `seconds`."""
+        await self._fault_hits.wait_while_active(fault, seconds)
 
     async def close(self) -> NoReturn:
-        """Close the connection properly; with something unread that would be a reset."""
-        await self._read_to_the_end()
-        raise ConnectionOver
+        """Close the client's connection normally."""
+        await self._drain_request()  # closing with unread data would be a reset
+        raise ConnectionEnded
 
     def reset(self) -> NoReturn:
-        """Reset the connection."""
+        """Reset the client's connection."""
         self._client.reset()
-        raise ConnectionOver
+        raise ConnectionEnded
 
-    # The request
+    # Forwarding
 
-    async def _carry_out(self) -> None:
-        for fault, setting in self._encounter.hits():
+    async def _forward(self) -> None:
+        for fault, setting in self._fault_hits:
             if fault.on_request is not None and not await fault.on_request(self, setting):
                 return
-        behind = await self._connect()
-        await self._send_head(behind)
-        answer = ProxiedResponse(self._client, self._request.method, self._path, self._encounter)
+        upstream = await self._connect()
+        await self._send_head(upstream)
+        response = ProxiedResponse(self._client, self._request.method, self._path, self._fault_hits)
         if self._request_complete:
-            await self._send_held_back(behind)
-            await answer.pass_on(behind)
+            await self._send_buffered(upstream)
+            await response.forward(upstream)
         else:
-            # A server may answer an upload before it has read all of it.
-            await _unless(self._upload(behind), answer.pass_on(behind))
-            await self._let_upload_end()
-        if not behind.finish():
-            behind.close()
-            self.behind = None
+            # A server may respond before it has read the whole request.
+            await _run_unless(self._upload(upstream), response.forward(upstream))
+            await self._drain_upload()
+        if not upstream.finish():
+            upstream.close()
+            self.upstream_connection = None
 
     async def _connect(self) -> UpstreamConnection:
-        if self.behind is not None and not self.behind.is_fresh():
-            self.behind.close()
-            self.behind = None
-        if self.behind is None:
-            self.behind = await UpstreamConnection.open(self._upstream)
-        return self.behind
+        if self.upstream_connection is not None and not self.upstream_connection.is_reusable():
+            self.upstream_connection.close()
+            self.upstream_connection = None
+        if self.upstream_connection is None:
+            self.upstream_connection = await UpstreamConnection.open(self._upstream)
+        return self.upstream_connection
 
-    async def _hold_request_back(self) -> None:
-        """Read the request as far as it is held back; small ones are read whole."""
-        held = 0
-        while held < _MOST_HELD_BACK and not self._request_complete:
-            part = await self._next_part()
-            self._held_back.append(part)
-            if isinstance(part, h11.Data):
-                held += len(part.data)
+    async def _buffer_request(self) -> None:
+        """Read the request up to `_MAX_BUFFERED_BYTES`."""
+        size = 0
+        while size < _MAX_BUFFERED_BYTES and not self._request_complete:
+            event = await self._next_body_event()
+            self._buffered.append(event)
+            if isinstance(event, h11.Data):
+                size += len(event.data)
 
-    async def _read_to_the_end(self) -> None:
+    async def _drain_request(self) -> None:
+        """Read and discard the rest of the request."""
         while not self._request_complete:
-            self._held_back.clear()
-            await self._hold_request_back()
+            self._buffered.clear()
+            await self._buffer_request()
 
-    async def _let_upload_end(self) -> None:
-        """Read what a client still sends that has its answer: to close on it would be a reset."""
+    async def _drain_upload(self) -> None:
+        """Discard what the client still sends after its response; closing would be a reset."""
         try:
-            async with asyncio.timeout(_LINGER_SECONDS):
-                await self._read_to_the_end()
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self._drain_request()
         except TimeoutError:
-            raise ConnectionOver from None
+            raise ConnectionEnded from None
 
-    async def _next_part(self) -> BodyPart:
-        part = await self._client.next_event()
-        if not isinstance(part, h11.Data | h11.EndOfMessage):
-            raise ConnectionOver
-        self._request_complete = isinstance(part, h11.EndOfMessage)
-        return part
+    async def _next_body_event(self) -> BodyEvent:
+        event = await self._client.next_event()
+        if not isinstance(event, h11.Data | h11.EndOfMessage):
+            raise ConnectionEnded
+        self._request_complete = isinstance(event, h11.EndOfMessage)
+        return event
 
-    async def _send_head(self, behind: UpstreamConnection) -> None:
+    async def _send_head(self, upstream: UpstreamConnection) -> None:
         headers = end_to_end(self._request.headers)
-        kept = [(name, value) for name, value in headers if name != b"host"]
+        forwarded = [(name, value) for name, value in headers if name != b"host"]
         head = h11.Request(
             method=self._request.method,
             target=self._upstream.path.encode("ascii") + self._target,
-            headers=[(b"host", self._upstream.host_header), *kept],
+            headers=[(b"host", self._upstream.host_header), *forwarded],
         )
-        await behind.send(head)
+        await upstream.send(head)
 
-    async def _send_held_back(self, behind: UpstreamConnection) -> None:
-        for part in self._held_back:
-            await behind.send(part)
-        self._held_back.clear()
+    async def _send_buffered(self, upstream: UpstreamConnection) -> None:
+        for event in self._buffered:
+            await upstream.send(event)
+        self._buffered.clear()
 
-    async def _upload(self, behind: UpstreamConnection) -> NoReturn:
-        """Pass a long request on, then wait for the client to leave; raises `ConnectionOver`."""
-        listens = True
+    async def _upload(self, upstream: UpstreamConnection) -> NoReturn:
+        """Forward a long request, then wait for the client to disconnect."""
+        accepts_data = True
         try:
-            await self._send_held_back(behind)
+            await self._send_buffered(upstream)
         except OSError:
-            listens = False
+            accepts_data = False
         while not self._request_complete:
-            part = await self._next_part()
+            event = await self._next_body_event()
             try:
-                if listens:
-                    await behind.send(part)
+                if accepts_data:
+                    await upstream.send(event)
             except OSError:
-                listens = False  # what it has to say about that is still to be read
-        await self._client.leaves()
+                accepts_data = False  # its response may still say why
+        await self._client.wait_for_disconnect()
 
 
 def _origin_form(target: bytes) -> bytes:
-    """Give the path and the query of a target; clients of a forward proxy name the host as well."""
+    """Return the path and the query of a target; clients of a forward proxy send a whole URL."""
     if not target.startswith((b"http://", b"https://")):
         return target
     parts = urlsplit(target)
     return (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")
 
 
-async def _unless(ending: Coroutine[Any, Any, NoReturn], work: Coroutine[Any, Any, None]) -> None:
-    """Do some work unless something else raises before it is done."""
-    working = asyncio.create_task(work)
-    waiting = asyncio.create_task(ending)
+async def _run_unless(
+    interruption: Coroutine[Any, Any, NoReturn], work: Coroutine[Any, Any, None]
+) -> None:
+    """Run `work` to its end, unless `interruption` raises first; its exception is raised then."""
+    work_task = asyncio.create_task(work)
+    interruption_task = asyncio.create_task(interruption)
     try:
-        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
-        first = working if working.done() else waiting
+        await asyncio.wait([work_task, interruption_task], return_when=asyncio.FIRST_COMPLETED)
+        first = work_task if work_task.done() else interruption_task
         first.result()
     finally:
-        working.cancel()
-        waiting.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
+        work_task.cancel()
+        interruption_task.cancel()
+        await asyncio.gather(work_task, interruption_task, return_exceptions=True)

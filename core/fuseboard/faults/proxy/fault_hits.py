@@ -1,4 +1,4 @@
-"""Which faults one exchange meets."""
+"""The faults that hit one exchange."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 
 
 class FaultHits:
-    """Finds the faults that hit one exchange; each is rolled once, when it is first met.
+    """The active faults that hit one exchange; iterating yields each with its setting.
+
+    Whether a fault hits is sampled once for an exchange, when the fault is first found active.
 
     Args:
-        board: Which faults are on.
-        path: Where the request goes.
+        switches: Which faults are active.
+        path: The path of the request.
     """
 
-    def __init__(self, board: FaultSwitches, path: str) -> None:
-        self._board = board
+    def __init__(self, switches: FaultSwitches, path: str) -> None:
+        self._switches = switches
         self._path = path
-        self._rolled: dict[str, bool] = {}
+        self._sampled: dict[str, bool] = {}
 
-    def hits(self) -> Iterator[tuple[Fault, FaultSetting]]:
-        """Go through those that are on and hit it."""
-        for fault, setting in self._board.active():
+    def __iter__(self) -> Iterator[tuple[Fault, FaultSetting]]:
+        for fault, setting in self._switches.active():
             if setting.concerns(self._path) and self._is_hit_by(fault):
                 yield fault, setting
 
-    async def hold(self, fault: str, seconds: float | None) -> None:
-        """Wait some seconds, and no longer than a fault is on."""
-        await self._board.hold(fault, seconds)
+    async def wait_while_active(self, fault: str, seconds: float | None) -> None:
+        """Wait while a fault is active, for at most `seconds`."""
+        await self._switches.wait_while_active(fault, seconds)
 
     def _is_hit_by(self, fault: Fault) -> bool:
-        if fault.name not in self._rolled:
-            self._rolled[fault.name] = self._board.hits(fault)
-        return self._rolled[fault.name]
+        if fault.name not in self._sampled:
+            self._sampled[fault.name] = self._switches.sample_hit(fault)
+        return self._sampled[fault.name]

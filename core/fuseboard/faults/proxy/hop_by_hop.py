@@ -1,4 +1,4 @@
-"""Headers that concern one connection only (RFC 9110, section 7.6.1)."""
+"""Removing the headers that concern one connection only (RFC 9110, section 7.6.1)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ _HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgra
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Leave out those that go no further, and those that `Connection` names; names are lower case.
+    """Return the headers without the hop-by-hop ones and those that `Connection` names.
 
-    The framing stays: h11 reads it to frame the body in the same way.
+    Header names must be lower case. `Content-Length` and `Transfer-Encoding` stay:
+    h11 frames the forwarded body by them.
     """
     headers = list(headers)
     named = {
-        word.strip().lower()
+        token.strip().lower()
         for name, value in headers
         if name == b"connection"
-        for word in value.split(b",")
+        for token in value.split(b",")
     }
     dropped = _HOP_BY_HOP | named - {b"content-length", b"transfer-encoding"}
     return [(name, value) for name, value in headers if name not in dropped]

@@ -1,4 +1,4 @@
-"""A port that can be closed and opened again while its connections live on."""
+"""A listening port that can be closed and reopened while its connections stay open."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ import logging
 import socket
 from collections.abc import Callable
 
-_BREATH = 1.0  # seconds without accepting when the process has no files left
+_ACCEPT_RETRY_SECONDS = 1.0  # after a failed accept: the process may be out of file descriptors
 
 _logger = logging.getLogger(__name__)
 
 
-class Port:
-    """Accepts connections while it is open.
+class ListeningPort:
+    """A port that accepts connections while it is open.
 
-    `asyncio.Server` loses a connection that it has accepted, but not yet
-    attached, when it is closed; here there is no such moment. The loop must
-    have `add_reader`, which Windows' default loop has not.
+    Closing an `asyncio.Server` can lose a connection that is accepted but not yet
+    attached to a transport; here accepting and handing over is one step. The event
+    loop must have `add_reader()`, which the default loop of Windows lacks.
 
     Args:
-        listener: The listening socket to begin with; it does not block.
-        accept: Takes a connection.
+        listener: The first listening socket; must be non-blocking.
+        on_connection: Called with the socket of every accepted connection.
     """
 
-    def __init__(self, listener: socket.socket, accept: Callable[[socket.socket], None]) -> None:
-        self._accept = accept
+    def __init__(
+        self, listener: socket.socket, on_connection: Callable[[socket.socket], None]
+    ) -> None:
+        self._on_connection = on_connection
         self._listener: socket.socket | None = None
         self._loop = asyncio.get_running_loop()
         self.open(listener)
@@ -36,9 +38,9 @@ class Port:
         return self._listener is not None
 
     def open(self, listener: socket.socket) -> None:
-        """Accept what comes to a listening socket from now on."""
+        """Accept the connections to a listening socket from now on."""
         self._listener = listener
-        self._loop.add_reader(listener, self._take, listener)
+        self._loop.add_reader(listener, self._accept, listener)
 
     def close(self) -> None:
         """Refuse new connections from now on."""
@@ -47,19 +49,19 @@ class Port:
             self._listener.close()
             self._listener = None
 
-    def _take(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # whoever it was has left already
+            return  # the client has already disconnected
         except OSError as error:
             _logger.warning("cannot accept a connection: %s", error)
             self._loop.remove_reader(listener)
-            self._loop.call_later(_BREATH, self._take_again, listener)
+            self._loop.call_later(_ACCEPT_RETRY_SECONDS, self._resume, listener)
         else:
             connection.setblocking(False)
-            self._accept(connection)
+            self._on_connection(connection)
 
-    def _take_again(self, listener: socket.socket) -> None:
+    def _resume(self, listener: socket.socket) -> None:
         if listener is self._listener:
-            self._loop.add_reader(listener, self._take, listener)
+            self._loop.add_reader(listener, self._accept, listener)

@@ -1,4 +1,4 @@
-"""A small HTTP proxy in front of one server, on whose wire the faults are made."""
+"""The fault proxy: an HTTP proxy in front of one server, with the active faults injected."""
 
 from __future__ import annotations
 
@@ -9,131 +9,136 @@ from typing import Any
 
 import h11
 
-from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionOver
+from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionEnded
 from fuseboard.faults.proxy.exchange import ProxiedExchange
-from fuseboard.faults.proxy.port import Port
+from fuseboard.faults.proxy.port import ListeningPort
 from fuseboard.faults.proxy.upstream import Upstream, UpstreamConnection
 from fuseboard.faults.switches import FaultSwitches
 from fuseboard.server.sockets import ListenError, bind, url_of
 
-_PORT_SLICE = 0.05  # seconds between looks at whether a port should be open or closed
+_PORT_POLL_SECONDS = 0.05  # while it is not certain that the port stays as it is
 
 _logger = logging.getLogger(__name__)
 
 
 class FaultProxy:
-    """Passes requests on to `upstream_url`, and breaks what the board says.
+    """A proxy that forwards requests to `upstream_url` and injects the active faults.
 
-    Belongs to the loop that started it.
+    Not thread-safe: it belongs to the event loop that started it.
 
     Args:
         listener: The bound socket to listen on.
-        upstream_url: The server behind it; a path in it goes before every path.
-        board: Which faults are on.
+        upstream_url: The URL of the server; its path is put before every request's path.
+        switches: Which faults are active.
     """
 
-    def __init__(self, listener: socket.socket, upstream_url: str, board: FaultSwitches) -> None:
+    def __init__(self, listener: socket.socket, upstream_url: str, switches: FaultSwitches) -> None:
         self.url = url_of(listener)
         self._listener = listener
         self._host, self._port = listener.getsockname()[:2]
-        self._upstream = Upstream.at(upstream_url)
-        self._board = board
-        self._tcp_port: Port | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        self._upstream = Upstream.from_url(upstream_url)
+        self._switches = switches
+        self._listening_port: ListeningPort | None = None
+        self._connection_tasks: set[asyncio.Task[None]] = set()
         self._connections: set[ClientConnection] = set()
-        self._port_keeper: asyncio.Task[None] | None = None
+        self._port_task: asyncio.Task[None] | None = None
         self._upstream_refuses = asyncio.Event()
 
     async def start(self) -> None:
         """Start listening."""
-        self._tcp_port = Port(self._listener, self._accept)
-        self._port_keeper = asyncio.create_task(self._keep_port(self._tcp_port))
+        self._listening_port = ListeningPort(self._listener, self._start_serving)
+        self._port_task = asyncio.create_task(self._control_port(self._listening_port))
 
     async def stop(self) -> None:
-        """Stop listening and drop every connection."""
-        if self._port_keeper is not None:
-            self._port_keeper.cancel()
-            await asyncio.wait([self._port_keeper])
-        if self._tcp_port is not None:
-            self._tcp_port.close()
-        await asyncio.sleep(0)  # so that each has begun: only then it closes its connection
-        serving = list(self._serving)
-        for task in serving:
+        """Stop listening, and close every connection."""
+        if self._port_task is not None:
+            self._port_task.cancel()
+            await asyncio.wait([self._port_task])
+        if self._listening_port is not None:
+            self._listening_port.close()
+        await asyncio.sleep(0)  # a task closes its connection only once it has started
+        tasks = list(self._connection_tasks)
+        for task in tasks:
             task.cancel()
-        if serving:
-            await asyncio.wait(serving)
+        if tasks:
+            await asyncio.wait(tasks)
 
-    def _accept(self, connection: socket.socket) -> None:
-        task = asyncio.create_task(self._serve_on(connection))
-        self._serving.add(task)
-        task.add_done_callback(self._forget)
+    def _start_serving(self, connection: socket.socket) -> None:
+        task = asyncio.create_task(self._serve_connection(connection))
+        self._connection_tasks.add(task)
+        task.add_done_callback(self._on_connection_done)
 
-    async def _serve_on(self, connection: socket.socket) -> None:
+    async def _serve_connection(self, connection: socket.socket) -> None:
         client = ClientConnection(*await asyncio.open_connection(sock=connection))
         self._connections.add(client)
         try:
-            await self._serve(client)
+            await self._serve_requests(client)
         finally:
             self._connections.discard(client)
             client.close()
 
-    async def _serve(self, client: ClientConnection) -> None:
-        """Answer a client's requests until either side is done with the connection."""
-        behind: UpstreamConnection | None = None
+    async def _serve_requests(self, client: ClientConnection) -> None:
+        """Serve the requests of a client until either side ends the connection."""
+        upstream: UpstreamConnection | None = None
         try:
-            while not client.is_over:
+            while not client.is_finished:
                 request = await client.next_request()
-                exchange = ProxiedExchange(client, request, self._upstream, behind, self._board)
+                exchange = ProxiedExchange(
+                    client, request, self._upstream, upstream, self._switches
+                )
                 try:
                     await exchange.run()
                 finally:
-                    behind = exchange.behind
+                    upstream = exchange.upstream_connection
                 client.finish_exchange()
         except ConnectionRefusedError:
-            # Too late to refuse this client; the next one will be.
+            # This client is connected already; the next one will be refused.
             client.reset()
             self._upstream_refuses.set()
         except ConnectionResetError:
             client.reset()
-        except (ConnectionOver, OSError, h11.ProtocolError):
-            # One side of the wire broke; the other is told so by the closing below.
+        except (ConnectionEnded, OSError, h11.ProtocolError):
+            # One side has failed; closing the connections below tells the other side.
             return
         finally:
-            if behind is not None:
-                behind.close()
+            if upstream is not None:
+                upstream.close()
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._serving.discard(task)
+    def _on_connection_done(self, task: asyncio.Task[None]) -> None:
+        self._connection_tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _logger.error("a connection through the fault proxy failed", exc_info=error)
 
-    async def _keep_port(self, port: Port) -> None:
-        """Close the port while a fault wants it closed or the server refuses, then open it again.
+    async def _control_port(self, port: ListeningPort) -> None:
+        """Keep the port closed while a fault requires it or the upstream server refuses.
 
-        A refused connection is not seen by who refuses it, so a fault with a
-        probability below 1 keeps the port closed for that share of the time.
+        The system refuses connections without notifying the process. A fault with a
+        probability below 1 therefore keeps the port closed for that share of the time.
         """
         while True:
-            news: list[asyncio.Task[Any]] = [asyncio.create_task(self._board.change())]
+            switched = asyncio.create_task(self._switches.wait_for_change())
+            changes: list[asyncio.Task[Any]] = [switched]
             try:
-                seconds = await self._open_or_close(port)
+                timeout = await self._update_port(port)
                 if not self._upstream_refuses.is_set():
-                    news.append(asyncio.create_task(self._upstream_refuses.wait()))
-                await asyncio.wait(news, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                    changes.append(asyncio.create_task(self._upstream_refuses.wait()))
+                await asyncio.wait(changes, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for waiting in news:
-                    waiting.cancel()
-                await asyncio.gather(*news, return_exceptions=True)
+                for change in changes:
+                    change.cancel()
+                await asyncio.gather(*changes, return_exceptions=True)
 
-    async def _open_or_close(self, port: Port) -> float | None:
-        """Have the port as it shall be; gives the seconds until the next look.
+    async def _update_port(self, port: ListeningPort) -> float | None:
+        """Open or close the port as required; return the seconds until the next update.
 
-        `None` where only news can change it.
+        `None` means that only a change of a switch or of the upstream server can change it.
         """
-        closing = [each for each in self._board.active() if each[0].closes_port]
-        if self._upstream_refuses.is_set() and not await self._upstream.refuses():
+        closing = [each for each in self._switches.active() if each[0].closes_port]
+        if self._upstream_refuses.is_set() and not await self._upstream.is_refusing():
             self._upstream_refuses.clear()
-        if self._upstream_refuses.is_set() or any(self._board.hits(fault) for fault, _ in closing):
+        if self._upstream_refuses.is_set() or any(
+            self._switches.sample_hit(fault) for fault, _ in closing
+        ):
             port.close()
             for connection in self._connections:
                 connection.close_when_idle()
@@ -141,9 +146,9 @@ class FaultProxy:
             self._reopen(port)
         is_certain = all(setting.probability >= 1 for _, setting in closing)
         is_settled = is_certain and (bool(closing) or port.is_open)
-        return None if is_settled else _PORT_SLICE
+        return None if is_settled else _PORT_POLL_SECONDS
 
-    def _reopen(self, port: Port) -> None:
+    def _reopen(self, port: ListeningPort) -> None:
         try:
             port.open(bind(self._host, self._port))
         except ListenError as error:

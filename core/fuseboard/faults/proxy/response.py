@@ -1,4 +1,4 @@
-"""One answer on its way through the fault proxy, as far as the faults let it."""
+"""One response through the fault proxy: forwarding it, with the faults that hit it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NoReturn
 import h11
 
 from fuseboard.faults.catalogue import Fault
-from fuseboard.faults.proxy.api_errors import error_item
-from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionOver
+from fuseboard.faults.proxy.api_errors import stream_error
+from fuseboard.faults.proxy.downstream import ClientConnection, ConnectionEnded
 from fuseboard.faults.proxy.fault_hits import FaultHits
 from fuseboard.faults.proxy.hop_by_hop import end_to_end
 from fuseboard.faults.proxy.upstream import UpstreamConnection
@@ -18,124 +18,131 @@ _FRAMING = {b"content-length", b"transfer-encoding"}
 
 
 class ProxiedResponse:
-    """Passes an answer on.
+    """A response that is forwarded to the client.
+
+    Implements `fuseboard.faults.effects.InterceptedResponse`.
 
     Args:
-        client: Whose it is.
-        method: The request's method.
-        path: The request's path.
-        encounter: Which faults it meets.
+        client: The connection to send it on.
+        method: The method of the request.
+        path: The path of the request.
+        fault_hits: The faults that hit the exchange.
     """
 
     def __init__(
-        self, client: ClientConnection, method: bytes, path: str, encounter: FaultHits
+        self, client: ClientConnection, method: bytes, path: str, fault_hits: FaultHits
     ) -> None:
         self._client = client
         self._has_body = method != b"HEAD"
         self._path = path
-        self._encounter = encounter
+        self._fault_hits = fault_hits
         self._media_type = ""
-        self._met: set[str] = set()
+        self._applied: set[str] = set()
 
-    async def pass_on(self, behind: UpstreamConnection) -> None:
-        """Pass it on from `behind`; raises `ConnectionOver` where that breaks off."""
-        head = await behind.receive()
+    async def forward(self, upstream: UpstreamConnection) -> None:
+        """Receive the response from the server and send it to the client.
+
+        Raises:
+            ConnectionEnded: If the response is incomplete, or a fault ended the connection.
+        """
+        head = await upstream.receive()
         if not isinstance(head, h11.Response):
-            raise ConnectionOver
-        await self._begin(head)
-        passed = 0
-        held: bytes | None = None  # the last chunk, so that a fault can keep the end back
-        while isinstance(part := await behind.receive(), h11.Data):
-            if held is not None:
-                await self._pass(held)
-                passed += 1
-                held = None
-            breaking = self._breaking()
-            if breaking is None:
-                await self._pass(bytes(part.data))
-                passed += 1
+            raise ConnectionEnded
+        await self._send_head(head)
+        forwarded = 0
+        pending: bytes | None = None  # the last chunk, withheld so that a fault can drop it
+        while isinstance(event := await upstream.receive(), h11.Data):
+            if pending is not None:
+                await self._forward_chunk(pending)
+                forwarded += 1
+                pending = None
+            hit = self._next_hit()
+            if hit is None:
+                await self._forward_chunk(bytes(event.data))
+                forwarded += 1
                 continue
-            held = bytes(part.data)
-            if passed >= (breaking[1].chunks or 0) and not await self._break(*breaking):
+            pending = bytes(event.data)
+            if forwarded >= (hit[1].chunks or 0) and not await self._apply(*hit):
                 return
-        if not isinstance(part, h11.EndOfMessage):
-            if held is not None:
-                await self._pass(held)
-            raise ConnectionOver
-        if held is not None:
-            while breaking := self._breaking():
-                held = await self._split(breaking[0], held) if not passed else held
-                if not await self._break(*breaking):
+        if not isinstance(event, h11.EndOfMessage):
+            if pending is not None:
+                await self._forward_chunk(pending)
+            raise ConnectionEnded
+        if pending is not None:
+            while hit := self._next_hit():
+                if not forwarded:
+                    pending = await self._forward_first_half(hit[0], pending)
+                if not await self._apply(*hit):
                     return
-            await self._pass(held)
+            await self._forward_chunk(pending)
         await self._client.send(h11.EndOfMessage())
 
-    # What faults can do
+    # What a fault can do: InterceptedResponse
 
-    async def say(self, data: bytes) -> None:
-        """Send a piece."""
+    async def send_chunk(self, data: bytes) -> None:
+        """Send a chunk of the body."""
         await self._client.send(h11.Data(data=data))
 
-    async def say_error(self, error: str) -> None:
-        """Send an error in the API's manner, as a part of the answer."""
-        await self.say(error_item(self._path, self._media_type, error))
+    async def send_error(self, message: str) -> None:
+        """Send an error within the body, in the format of the requested API."""
+        await self.send_chunk(stream_error(self._path, self._media_type, message))
 
-    async def hold(self, fault: str, seconds: float | None = None) -> None:
-        """Say nothing for some seconds, and no longer than the fault is on."""
-        await self._encounter.hold(fault, seconds)
+    async def wait_while_active(self, fault: str, seconds: float | None = None) -> None:
+        """Wait while the fault is active, for at most `seconds`."""
+        await self._fault_hits.wait_while_active(fault, seconds)
 
     async def end(self) -> None:
-        """End it properly, as if nothing were missing."""
+        """End the body normally, as if it were complete."""
         await self._client.send(h11.EndOfMessage())
 
-    async def end_within_a_chunk(self) -> NoReturn:
-        """Promise more bytes than come, and close the connection."""
+    async def truncate_chunk(self) -> NoReturn:
+        """Announce a longer chunk than is sent, and close the connection."""
         await self._client.send_raw(b"400\r\n{")
-        raise ConnectionOver
+        raise ConnectionEnded
 
     def reset(self) -> NoReturn:
-        """Reset the connection."""
+        """Reset the client's connection."""
         self._client.reset()
-        raise ConnectionOver
+        raise ConnectionEnded
 
-    # The answer itself
+    # Forwarding
 
-    async def _begin(self, head: h11.Response) -> None:
+    async def _send_head(self, head: h11.Response) -> None:
         headers = end_to_end(head.headers)
         for name, value in headers:
             if name == b"content-type":
                 self._media_type = value.partition(b";")[0].strip().decode("latin-1").lower()
         self._has_body = self._has_body and head.status_code not in (204, 304)
-        if self._breaking() is not None:
-            # An answer that will lack something cannot promise its length.
+        if self._next_hit() is not None:
+            # A response that will be incomplete must not announce its length.
             headers = [(name, value) for name, value in headers if name not in _FRAMING]
             headers.append((b"transfer-encoding", b"chunked"))
         await self._client.send(
             h11.Response(status_code=head.status_code, reason=head.reason, headers=headers)
         )
 
-    def _breaking(self) -> tuple[Fault, FaultSetting] | None:
-        """Find the first fault that breaks it and has not done so."""
-        for fault, setting in self._encounter.hits():
-            if self._has_body and fault.on_answer is not None and fault.name not in self._met:
+    def _next_hit(self) -> tuple[Fault, FaultSetting] | None:
+        """Return the first fault with an effect on the response that is not yet applied."""
+        for fault, setting in self._fault_hits:
+            if self._has_body and fault.on_response is not None and fault.name not in self._applied:
                 return fault, setting
         return None
 
-    async def _break(self, fault: Fault, setting: FaultSetting) -> bool:
-        """Let a fault break it; returns whether the rest is passed on."""
-        self._met.add(fault.name)
-        return fault.on_answer is None or await fault.on_answer(self, setting)
+    async def _apply(self, fault: Fault, setting: FaultSetting) -> bool:
+        """Apply a fault to the response; return whether the rest is still to be forwarded."""
+        self._applied.add(fault.name)
+        return fault.on_response is None or await fault.on_response(self, setting)
 
-    async def _split(self, fault: Fault, whole: bytes) -> bytes:
-        """Pass on the first half of an answer that is but one chunk, so that it has begun."""
-        if fault.speaks:
-            return whole
-        await self._pass(whole[: len(whole) // 2])
-        return whole[len(whole) // 2 :]
+    async def _forward_first_half(self, fault: Fault, body: bytes) -> bytes:
+        """Forward half of a body of one chunk, unless the fault sends a body; return the rest."""
+        if fault.sends_body:
+            return body
+        await self._forward_chunk(body[: len(body) // 2])
+        return body[len(body) // 2 :]
 
-    async def _pass(self, data: bytes) -> None:
-        for fault, setting in self._encounter.hits():
-            if fault.on_piece is not None:
-                await fault.on_piece(self, setting, data)
+    async def _forward_chunk(self, data: bytes) -> None:
+        for fault, setting in self._fault_hits:
+            if fault.on_chunk is not None:
+                await fault.on_chunk(self, setting, data)
                 return
-        await self.say(data)
+        await self.send_chunk(data)

@@ -1,4 +1,4 @@
-"""The server behind the fault proxy, and a connection to it."""
+"""The server that the fault proxy forwards to, and a connection to it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import h11
 
 _READ_SIZE = 65536
 _IDLE_SECONDS = 2.0
-"""How long an idle connection is used again: less than any server keeps it (uvicorn: 5 s)."""
+"""How long an idle connection is reused: less than servers keep it open (uvicorn: 5 s)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where the server is."""
+    """The address of the server."""
 
     host: str
     port: int
     tls: bool
     path: str
-    """What goes before every request's path; empty or `/so/on`."""
+    """The prefix of every request's path; empty or `/a/b`."""
 
     @classmethod
-    def at(cls, url: str) -> Upstream:
-        """Read it from a URL."""
+    def from_url(cls, url: str) -> Upstream:
+        """Return the address that a URL names."""
         parts = urlsplit(url)
         tls = parts.scheme == "https"
         return cls(
@@ -37,8 +37,8 @@ class Upstream:
             path=parts.path.rstrip("/"),
         )
 
-    async def refuses(self) -> bool:
-        """Try whether it refuses connections; any other trouble is for an exchange to meet."""
+    async def is_refusing(self) -> bool:
+        """Return whether a new connection is refused; other errors are left to the exchanges."""
         try:
             _, writer = await self.connect()
         except OSError as error:
@@ -47,26 +47,32 @@ class Upstream:
         return False
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connect; raises `OSError`, and `ConnectionRefusedError` if every address refuses."""
+        """Open a connection.
+
+        Raises:
+            ConnectionRefusedError: If every address of the host refuses.
+            OSError: If it fails otherwise.
+        """
         tls = ssl.create_default_context() if self.tls else None
         try:
             return await asyncio.open_connection(self.host, self.port, ssl=tls)
         except OSError as error:
-            # Of several addresses (localhost has two) asyncio says only in words what failed.
+            # For a host with several addresses (localhost has two) asyncio raises a plain
+            # OSError, whose message alone names the errors.
             if f"[Errno {errno.ECONNREFUSED}]" in str(error):
                 raise ConnectionRefusedError(errno.ECONNREFUSED, str(error)) from error
             raise
 
     @property
     def host_header(self) -> bytes:
-        """How the server wants to be called."""
+        """The value of the `Host` header; the default port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = self.port == (443 if self.tls else 80)
-        return (host if usual else f"{host}:{self.port}").encode("ascii")
+        is_default_port = self.port == (443 if self.tls else 80)
+        return (host if is_default_port else f"{host}:{self.port}").encode("ascii")
 
 
 class UpstreamConnection:
-    """One connection to the server; used for one exchange after the other."""
+    """A persistent connection to the server, used for one exchange after the other."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -76,11 +82,11 @@ class UpstreamConnection:
 
     @classmethod
     async def open(cls, upstream: Upstream) -> UpstreamConnection:
-        """Connect; raises `OSError` if that fails."""
+        """Open a connection; raise `OSError` if that fails."""
         return cls(*await upstream.connect())
 
-    def is_fresh(self) -> bool:
-        """Say whether another exchange can go over it."""
+    def is_reusable(self) -> bool:
+        """Return whether another exchange can use it."""
         idle = asyncio.get_running_loop().time() - self._idle_since
         return (
             self._http.our_state is h11.IDLE
@@ -90,18 +96,18 @@ class UpstreamConnection:
         )
 
     async def send(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> None:
-        """Send a part of a request."""
+        """Send the head, a chunk or the end of a request."""
         data = self._http.send(event)
         if data:
             self._writer.write(data)
             await self._writer.drain()
 
     async def receive(self) -> h11.Event | None:
-        """Receive the next part of the answer; `None` if the server closed before it was whole.
+        """Return the next event of the response; `None` if the server closed the connection early.
 
         Raises:
-            h11.RemoteProtocolError: If what comes is not HTTP.
-            OSError: If the connection breaks.
+            h11.RemoteProtocolError: If the response is not valid HTTP.
+            OSError: If the connection fails.
         """
         while True:
             event = self._http.next_event()
@@ -116,7 +122,7 @@ class UpstreamConnection:
                 return event
 
     def finish(self) -> bool:
-        """End an exchange; returns whether the connection can be used again."""
+        """End an exchange; return whether the connection can be reused."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
@@ -124,5 +130,5 @@ class UpstreamConnection:
         return True
 
     def close(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         self._writer.transport.abort()

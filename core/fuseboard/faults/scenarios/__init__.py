@@ -1,1 +1,1 @@
-"""Scenarios: faults that come and go over time."""
+"""Scenarios: faults that are switched on and off over time."""

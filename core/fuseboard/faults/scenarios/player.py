@@ -1,4 +1,4 @@
-"""Playing a scenario on the board of faults."""
+"""Playing a scenario: switching its faults at their time."""
 
 from __future__ import annotations
 
@@ -14,69 +14,71 @@ _logger = logging.getLogger(__name__)
 
 
 class ScenarioPlayer:
-    """Plays one scenario at a time.
+    """A player of one scenario at a time.
 
-    Belongs to one event loop; `snapshot()` may be called from any thread.
+    Not thread-safe: it belongs to one event loop. Only `snapshot()` may be called
+    from any thread.
 
     Args:
-        board: Whose switches it moves.
-        seed: Makes the seconds that are drawn the same each time.
+        switches: The faults that it switches.
+        seed: Makes the random times of the steps reproducible.
     """
 
-    def __init__(self, board: FaultSwitches, seed: int | None = None) -> None:
-        self._board = board
+    def __init__(self, switches: FaultSwitches, seed: int | None = None) -> None:
+        self._switches = switches
         self._seed = seed
-        self._playing: asyncio.Task[None] | None = None
-        self._next: tuple[str, str, float] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._next_step: tuple[str, str, float] | None = None
+        """The scenario's name, the step's text and its time on the loop's clock."""
 
     def play(self, scenario: Scenario) -> None:
-        """Begin a scenario, in place of the one that is being played."""
-        self._stop_playing()
+        """Start a scenario; it replaces the one that is being played."""
+        self._cancel()
         _logger.info("the scenario %s begins", scenario.name)
         self._loop = asyncio.get_running_loop()
-        self._playing = self._loop.create_task(self._play(scenario, self._loop.time()))
+        self._task = self._loop.create_task(self._play(scenario, self._loop.time()))
 
     def stop(self) -> None:
-        """Play no further, and switch every fault off."""
-        self._stop_playing()
-        self._board.clear()
+        """Stop the scenario, and switch every fault off."""
+        self._cancel()
+        self._switches.clear()
 
     def snapshot(self) -> ScenarioSnapshot | None:
-        """Picture what is being played; `None` if nothing is."""
-        ahead = self._next
-        if ahead is None:
+        """Return a snapshot of the scenario that is being played; `None` if there is none."""
+        next_step = self._next_step
+        if next_step is None:
             return None
-        name, words, at = ahead
-        return ScenarioSnapshot(name, words, max(0.0, at - self._loop.time()))
+        name, text, at = next_step
+        return ScenarioSnapshot(name, text, max(0.0, at - self._loop.time()))
 
-    def _stop_playing(self) -> None:
-        if self._playing is not None:
-            self._playing.cancel()
-            self._playing = None
-        self._next = None
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._next_step = None
 
     async def _play(self, scenario: Scenario, started: float) -> None:
-        # Dice of its own for each playing, so that the same seed draws the same seconds.
-        dice = random.Random(  # noqa: S311 (no secret)
+        # A new generator for each run, so that the same seed gives the same times.
+        rng = random.Random(  # noqa: S311 (no secret)
             None if self._seed is None else f"{self._seed} {scenario.name}"
         )
         while True:
             for step in scenario.steps:
-                at = dice.uniform(step.earliest, step.latest)
-                self._next = scenario.name, step.words, started + at
+                at = rng.uniform(step.earliest, step.latest)
+                self._next_step = scenario.name, step.text, started + at
                 await asyncio.sleep(started + at - self._loop.time())
-                self._take(step)
+                self._apply(step)
             if scenario.repeats_after is None:
                 break
             _logger.info("the scenario %s begins again", scenario.name)
             started += scenario.repeats_after
-        self._next = None
+        self._next_step = None
         _logger.info("the scenario %s has ended", scenario.name)
 
-    def _take(self, step: Step) -> None:
+    def _apply(self, step: Step) -> None:
         if step.clears:
-            self._board.clear()
+            self._switches.clear()
         for name in step.off:
-            self._board.switch(name, active=False)
+            self._switches.switch(name, active=False)
         for name, setting in step.on:
-            self._board.switch(name, active=True, setting=setting)
+            self._switches.switch(name, active=True, setting=setting)

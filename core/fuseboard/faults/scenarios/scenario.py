@@ -1,4 +1,4 @@
-"""Faults strung over time, as a text that people write."""
+"""The text format of a scenario: which faults are switched at which second."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 
 BUILT_IN = ("outage", "brownout", "flapping")
 
-_SHORTEST_ROUND = 1.0  # seconds
+_MIN_PERIOD = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happens at one moment of a scenario."""
+    """The faults that are switched at one time of a scenario."""
 
     earliest: float
-    """Seconds after the scenario's start."""
+    """Seconds after the scenario's start; the step's time is random from here to `latest`."""
     latest: float
-    words: str
-    """What it does, as it was written."""
+    text: str
+    """The actions as they were written."""
     clears: bool = False
-    """Whether it switches every fault off, before anything else."""
+    """Whether every fault is switched off first."""
     on: tuple[tuple[str, FaultSetting], ...] = ()
     off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Steps in the order of their time."""
+    """A named sequence of steps, ordered by time."""
 
     name: str
     steps: tuple[Step, ...]
     repeats_after: float | None = None
-    """Seconds after which it begins anew; `None` if it ends with its last step."""
+    """Seconds from one start to the next; `None` if the scenario ends with its last step."""
 
 
 def find_scenario(name: str) -> Scenario:
-    """Find a built-in scenario by name, or read one from a file.
+    """Return a built-in scenario by its name, or else the scenario in the file of that name.
 
     Raises:
-        ValueError: If there is none, or it makes no sense; the message says where.
+        ValueError: If there is neither, or the text is invalid; the message names the line.
     """
     if name in BUILT_IN:
         text = files(__package__).joinpath(f"{name}.txt").read_text("utf-8")
-        return read_scenario(text, name)
+        return parse_scenario(text, name)
     try:
         text = Path(name).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -60,79 +60,81 @@ def find_scenario(name: str) -> Scenario:
         raise ValueError(f"cannot read the scenario in {name}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"cannot read the scenario in {name}: it is not UTF-8 text") from None
-    return read_scenario(text, Path(name).stem)
+    return parse_scenario(text, Path(name).stem)
 
 
-def read_scenario(text: str, name: str) -> Scenario:
-    """Read a scenario.
+def parse_scenario(text: str, name: str) -> Scenario:
+    """Return the scenario that a text describes.
 
-    A line has a second, or a range from which a second is drawn (`5-8`), and
-    after it what happens then: faults as `fuseboard.faults.notation` has them,
-    which come on, `-cut` for one that goes off, `clear` for all of them, or, as
-    the last line, `repeat`. What comes after `#` is passed over.
+    A line begins with a time in seconds, or a range (`5-8`) from which a time is
+    chosen at random. The actions of that time follow: a fault to switch on, in
+    the notation of `fuseboard.faults.notation`; `-cut` to switch a fault off;
+    `clear` to switch all of them off; or, on the last line, `repeat`. A comment
+    begins with `#`.
 
     Raises:
-        ValueError: If it is none; the message names the line.
+        ValueError: If the text is invalid; the message names the line.
     """
-    reader = _Reader()
-    for number, line in _lines(text):
+    parser = _ScenarioParser()
+    for number, line in _numbered_lines(text):
         try:
-            reader.read(line)
+            parser.parse_line(line)
         except ValueError as error:
             raise ValueError(f"scenario {name}, line {number}: {error}") from None
-    if not reader.steps:
+    if not parser.steps:
         raise ValueError(f"scenario {name}: nothing happens in it; a line is `5 error500`")
-    return Scenario(name, tuple(reader.steps), reader.repeats_after)
+    return Scenario(name, tuple(parser.steps), parser.repeats_after)
 
 
-class _Reader:
-    """What has been read so far; each line raises `ValueError` if it does not fit."""
+class _ScenarioParser:
+    """The steps parsed so far, and what the next line may contain after them."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.repeats_after: float | None = None
         self._latest = 0.0
 
-    def read(self, line: str) -> None:
+    def parse_line(self, line: str) -> None:
+        """Add a line; raise `ValueError` if it is invalid or out of order."""
         if self.repeats_after is not None:
             raise ValueError("nothing can come after repeat")
-        moment, *actions = line.split()
-        earliest, latest = _read_moment(moment)
+        time, *actions = line.split()
+        earliest, latest = _parse_time(time)
         if earliest < self._latest:
             raise ValueError(f"second {earliest:g} stands after {self._latest:g}; put it before")
         self._latest = latest
         if actions != ["repeat"]:
-            self.steps.append(_read_step(earliest, latest, actions))
-        elif earliest == latest >= _SHORTEST_ROUND:
+            self.steps.append(_parse_step(earliest, latest, actions))
+        elif earliest == latest >= _MIN_PERIOD:
             self.repeats_after = latest
         else:
-            raise ValueError(f"repeat wants one second, from {_SHORTEST_ROUND:g} on")
+            raise ValueError(f"repeat wants one second, from {_MIN_PERIOD:g} on")
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def _numbered_lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), start=1):
-        meant = line.partition("#")[0].strip()
-        if meant:
-            yield number, meant
+        content = line.partition("#")[0].strip()
+        if content:
+            yield number, content
 
 
-def _read_moment(text: str) -> tuple[float, float]:
+def _parse_time(text: str) -> tuple[float, float]:
     first, dash, last = text.partition("-")
-    earliest = _seconds(first)
-    latest = _seconds(last) if dash else earliest
+    earliest = _parse_float(first)
+    latest = _parse_float(last) if dash else earliest
     if not 0 <= earliest <= latest < inf:
         raise ValueError(f"{text!r} is not a second, as 5, or a range of them, as 5-8")
     return earliest, latest
 
 
-def _seconds(text: str) -> float:
+def _parse_float(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return nan
 
 
-def _read_step(earliest: float, latest: float, actions: list[str]) -> Step:
+def _parse_step(earliest: float, latest: float, actions: list[str]) -> Step:
     on: list[tuple[str, FaultSetting]] = []
     off: list[str] = []
     for action in actions:

@@ -72,7 +72,7 @@ async def until(come: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def board() -> FaultSwitches:
+def switches() -> FaultSwitches:
     return FaultSwitches(seed=1)
 
 
@@ -87,39 +87,43 @@ def url_of(client: OllamaClient) -> str:
 
 
 @asynccontextmanager
-async def failing(answer: Answer, board: FaultSwitches) -> AsyncIterator[OllamaClient]:
+async def failing(answer: Answer, switches: FaultSwitches) -> AsyncIterator[OllamaClient]:
     """A client behind a proxy in front of a server that answers as the test wants."""
     async with (
         raw_server(answer) as upstream,
-        proxied(upstream, board) as url,
+        proxied(upstream, switches) as url,
         client_behind(url) as made,
     ):
         yield made
 
 
 @pytest.fixture
-async def client(board: FaultSwitches) -> AsyncIterator[OllamaClient]:
-    async with simulated() as upstream, proxied(upstream, board) as url, client_behind(url) as made:
+async def client(switches: FaultSwitches) -> AsyncIterator[OllamaClient]:
+    async with (
+        simulated() as upstream,
+        proxied(upstream, switches) as url,
+        client_behind(url) as made,
+    ):
         yield made
 
 
-def switch(board: FaultSwitches, name: str, probability: float = 1.0) -> None:
-    board.switch(name, active=True, setting=find_fault(name).setting(probability=probability))
+def switch(switches: FaultSwitches, name: str, probability: float = 1.0) -> None:
+    switches.switch(name, active=True, setting=find_fault(name).setting(probability=probability))
 
 
 @pytest.mark.parametrize("name", STREAMED)
 async def test_a_fault_breaks_a_stream_and_clearing_mends_it(
-    board: FaultSwitches, client: OllamaClient, name: str
+    switches: FaultSwitches, client: OllamaClient, name: str
 ) -> None:
     assert await generate(client), "the connection that the fault will meet is open already"
-    switch(board, name)
+    switch(switches, name)
     if name == "refuse":
         await closed_port(url_of(client))
     for _ in range(2):
         with pytest.raises(OllamaError) as caught:
             await generate(client)
         assert caught.value.reason == STREAMED[name]
-    board.clear()
+    switches.clear()
     if name == "refuse":
         await open_port(url_of(client))
     assert await generate(client)
@@ -127,9 +131,9 @@ async def test_a_fault_breaks_a_stream_and_clearing_mends_it(
 
 @pytest.mark.parametrize("name", WHOLE)
 async def test_a_fault_breaks_an_answer_that_is_not_streamed(
-    board: FaultSwitches, client: OllamaClient, name: str
+    switches: FaultSwitches, client: OllamaClient, name: str
 ) -> None:
-    switch(board, name)
+    switch(switches, name)
     if name == "refuse":
         await closed_port(url_of(client))
     with pytest.raises(OllamaError) as caught:
@@ -138,10 +142,10 @@ async def test_a_fault_breaks_an_answer_that_is_not_streamed(
 
 
 async def test_a_stall_ends_in_the_first_token_deadline(
-    board: FaultSwitches, client: OllamaClient
+    switches: FaultSwitches, client: OllamaClient
 ) -> None:
     assert await generate(client)
-    switch(board, "stall")
+    switch(switches, "stall")
     call = asyncio.create_task(generate(client))
     await asyncio.sleep(0.01)
     skip_ahead(5)
@@ -150,20 +154,20 @@ async def test_a_stall_ends_in_the_first_token_deadline(
 
 
 async def test_a_cleared_stall_lets_the_request_go_on(
-    board: FaultSwitches, client: OllamaClient
+    switches: FaultSwitches, client: OllamaClient
 ) -> None:
-    switch(board, "stall")
+    switch(switches, "stall")
     call = asyncio.create_task(generate(client))
     await asyncio.sleep(0.01)
     assert not call.done()
-    board.clear()
+    switches.clear()
     assert await call
 
 
 async def test_latency_delays_and_then_lets_through(
-    board: FaultSwitches, client: OllamaClient
+    switches: FaultSwitches, client: OllamaClient
 ) -> None:
-    switch(board, "latency")
+    switch(switches, "latency")
     call = asyncio.create_task(generate(client))
     await asyncio.sleep(0.05)
     assert not call.done()
@@ -172,11 +176,11 @@ async def test_latency_delays_and_then_lets_through(
 
 
 @pytest.mark.parametrize("name", ["cut", "midreset"])
-async def test_a_stream_under_way_is_broken_too(board: FaultSwitches, name: str) -> None:
+async def test_a_stream_under_way_is_broken_too(switches: FaultSwitches, name: str) -> None:
     slow = SimulatorSettings(tokens_per_second=100, prompt_seconds=0)
     async with (
         simulated(slow) as upstream,
-        proxied(upstream, board) as url,
+        proxied(upstream, switches) as url,
         client_behind(url) as client,
     ):
         heard: list[str] = []
@@ -185,7 +189,7 @@ async def test_a_stream_under_way_is_broken_too(board: FaultSwitches, name: str)
             async for piece in client.generate("hello", model="llama3.2"):
                 heard.append(piece.text)
                 if len(heard) == 5:
-                    switch(board, name)
+                    switch(switches, name)
 
         with pytest.raises(OllamaError) as caught:
             await listen()
@@ -194,9 +198,9 @@ async def test_a_stream_under_way_is_broken_too(board: FaultSwitches, name: str)
 
 
 async def test_a_wedge_hangs_what_generates_and_nothing_else(
-    board: FaultSwitches, client: OllamaClient
+    switches: FaultSwitches, client: OllamaClient
 ) -> None:
-    switch(board, "wedge")
+    switch(switches, "wedge")
     call = asyncio.create_task(generate(client))
     assert await client.version()
     assert await client.tags()
@@ -205,26 +209,26 @@ async def test_a_wedge_hangs_what_generates_and_nothing_else(
     skip_ahead(5)
     with pytest.raises(OllamaError, match="no first token within 5 s"):
         await call
-    board.clear()
+    switches.clear()
     assert await generate(client)
 
 
 async def test_an_answer_that_hangs_goes_on_when_that_is_cleared(
-    board: FaultSwitches, client: OllamaClient
+    switches: FaultSwitches, client: OllamaClient
 ) -> None:
-    switch(board, "midstall")
+    switch(switches, "midstall")
     heard: list[str] = []
     async for piece in client.generate("hello", model="llama3.2"):
         heard.append(piece.text)
         if len(heard) == 3:
-            asyncio.get_running_loop().call_later(0.01, board.clear)
+            asyncio.get_running_loop().call_later(0.01, switches.clear)
     assert len(heard) > 4
 
 
 async def test_an_answer_that_hangs_meets_a_deadline(
-    board: FaultSwitches, client: OllamaClient
+    switches: FaultSwitches, client: OllamaClient
 ) -> None:
-    switch(board, "midstall")
+    switch(switches, "midstall")
 
     async def listen() -> None:
         async for _ in client.generate("hello", model="llama3.2"):
@@ -235,23 +239,23 @@ async def test_an_answer_that_hangs_meets_a_deadline(
 
 
 async def test_a_drip_drips_and_clearing_lets_it_flow(
-    board: FaultSwitches, client: OllamaClient
+    switches: FaultSwitches, client: OllamaClient
 ) -> None:
-    switch(board, "drip")
+    switch(switches, "drip")
     call = asyncio.create_task(generate(client))
     for _ in range(10):
         await asyncio.sleep(0.005)
         skip_ahead(1)
     assert not call.done()
-    board.clear()
+    switches.clear()
     assert await call
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 7])
 async def test_the_chunks_before_a_break_can_be_chosen(
-    board: FaultSwitches, client: OllamaClient, chunks: int
+    switches: FaultSwitches, client: OllamaClient, chunks: int
 ) -> None:
-    board.switch("cut", active=True, setting=BY_NAME["cut"].setting(chunks=chunks))
+    switches.switch("cut", active=True, setting=BY_NAME["cut"].setting(chunks=chunks))
     heard = 0
     with suppress(OllamaError):
         async for _ in client.generate("hello", model="llama3.2"):
@@ -259,28 +263,30 @@ async def test_the_chunks_before_a_break_can_be_chosen(
     assert heard == chunks
 
 
-async def test_the_paths_it_hits_can_be_chosen(board: FaultSwitches, client: OllamaClient) -> None:
+async def test_the_paths_it_hits_can_be_chosen(
+    switches: FaultSwitches, client: OllamaClient
+) -> None:
     setting = BY_NAME["error500"].setting(paths=("/api/generate",))
-    board.switch("error500", active=True, setting=setting)
+    switches.switch("error500", active=True, setting=setting)
     assert await client.tags()
     with pytest.raises(OllamaError, match="HTTP 500"):
         await generate(client)
 
 
-async def test_a_limit_says_when_to_come_back(board: FaultSwitches) -> None:
-    board.switch("limit429", active=True, setting=BY_NAME["limit429"].setting(seconds=7))
+async def test_a_limit_says_when_to_come_back(switches: FaultSwitches) -> None:
+    switches.switch("limit429", active=True, setting=BY_NAME["limit429"].setting(seconds=7))
     async with (
         simulated() as upstream,
-        proxied(upstream, board) as url,
+        proxied(upstream, switches) as url,
         httpx.AsyncClient() as http,
     ):
         answer = await http.get(f"{url}/api/tags")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
 
 
-async def test_latency_comes_before_an_error(board: FaultSwitches, client: OllamaClient) -> None:
-    switch(board, "error500")
-    switch(board, "latency")
+async def test_latency_comes_before_an_error(switches: FaultSwitches, client: OllamaClient) -> None:
+    switch(switches, "error500")
+    switch(switches, "latency")
     call = asyncio.create_task(generate(client))
     await asyncio.sleep(0.05)
     assert not call.done()
@@ -289,25 +295,27 @@ async def test_latency_comes_before_an_error(board: FaultSwitches, client: Ollam
         await call
 
 
-async def test_a_drip_and_a_cut_work_together(board: FaultSwitches, client: OllamaClient) -> None:
-    board.switch("drip", active=True, setting=BY_NAME["drip"].setting(seconds=0.0001))
-    switch(board, "cut")
+async def test_a_drip_and_a_cut_work_together(
+    switches: FaultSwitches, client: OllamaClient
+) -> None:
+    switches.switch("drip", active=True, setting=BY_NAME["drip"].setting(seconds=0.0001))
+    switch(switches, "cut")
     with pytest.raises(OllamaError, match="stream ended without done"):
         await generate(client)
 
 
 async def test_the_same_seed_hits_the_same_requests() -> None:
     def hits(seed: int) -> list[bool]:
-        board = FaultSwitches(seed)
-        switch(board, "cut", 0.5)
-        return [board.hits(BY_NAME["cut"]) for _ in range(64)]
+        switches = FaultSwitches(seed)
+        switch(switches, "cut", 0.5)
+        return [switches.sample_hit(BY_NAME["cut"]) for _ in range(64)]
 
     assert hits(1) == hits(1)
     assert hits(1) != hits(2)
 
 
-async def test_a_probability_hits_some(board: FaultSwitches, client: OllamaClient) -> None:
-    switch(board, "error500", 0.5)
+async def test_a_probability_hits_some(switches: FaultSwitches, client: OllamaClient) -> None:
+    switch(switches, "error500", 0.5)
     failed = 0
     for _ in range(40):
         try:
@@ -317,19 +325,19 @@ async def test_a_probability_hits_some(board: FaultSwitches, client: OllamaClien
     assert 10 < failed < 30
 
 
-async def test_faults_work_together(board: FaultSwitches, client: OllamaClient) -> None:
-    switch(board, "busy503")
-    switch(board, "stall")
+async def test_faults_work_together(switches: FaultSwitches, client: OllamaClient) -> None:
+    switch(switches, "busy503")
+    switch(switches, "stall")
     with pytest.raises(OllamaError, match="HTTP 503"):
         await generate(client)
 
 
-def test_senseless_switching_is_refused(board: FaultSwitches) -> None:
+def test_senseless_switching_is_refused(switches: FaultSwitches) -> None:
     with pytest.raises(ValueError, match="there is no fault 'fire'"):
-        switch(board, "fire")
+        switch(switches, "fire")
     for probability in (0.0, -1.0, 1.1, float("nan")):
         with pytest.raises(ValueError, match="a probability is above 0"):
-            switch(board, "cut", probability)
+            switch(switches, "cut", probability)
     for name, changes, words in (
         ("stall", {"seconds": 1.0}, "stall has no seconds to choose"),
         ("latency", {"seconds": 0.0}, "seconds must be a number above 0, not 0"),
@@ -341,43 +349,43 @@ def test_senseless_switching_is_refused(board: FaultSwitches) -> None:
         with pytest.raises(ValueError, match=words):
             BY_NAME[name].setting(**changes)
     with pytest.raises(ValueError, match="cut has no seconds"):
-        board.switch("cut", active=True, setting=FaultSetting(seconds=1, chunks=3))
-    assert not list(board.active())
+        switches.switch("cut", active=True, setting=FaultSetting(seconds=1, chunks=3))
+    assert not list(switches.active())
 
 
 def test_every_fault_has_a_name_a_key_and_words_of_its_own() -> None:
     assert len(BY_NAME) == len({fault.key for fault in CATALOGUE}) == len(CATALOGUE)
-    assert len({fault.words(fault.default) for fault in CATALOGUE}) == len(CATALOGUE)
+    assert len({fault.describe(fault.default) for fault in CATALOGUE}) == len(CATALOGUE)
     for fault in CATALOGUE:
         assert len(fault.label) <= 9
-        assert fault.closes_port or fault.on_request or fault.on_answer or fault.on_piece
+        assert fault.closes_port or fault.on_request or fault.on_response or fault.on_chunk
 
 
 class TestAnUpstreamThatFailsByItself:
-    async def test_its_refusal_becomes_a_refusal(self, board: FaultSwitches) -> None:
+    async def test_its_refusal_becomes_a_refusal(self, switches: FaultSwitches) -> None:
         with bind("127.0.0.1", 0) as listener:
             upstream = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with proxied(upstream, board) as url, client_behind(url) as client:
+        async with proxied(upstream, switches) as url, client_behind(url) as client:
             with pytest.raises(OllamaError, match="connection reset"):
                 await generate(client)
             await closed_port(url_of(client))
             with pytest.raises(OllamaError, match="connect refused"):
                 await generate(client)
 
-    async def test_its_reset_becomes_a_reset(self, board: FaultSwitches) -> None:
+    async def test_its_reset_becomes_a_reset(self, switches: FaultSwitches) -> None:
         answer = writes_then(reset, STREAM_HEAD, chunk(TOKEN))
-        async with failing(answer, board) as client:
+        async with failing(answer, switches) as client:
             with pytest.raises(OllamaError, match="connection reset"):
                 await generate(client)
 
-    async def test_its_silence_becomes_silence(self, board: FaultSwitches) -> None:
-        async with failing(writes(), board) as client:
+    async def test_its_silence_becomes_silence(self, switches: FaultSwitches) -> None:
+        async with failing(writes(), switches) as client:
             with pytest.raises(OllamaError, match="closed without an answer"):
                 await generate(client)
 
-    async def test_its_breaking_off_becomes_breaking_off(self, board: FaultSwitches) -> None:
+    async def test_its_breaking_off_becomes_breaking_off(self, switches: FaultSwitches) -> None:
         answer = writes(STREAM_HEAD, chunk(TOKEN))
-        async with failing(answer, board) as client:
+        async with failing(answer, switches) as client:
             with pytest.raises(OllamaError, match="answer broke off"):
                 await generate(client)
 
@@ -398,11 +406,11 @@ async def echo(request: Request) -> JSONResponse:
 
 
 @pytest.fixture
-async def echoing(board: FaultSwitches) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+async def echoing(switches: FaultSwitches) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "PUT"])])
     async with (
         served(app) as upstream,
-        proxied(f"{upstream}/base", board) as url,
+        proxied(f"{upstream}/base", switches) as url,
         httpx.AsyncClient(base_url=url) as http,
     ):
         yield http, upstream
@@ -439,15 +447,15 @@ class TestAnyUpstream:
         assert (await http.post("/", content=pieces_of(size))).json()["length"] == size
 
     async def test_an_upload_is_read_before_a_fault_answers(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
+        self, echoing: tuple[httpx.AsyncClient, str], switches: FaultSwitches
     ) -> None:
         http, _ = echoing
-        switch(board, "error500")
+        switch(switches, "error500")
         answer = await http.post("/", content=bytes(4 * 1024 * 1024))
         assert answer.status_code == 500
 
     async def test_a_server_may_answer_before_it_has_read_an_upload(
-        self, board: FaultSwitches
+        self, switches: FaultSwitches
     ) -> None:
         async def refuse_at_once(
             reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -459,7 +467,7 @@ class TestAnyUpstream:
 
         async with (
             raw_server(refuse_at_once) as upstream,
-            proxied(upstream, board) as url,
+            proxied(upstream, switches) as url,
             httpx.AsyncClient(base_url=url) as http,
         ):
             answer = await http.post("/", content=pieces_of(16 * 1024 * 1024))
@@ -480,7 +488,7 @@ class TestAnyUpstream:
         assert seen["host"] == upstream.removeprefix("http://")
 
     async def test_a_client_of_http_1_0_is_served(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
+        self, echoing: tuple[httpx.AsyncClient, str], switches: FaultSwitches
     ) -> None:
         http, _ = echoing
         for expected in (b'"path":"/base/a"', b""):
@@ -490,10 +498,10 @@ class TestAnyUpstream:
             writer.close()
             assert b"200 OK" in answer
             assert expected in answer
-            switch(board, "cut")
+            switch(switches, "cut")
 
     async def test_headers_of_one_connection_go_no_further(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
+        self, echoing: tuple[httpx.AsyncClient, str], switches: FaultSwitches
     ) -> None:
         http, _ = echoing
         sent = {"Connection": "keep-alive, X-Mine", "X-Mine": "1", "X-Yours": "2"}
@@ -501,18 +509,18 @@ class TestAnyUpstream:
         assert ("x-mine" in seen, seen["x-yours"]) == (False, "2")
 
         answer = writes(plain(200, b"{}", b"Connection: close, X-Own", b"X-Own: 1", b"X-All: 2"))
-        async with raw_server(answer) as upstream, proxied(upstream, board) as url:
+        async with raw_server(answer) as upstream, proxied(upstream, switches) as url:
             got = (await http.get(url)).headers
         assert ("x-own" in got, got["x-all"]) == (False, "2")
 
     async def test_head_passes(
-        self, echoing: tuple[httpx.AsyncClient, str], board: FaultSwitches
+        self, echoing: tuple[httpx.AsyncClient, str], switches: FaultSwitches
     ) -> None:
         http, _ = echoing
         for _ in range(2):
             answer = await http.head("/")
             assert (answer.status_code, answer.content) == (200, b"")
-            switch(board, "cut")
+            switch(switches, "cut")
 
     async def test_many_clients_at_once(self, echoing: tuple[httpx.AsyncClient, str]) -> None:
         http, _ = echoing
@@ -523,7 +531,7 @@ class TestAnyUpstream:
 
 
 async def test_a_client_that_leaves_takes_its_upstream_connection_along(
-    board: FaultSwitches,
+    switches: FaultSwitches,
 ) -> None:
     left = asyncio.Event()
     taken = asyncio.Event()
@@ -534,7 +542,7 @@ async def test_a_client_that_leaves_takes_its_upstream_connection_along(
             await reader.read()
         left.set()
 
-    async with failing(wait_for_end, board) as client:
+    async with failing(wait_for_end, switches) as client:
         call = asyncio.create_task(generate(client))
         await taken.wait()
         call.cancel()
@@ -542,10 +550,10 @@ async def test_a_client_that_leaves_takes_its_upstream_connection_along(
             await left.wait()
 
 
-async def test_stops_with_clients_that_hang(board: FaultSwitches) -> None:
-    switch(board, "stall")
+async def test_stops_with_clients_that_hang(switches: FaultSwitches) -> None:
+    switch(switches, "stall")
     async with simulated() as upstream:
-        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, board)
+        proxy = FaultProxy(bind("127.0.0.1", 0), upstream, switches)
         await proxy.start()
         async with client_behind(proxy.url) as client:
             calls = [asyncio.create_task(generate(client)) for _ in range(5)]

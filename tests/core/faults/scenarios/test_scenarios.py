@@ -18,7 +18,7 @@ from fuseboard.faults.scenarios.scenario import (
     Scenario,
     Step,
     find_scenario,
-    read_scenario,
+    parse_scenario,
 )
 from fuseboard.faults.switches import FaultSwitches
 from fuseboard.snapshot.fault_setting import FaultSetting
@@ -99,7 +99,7 @@ class TestReading:
         20    clear cut
         30    repeat
         """
-        assert read_scenario(text, "mine") == Scenario(
+        assert parse_scenario(text, "mine") == Scenario(
             "mine",
             (
                 Step(0, 0, "latency,seconds=1", on=(parse_fault("latency,seconds=1"),)),
@@ -137,12 +137,12 @@ class TestReading:
     )
     def test_what_makes_no_sense_is_refused(self, text: str, words: str) -> None:
         with pytest.raises(ValueError, match=f"^{words}"):
-            read_scenario(text, "mine")
+            parse_scenario(text, "mine")
 
     @given(st.text(alphabet="0159.-:,=# \n\tcutlears", max_size=60))
     def test_whatever_is_written_is_a_scenario_or_refused(self, text: str) -> None:
         try:
-            scenario = read_scenario(text, "any")
+            scenario = parse_scenario(text, "any")
         except ValueError as error:
             scenario, refusal = None, str(error)
         if scenario is None:
@@ -164,8 +164,8 @@ class TestReading:
             find_scenario("blackout")
 
 
-def on(board: FaultSwitches) -> set[str]:
-    return {fault.name for fault in board.snapshot() if fault.active}
+def on(switches: FaultSwitches) -> set[str]:
+    return {fault.name for fault in switches.snapshot() if fault.active}
 
 
 async def pass_seconds(seconds: float) -> None:
@@ -176,43 +176,43 @@ async def pass_seconds(seconds: float) -> None:
 
 class TestPlaying:
     async def test_each_step_comes_in_its_second(self) -> None:
-        board = FaultSwitches()
-        player = ScenarioPlayer(board)
+        switches = FaultSwitches()
+        player = ScenarioPlayer(switches)
         assert player.snapshot() is None
-        player.play(read_scenario("5 error500:0.5\n8 -error500 cut\n20 clear\n", "mine"))
+        player.play(parse_scenario("5 error500:0.5\n8 -error500 cut\n20 clear\n", "mine"))
         await pass_seconds(4)
-        assert on(board) == set()
+        assert on(switches) == set()
         seen = player.snapshot()
         assert seen is not None
         assert (seen.name, seen.next_step) == ("mine", "error500:0.5")
         assert seen.seconds_to_next == pytest.approx(1, abs=0.5)
         await pass_seconds(2)
-        assert on(board) == {"error500"}
+        assert on(switches) == {"error500"}
         assert BY_NAME["error500"].setting(probability=0.5) in [
-            fault.setting for fault in board.snapshot()
+            fault.setting for fault in switches.snapshot()
         ]
         await pass_seconds(3)
-        assert on(board) == {"cut"}
+        assert on(switches) == {"cut"}
         await pass_seconds(12)
-        assert on(board) == set()
+        assert on(switches) == set()
         assert player.snapshot() is None
 
     async def test_repeating(self) -> None:
-        board = FaultSwitches()
-        player = ScenarioPlayer(board)
-        player.play(read_scenario("1 cut\n2 clear\n10 repeat", "mine"))
+        switches = FaultSwitches()
+        player = ScenarioPlayer(switches)
+        player.play(parse_scenario("1 cut\n2 clear\n10 repeat", "mine"))
         for _ in range(3):
             await pass_seconds(1.5)
-            assert on(board) == {"cut"}
+            assert on(switches) == {"cut"}
             await pass_seconds(1)
-            assert on(board) == set()
+            assert on(switches) == set()
             await pass_seconds(7.5)
         player.stop()
 
     async def test_the_same_seed_draws_the_same_seconds(self) -> None:
         async def first_step(seed: int) -> float:
             player = ScenarioPlayer(FaultSwitches(), seed)
-            player.play(read_scenario("0-1000 cut", "mine"))
+            player.play(parse_scenario("0-1000 cut", "mine"))
             await asyncio.sleep(0)
             seen = player.snapshot()
             player.stop()
@@ -223,15 +223,15 @@ class TestPlaying:
         assert len({await first_step(seed) for seed in range(5)}) == 5
 
     async def test_stopping_mends_the_wire_and_another_takes_its_place(self) -> None:
-        board = FaultSwitches()
-        player = ScenarioPlayer(board)
-        player.play(read_scenario("0 cut\n5 error500", "first"))
+        switches = FaultSwitches()
+        player = ScenarioPlayer(switches)
+        player.play(parse_scenario("0 cut\n5 error500", "first"))
         await pass_seconds(0)
-        assert on(board) == {"cut"}
-        player.play(read_scenario("0 clear\n9 stall", "second"))
+        assert on(switches) == {"cut"}
+        player.play(parse_scenario("0 clear\n9 stall", "second"))
         await pass_seconds(6)
-        assert on(board) == set()
+        assert on(switches) == set()
         player.stop()
         await pass_seconds(60)
-        assert on(board) == set()
+        assert on(switches) == set()
         assert player.snapshot() is None
