@@ -1,1 +1,1 @@
-"""A simulated Ollama: its API without a model."""
+"""A simulator of an Ollama server: its API without a model."""

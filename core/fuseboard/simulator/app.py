@@ -1,4 +1,4 @@
-"""The application: its routes, and what is said where there is none."""
+"""The ASGI application of the simulator: its routes and its error handlers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from fuseboard.simulator.errors import RefusedError, ollama_error, openai_error
+from fuseboard.simulator.errors import ApiError, ollama_error, openai_error
 from fuseboard.simulator.go_json import json_response
 from fuseboard.simulator.ollama_api.embedding_routes import EmbeddingRoutes
 from fuseboard.simulator.ollama_api.model_routes import ModelRoutes
@@ -19,12 +19,12 @@ from fuseboard.simulator.openai_api.routes import OpenAIRoutes
 from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import VERSION, SimulatorSettings
 
-_WITH_HEAD = {"/", "/api/version", "/api/tags"}
-_NO_ROUTE = {404: "404 page not found", 405: "405 method not allowed"}
+_PATHS_WITH_HEAD = {"/", "/api/version", "/api/tags"}
+_ROUTING_ERRORS = {404: "404 page not found", 405: "405 method not allowed"}
 
 
 def simulator_app(settings: SimulatorSettings | None = None) -> Starlette:
-    """Make the application that speaks the Ollama API."""
+    """Return an application that serves the API of Ollama."""
     settings = settings or SimulatorSettings()
     scheduler = Scheduler(settings)
     models = ModelRoutes(settings, scheduler)
@@ -48,10 +48,11 @@ def simulator_app(settings: SimulatorSettings | None = None) -> Starlette:
         Route("/v1/models/{model}", openai.model, methods=["GET"]),
     ]
     for route in routes:
-        if route.path not in _WITH_HEAD and route.methods:
-            route.methods.discard("HEAD")  # which Starlette adds to every GET
+        if route.path not in _PATHS_WITH_HEAD and route.methods:
+            route.methods.discard("HEAD")  # Starlette adds it to every GET
     return Starlette(
-        routes=routes, exception_handlers={RefusedError: _refuse, HTTPException: _find_no_route}
+        routes=routes,
+        exception_handlers={ApiError: _handle_api_error, HTTPException: _handle_routing_error},
     )
 
 
@@ -63,13 +64,13 @@ async def _version(_: Request) -> Response:
     return json_response({"version": VERSION})
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    refused = cast("RefusedError", error)
-    write = openai_error if request.url.path.startswith("/v1/") else ollama_error
-    return json_response(write(refused), refused.status)
+async def _handle_api_error(request: Request, error: Exception) -> Response:
+    api_error = cast("ApiError", error)
+    body = openai_error if request.url.path.startswith("/v1/") else ollama_error
+    return json_response(body(api_error), api_error.status)
 
 
-async def _find_no_route(_: Request, error: Exception) -> Response:
-    missing = cast("HTTPException", error)
-    text = _NO_ROUTE.get(missing.status_code, missing.detail)
-    return PlainTextResponse(text, missing.status_code, missing.headers)
+async def _handle_routing_error(_: Request, error: Exception) -> Response:
+    http_error = cast("HTTPException", error)
+    text = _ROUTING_ERRORS.get(http_error.status_code, http_error.detail)
+    return PlainTextResponse(text, http_error.status_code, http_error.headers)

@@ -1,16 +1,16 @@
-"""Requests that are refused, in the words of both APIs."""
+"""The error responses of both APIs."""
 
 from __future__ import annotations
 
 
-class RefusedError(Exception):
-    """A request that is answered with an error; its text goes to the client.
+class ApiError(Exception):
+    """An error response to a request; its message is sent to the client.
 
-    It is raised before the first token, so that it makes a real status.
+    Must be raised before the response starts, since it determines the HTTP status.
     """
 
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
         """The HTTP status."""
 
@@ -18,12 +18,12 @@ class RefusedError(Exception):
 _OPENAI_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 
 
-def ollama_error(refused: RefusedError) -> dict[str, object]:
-    """Write it as Ollama's own routes do."""
-    return {"error": str(refused)}
+def ollama_error(error: ApiError) -> dict[str, object]:
+    """Return the body of the error in Ollama's format."""
+    return {"error": str(error)}
 
 
-def openai_error(refused: RefusedError) -> dict[str, object]:
-    """Write it as the routes below `/v1/` do."""
-    kind = _OPENAI_TYPES.get(refused.status, "api_error")
-    return {"error": {"message": str(refused), "type": kind, "param": None, "code": None}}
+def openai_error(error: ApiError) -> dict[str, object]:
+    """Return the body of the error in OpenAI's format."""
+    kind = _OPENAI_TYPES.get(error.status, "api_error")
+    return {"error": {"message": str(error), "type": kind, "param": None, "code": None}}

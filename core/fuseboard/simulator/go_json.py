@@ -1,4 +1,4 @@
-"""Writing JSON, moments and durations as Go does."""
+"""JSON, times and durations in the format of Go's standard library, which Ollama uses."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-_ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
+_ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 def go_json(content: object) -> bytes:
-    """Write compact JSON; what could be taken for markup is escaped, as Go does."""
-    written = json.dumps(content, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
-    return written.encode("utf-8", "replace")  # a request may bring half of a surrogate pair
+    """Return compact JSON in which the characters that Go escapes for HTML are escaped."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
+    return text.encode("utf-8", "replace")  # a request may contain half of a surrogate pair
 
 
 def json_response(content: Mapping[str, object], status: int = 200) -> Response:
-    """Answer with one object."""
+    """Return a response whose body is one JSON object."""
     return Response(go_json(content), status, {"Content-Type": "application/json; charset=utf-8"})
 
 
 def rfc3339(unix_seconds: float) -> str:
-    """Write a moment; zeros at the end of its fraction are left out."""
-    moment = datetime.fromtimestamp(unix_seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}".rstrip("0").rstrip(".") + "Z"
+    """Return a time in RFC 3339 format, without trailing zeros in its fraction."""
+    time = datetime.fromtimestamp(unix_seconds, UTC)
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}".rstrip("0").rstrip(".") + "Z"
 
 
 def nanoseconds(seconds: float) -> int:
-    """Write a duration."""
+    """Return a duration in nanoseconds, the unit of Go's `time.Duration`."""
     return int(seconds * 1_000_000_000)
 
 
-def without_zeros(fields: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what is zero or empty, as Go does where a field says `omitempty`."""
+def omit_empty(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields that are neither zero nor empty, as Go's `omitempty` does."""
     return {name: value for name, value in fields.items() if value}

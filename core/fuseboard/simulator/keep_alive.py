@@ -1,18 +1,18 @@
-"""How long a model stays loaded after its last use."""
+"""The `keep_alive` of a request: how long a model stays loaded after its last use."""
 
 from __future__ import annotations
 
 import re
 
-from fuseboard.simulator.errors import RefusedError
+from fuseboard.simulator.errors import ApiError
 
 DEFAULT_KEEP_ALIVE = 300.0
-"""Seconds, where no request has said."""
+"""Seconds, unless a request sets another value."""
 
-_FOREVER = float(2**63 // 10**9)  # seconds; Go has no longer duration
-_PART = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
-_PARTS = re.compile(_PART)
-_DURATION = re.compile(rf"[+-]?(?:0|(?:{_PART})+)", re.ASCII)
+_FOREVER = float(2**63 // 10**9)  # seconds; the longest duration in Go
+_COMPONENT = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
+_COMPONENTS = re.compile(_COMPONENT)
+_DURATION = re.compile(rf"[+-]?(?:0|(?:{_COMPONENT})+)", re.ASCII)
 _SECONDS = {
     "ns": 1e-9,
     "us": 1e-6,
@@ -25,11 +25,13 @@ _SECONDS = {
 }
 
 
-def keep_alive_seconds(value: object) -> float | None:
-    """Read a `keep_alive`: seconds, or a Go duration such as `1h30m`; negative is for ever.
+def parse_keep_alive(value: object) -> float | None:
+    """Return a `keep_alive` in seconds; `None` if the request does not set it.
+
+    It is a number of seconds or a Go duration such as `1h30m`; a negative one never expires.
 
     Raises:
-        RefusedError: If it is neither.
+        ApiError: If it is neither.
     """
     match value:
         case None:
@@ -38,7 +40,7 @@ def keep_alive_seconds(value: object) -> float | None:
             seconds = _duration_seconds(value)
         case bool() | list() | dict():
             go_types = {bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
-            raise RefusedError(400, f"Unsupported type: '{go_types[type(value)]}'")
+            raise ApiError(400, f"Unsupported type: '{go_types[type(value)]}'")
         case int() | float():
             seconds = value
     return min(seconds, _FOREVER) if seconds >= 0 else _FOREVER
@@ -46,6 +48,6 @@ def keep_alive_seconds(value: object) -> float | None:
 
 def _duration_seconds(text: str) -> float:
     if not _DURATION.fullmatch(text):
-        raise RefusedError(400, f'time: invalid duration "{text}"')
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PARTS.findall(text))
+        raise ApiError(400, f'time: invalid duration "{text}"')
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _COMPONENTS.findall(text))
     return -seconds if text.startswith("-") else seconds

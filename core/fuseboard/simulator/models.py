@@ -1,4 +1,4 @@
-"""The models that the simulated Ollama has, and what it says of them."""
+"""The models of the simulated server, and their descriptions in its API."""
 
 from __future__ import annotations
 
@@ -7,40 +7,42 @@ import re
 from dataclasses import dataclass
 
 MODIFIED_AT = 1_767_225_600.0
-"""When every model was pulled, Unix seconds."""
+"""The time at which every model was pulled, in Unix seconds."""
 
-_PART = r"[a-zA-Z0-9_][\w-]*"
+_SEGMENT = r"[a-zA-Z0-9_][\w-]*"
 _DOTTED = r"[a-zA-Z0-9_][\w.-]*"
-_NAME = re.compile(rf"(?:(?:{_DOTTED}(?::\d+)?/)?{_PART}/)?{_DOTTED}(?::{_DOTTED})?", re.ASCII)
+_NAME = re.compile(  # host:port/namespace/name:tag
+    rf"(?:(?:{_DOTTED}(?::\d+)?/)?{_SEGMENT}/)?{_DOTTED}(?::{_DOTTED})?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model."""
+    """One model of the simulated server."""
 
     name: str
-    """With its tag."""
+    """The name with its tag."""
     embeds: bool
-    """It can embed, and nothing else."""
+    """Whether it is an embedding model, which generates no text."""
 
     @property
     def full_name(self) -> str:
-        """Its name with all that Ollama leaves out."""
+        """The name with registry and namespace, which are left out elsewhere."""
         namespace = "" if "/" in self.name else "library/"
         return f"registry.ollama.ai/{namespace}{self.name}"
 
     @property
     def capabilities(self) -> list[str]:
-        """What it can be asked for."""
+        """The capabilities in the API's terms."""
         return ["embedding"] if self.embeds else ["completion", "tools"]
 
     @property
     def context_length(self) -> int:
-        """The most tokens that it looks at."""
+        """The maximum number of tokens of its context."""
         return 2048 if self.embeds else 4096
 
-    def described(self) -> dict[str, object]:
-        """Describe it in the fields that all listings have."""
+    def summary(self) -> dict[str, object]:
+        """Return the fields that every list of models contains."""
         return {
             "name": self.name,
             "model": self.name,
@@ -49,16 +51,16 @@ class Model:
             "details": self.details(),
         }
 
-    def running(self) -> dict[str, object]:
-        """Describe it as loaded, but for the time that is left to it."""
+    def running_summary(self) -> dict[str, object]:
+        """Return the fields of a list of loaded models, except `expires_at`."""
         return {
-            **self.described(),
+            **self.summary(),
             "size_vram": self._size,
             "context_length": self.context_length,
         }
 
     def details(self) -> dict[str, object]:
-        """Describe what it is made of."""
+        """Return the `details` field."""
         return {
             "parent_model": "",
             "format": "gguf",
@@ -69,7 +71,7 @@ class Model:
         }
 
     def model_info(self, dimensions: int) -> dict[str, object]:
-        """Describe what its file says; `dimensions` is the length of an embedding."""
+        """Return the metadata of the model file; `dimensions` is the length of an embedding."""
         return {
             "general.architecture": self._family,
             "general.basename": self.name.partition(":")[0],
@@ -87,12 +89,12 @@ class Model:
         return 274_302_450 if self.embeds else 2_019_393_189
 
 
-def is_name(name: str) -> bool:
-    """Say whether a model could be called so."""
+def is_valid_name(name: str) -> bool:
+    """Return whether a text has the syntax of a model name."""
     return _NAME.fullmatch(name) is not None
 
 
-def with_tag(name: str) -> str:
-    """Write a model's name with its tag."""
-    # A colon before a slash belongs to the port of a registry.
+def with_default_tag(name: str) -> str:
+    """Return a model name with its tag, `latest` if it has none."""
+    # A colon before the last slash belongs to the port of a registry.
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"

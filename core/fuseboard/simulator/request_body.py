@@ -1,4 +1,4 @@
-"""Reading request bodies as strictly, and as leniently, as Ollama does."""
+"""Parsing request bodies exactly as strictly as Ollama does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 
 from starlette.requests import Request
 
-from fuseboard.simulator.errors import RefusedError
+from fuseboard.simulator.errors import ApiError
 
 T = TypeVar("T")
 
@@ -22,111 +22,115 @@ _JSON_NAMES: dict[type, str] = {
 }
 
 
-class Body:
-    """The JSON object of a request; a missing field and `null` are the same.
+class RequestBody:
+    """The JSON object of a request; a field that is `null` counts as missing.
 
-    Reading a field of another type than it should have raises `RefusedError`.
+    Reading a field of the wrong type raises `ApiError`.
 
     Args:
-        kind: What Ollama's source calls such a request, for its error texts.
-        fields: The object.
+        go_struct: The name of the struct in Ollama's source, for error messages.
+        fields: The JSON object.
     """
 
-    def __init__(self, kind: str, fields: Mapping[str, object]) -> None:
-        self._kind = kind
+    def __init__(self, go_struct: str, fields: Mapping[str, object]) -> None:
+        self._go_struct = go_struct
         self._fields = fields
 
     def value(self, key: str) -> object:
-        """Return a field as it came."""
+        """Return a field of any type, `None` if it is missing."""
         return self._fields.get(key)
 
     def text(self, key: str) -> str:
-        """Return the text of a field, empty if it is missing."""
+        """Return a string field, empty if it is missing."""
         return self._typed(key, str, "string") or ""
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """Return the truth of a field, `default` if it is missing."""
-        found = self._typed(key, bool, "bool")
-        return default if found is None else found
+        """Return a boolean field, `default` if it is missing."""
+        value = self._typed(key, bool, "bool")
+        return default if value is None else value
 
-    def whole(self, key: str) -> int | None:
-        """Return the whole number of a field, if it is there."""
+    def integer(self, key: str) -> int | None:
+        """Return an integer field, `None` if it is missing."""
         return self._typed(key, int, "int")
 
     def number(self, key: str) -> float | None:
-        """Return the number of a field, if it is there."""
-        whole = type(self.value(key)) is int
-        return self.whole(key) if whole else self._typed(key, float, "float64")
+        """Return a number field, `None` if it is missing."""
+        if type(self.value(key)) is int:
+            return self.integer(key)
+        return self._typed(key, float, "float64")
 
     def mapping(self, key: str) -> dict[str, object]:
-        """Return the object of a field, an empty one if it is missing."""
+        """Return an object field, empty if it is missing."""
         return self._typed(key, dict, "map[string]interface {}") or {}
 
-    def items(self, key: str, item: type[T], go_type: str) -> list[T]:
-        """Return the list of a field, an empty one if it is missing.
+    def items(self, key: str, item_type: type[T], go_type: str) -> list[T]:
+        """Return an array field, empty if it is missing.
 
         Args:
-            key: The field.
-            item: What each item must be.
-            go_type: What Go calls that.
+            key: The name of the field.
+            item_type: The type of every item.
+            go_type: The name of that type in Go.
         """
-        found = self._typed(key, list, f"[]{go_type}") or []
-        for each in found:
-            if type(each) is not item:
-                self._refuse(key, each, go_type)
-        return found
+        items = self._typed(key, list, f"[]{go_type}") or []
+        for item in items:
+            if type(item) is not item_type:
+                self._raise_type_error(key, item, go_type)
+        return items
 
-    def bodies(self, key: str, go_type: str) -> list[Body]:
-        """Return the objects in the list of a field, none if it is missing."""
-        return [Body(f"{self._kind}.{key}", each) for each in self.items(key, dict, go_type)]
+    def objects(self, key: str, go_type: str) -> list[RequestBody]:
+        """Return an array field whose items are objects, empty if it is missing."""
+        items = self.items(key, dict, go_type)
+        return [RequestBody(f"{self._go_struct}.{key}", item) for item in items]
 
-    def _typed(self, key: str, wanted: type[T], go_type: str) -> T | None:
+    def _typed(self, key: str, expected: type[T], go_type: str) -> T | None:
         value = self._fields.get(key)
-        # Not isinstance(): to Python, but not to JSON, true is a number.
-        if value is not None and type(value) is not wanted:
-            self._refuse(key, value, go_type)
+        # Not isinstance(): in Python a bool is an int.
+        if value is not None and type(value) is not expected:
+            self._raise_type_error(key, value, go_type)
         return value
 
-    def _refuse(self, key: str, value: object, go_type: str) -> NoReturn:
+    def _raise_type_error(self, key: str, value: object, go_type: str) -> NoReturn:
         found = _JSON_NAMES.get(type(value), "null")
-        field = f"{self._kind.partition('.')[2]}.{key}"
-        raise RefusedError(
+        field = f"{self._go_struct.partition('.')[2]}.{key}"
+        raise ApiError(
             400, f"json: cannot unmarshal {found} into Go struct field {field} of type {go_type}"
         )
 
 
-async def read_body(request: Request, kind: str, *, if_empty: str = "missing request body") -> Body:
-    """Read the JSON object that a request carries, whatever its Content-Type says.
+async def read_body(
+    request: Request, go_struct: str, *, if_empty: str = "missing request body"
+) -> RequestBody:
+    """Return the JSON object in the body of a request; its `Content-Type` is ignored.
 
     Args:
         request: The request.
-        kind: The type in Ollama's source, with its package, as `api.ChatRequest`.
-        if_empty: What is said where there is none.
+        go_struct: The struct in Ollama's source with its package, such as `api.ChatRequest`.
+        if_empty: The error message for an empty body.
 
     Raises:
-        RefusedError: If there is none.
+        ApiError: If the body is not a JSON object.
     """
     text = (await request.body()).decode("utf-8", "replace").strip()
     if not text:
-        raise RefusedError(400, if_empty)
+        raise ApiError(400, if_empty)
     try:
-        # Like Go's decoder, and unlike json.loads(), this leaves alone what comes after.
-        fields, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)
+        # Like Go's decoder, and unlike json.loads(), raw_decode() ignores what follows the object.
+        fields, _ = json.JSONDecoder(parse_constant=_reject_constant).raw_decode(text)
     except json.JSONDecodeError as error:
-        raise RefusedError(400, _in_the_words_of_go(text, error)) from error
+        raise ApiError(400, _go_syntax_error(text, error)) from error
     except (ValueError, RecursionError) as error:
-        raise RefusedError(400, f"invalid JSON: {error}") from error
+        raise ApiError(400, f"invalid JSON: {error}") from error
     if not isinstance(fields, dict | None):
         found = _JSON_NAMES[type(fields)]
-        raise RefusedError(400, f"json: cannot unmarshal {found} into Go value of type {kind}")
-    return Body(kind, fields or {})
+        raise ApiError(400, f"json: cannot unmarshal {found} into Go value of type {go_struct}")
+    return RequestBody(go_struct, fields or {})
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _in_the_words_of_go(text: str, error: json.JSONDecodeError) -> str:
+def _go_syntax_error(text: str, error: json.JSONDecodeError) -> str:
     if error.pos >= len(text) or error.msg.startswith("Unterminated"):
         return "unexpected EOF"
     return f"invalid character {text[error.pos]!r} looking for beginning of value"

@@ -1,4 +1,4 @@
-"""Which models are loaded, and whose turn it is."""
+"""Loading and unloading models, and the queue for their slots."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from fuseboard.simulator.errors import RefusedError
+from fuseboard.simulator.errors import ApiError
 from fuseboard.simulator.keep_alive import DEFAULT_KEEP_ALIVE
 from fuseboard.simulator.models import Model
 from fuseboard.simulator.settings import SimulatorSettings
@@ -15,26 +15,29 @@ from fuseboard.simulator.settings import SimulatorSettings
 
 @dataclass(slots=True)
 class Runner:
-    """A model in memory."""
+    """A loaded model, or one that is being loaded."""
 
-    turns: asyncio.Semaphore
-    """Held by whoever has it work."""
+    slots: asyncio.Semaphore
+    """Acquired by each request while the model processes it."""
     loaded_at: float
-    """On the clock of the event loop; may be yet to come."""
+    """The time at which loading ends, on the event loop's clock."""
     keep_alive: float = DEFAULT_KEEP_ALIVE
-    """Seconds from the last use on."""
+    """Seconds that it stays loaded after its last use."""
     users: int = field(default=0, init=False)
+    """Requests that use it or wait for it."""
     idle_since: float = field(default=0.0, init=False)
+    """The time of its last use, on the event loop's clock."""
 
     def seconds_left(self, now: float) -> float:
-        """Tell how long it stays loaded if nobody comes."""
+        """Return how many seconds it stays loaded without another request."""
         return self.keep_alive if self.users else self.idle_since + self.keep_alive - now
 
 
 class Scheduler:
-    """Loads models for those who ask, and unloads those that nobody has asked for long enough.
+    """The models in memory: loads a model on request, and unloads it when its time expires.
 
-    There is no timer: what is over is noticed by whoever looks. Belongs to one event loop.
+    There is no timer: expired models are unloaded at the next access. Not
+    thread-safe: it belongs to one event loop.
     """
 
     def __init__(self, settings: SimulatorSettings) -> None:
@@ -43,18 +46,18 @@ class Scheduler:
 
     @asynccontextmanager
     async def loaded(self, model: Model, keep_alive: float | None) -> AsyncIterator[Runner]:
-        """Have a model loaded; whoever has it work takes one of its turns besides.
+        """Keep a model loaded within the context; to use it, acquire one of its slots as well.
 
         Args:
             model: The model.
-            keep_alive: How long it shall stay afterwards, seconds; `None` changes nothing.
+            keep_alive: Seconds that it stays loaded afterwards; `None` changes nothing.
 
         Raises:
-            RefusedError: If too many wait already.
+            ApiError: If the queue is full.
         """
         loop = asyncio.get_running_loop()
-        runner = self._runner(model, loop.time())
-        self._refuse_if_too_many_wait(runner)
+        runner = self._get_or_load(model, loop.time())
+        self._check_queue(runner)
         if keep_alive is not None:
             runner.keep_alive = keep_alive
         runner.users += 1
@@ -66,12 +69,12 @@ class Scheduler:
             runner.idle_since = loop.time()
 
     def unload(self, model: Model) -> None:
-        """Unload a model as soon as nobody uses it."""
+        """Unload a model as soon as no request uses it."""
         if runner := self._runners.get(model):
             runner.keep_alive = 0.0
 
     def seconds_left(self) -> dict[Model, float]:
-        """Tell how long each loaded model stays if nobody comes, the longest first."""
+        """Return how many seconds each loaded model stays loaded, the longest first."""
         now = asyncio.get_running_loop().time()
         self._unload_expired(now)
         left = {
@@ -81,7 +84,7 @@ class Scheduler:
         }
         return dict(sorted(left.items(), key=lambda item: item[1], reverse=True))
 
-    def _runner(self, model: Model, now: float) -> Runner:
+    def _get_or_load(self, model: Model, now: float) -> Runner:
         self._unload_expired(now)
         if model not in self._runners:
             self._runners[model] = Runner(
@@ -94,10 +97,8 @@ class Scheduler:
             if not runner.users and runner.seconds_left(now) <= 0:
                 del self._runners[model]
 
-    def _refuse_if_too_many_wait(self, runner: Runner) -> None:
+    def _check_queue(self, runner: Runner) -> None:
         parallel = self._settings.parallel
         waiting = sum(max(0, each.users - parallel) for each in self._runners.values())
         if runner.users >= parallel and waiting >= self._settings.max_queue:
-            raise RefusedError(
-                503, "server busy, please try again.  maximum pending requests exceeded"
-            )
+            raise ApiError(503, "server busy, please try again.  maximum pending requests exceeded")

@@ -1,53 +1,54 @@
-"""How the simulated Ollama is set up."""
+"""The settings of the simulated server."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
-from fuseboard.simulator.models import Model, is_name, with_tag
+from fuseboard.simulator.models import Model, is_valid_name, with_default_tag
 
 VERSION = "0.33.0"
-"""The release of Ollama whose API is spoken."""
+"""The release of Ollama whose API is simulated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
-    """What the simulated server has and how fast it is.
+    """The models of the simulated server, and how fast they are.
 
     Raises:
-        ValueError: If a setting makes no sense.
+        ValueError: If a value is out of range.
     """
 
     chat_models: tuple[str, ...] = ("llama3.2:latest",)
     embedding_models: tuple[str, ...] = ("nomic-embed-text:latest",)
     tokens_per_second: float = 60.0
-    """The pace of each answer."""
+    """The speed of each response."""
     prompt_seconds: float = 0.15
-    """What the prompt takes before the first token."""
+    """Seconds to process a prompt before the first token."""
     embed_seconds: float = 0.02
-    """What each text takes to be embedded."""
+    """Seconds to embed one text."""
     load_seconds: float = 1.0
-    """What it takes to load a model."""
+    """Seconds to load a model."""
     parallel: int = 8
-    """Answers that a model makes at once (`OLLAMA_NUM_PARALLEL`, which is 1 by default:
-    that is less than the traffic of the dashboard asks for)."""
+    """Requests that a model processes at once (`OLLAMA_NUM_PARALLEL`).
+
+    Ollama's default is 1, which is too little for the traffic of the dashboard."""
     max_queue: int = 512
-    """Requests that may wait for their turn (`OLLAMA_MAX_QUEUE`); more are refused."""
+    """Requests that may wait in the queue (`OLLAMA_MAX_QUEUE`); more are rejected."""
     dimensions: int = 384
     """The length of an embedding."""
 
     def __post_init__(self) -> None:
-        for models in ("chat_models", "embedding_models"):
-            for name in getattr(self, models):
-                if not is_name(name):
+        for field in ("chat_models", "embedding_models"):
+            for name in getattr(self, field):
+                if not is_valid_name(name):
                     raise ValueError(f"{name!r} is no name of a model")
-            object.__setattr__(self, models, tuple(map(with_tag, getattr(self, models))))
+            object.__setattr__(self, field, tuple(map(with_default_tag, getattr(self, field))))
         if not 0 < self.tokens_per_second < math.inf:
             raise ValueError(f"tokens_per_second must be above 0, not {self.tokens_per_second!r}")
-        for seconds in ("prompt_seconds", "embed_seconds", "load_seconds"):
-            if not 0 <= getattr(self, seconds) < math.inf:
-                raise ValueError(f"{seconds} must be 0 or more, not {getattr(self, seconds)!r}")
+        for field in ("prompt_seconds", "embed_seconds", "load_seconds"):
+            if not 0 <= getattr(self, field) < math.inf:
+                raise ValueError(f"{field} must be 0 or more, not {getattr(self, field)!r}")
         if self.parallel < 1:
             raise ValueError(f"parallel must be 1 or more, not {self.parallel!r}")
         if self.max_queue < 0:
@@ -55,21 +56,21 @@ class SimulatorSettings:
 
     @property
     def models(self) -> tuple[Model, ...]:
-        """All models, those that speak first."""
+        """All models; those that generate text come first."""
         return (
             *(Model(name, embeds=False) for name in self.chat_models),
             *(Model(name, embeds=True) for name in self.embedding_models),
         )
 
     def find(self, name: str) -> Model | None:
-        """Find a model by a name that may lack its tag; case does not matter."""
-        full = with_tag(name).lower()
+        """Return the model with this name, ignoring case; a missing tag is `latest`."""
+        full = with_default_tag(name).lower()
         return next((model for model in self.models if model.name.lower() == full), None)
 
     def with_chat_model(self, name: str) -> SimulatorSettings:
-        """Add a model that speaks."""
+        """Return the settings with another model that generates text."""
         return replace(self, chat_models=(name, *self.chat_models))
 
     def with_embedding_model(self, name: str) -> SimulatorSettings:
-        """Add a model that embeds."""
+        """Return the settings with another embedding model."""
         return replace(self, embedding_models=(name, *self.embedding_models))

@@ -1,4 +1,4 @@
-"""Sending an answer, for as long as the client is there."""
+"""Sending a response that takes time, token by token or whole, while the client is connected."""
 
 from __future__ import annotations
 
@@ -10,84 +10,87 @@ from typing import Protocol
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fuseboard.simulator.go_json import json_response
-from fuseboard.simulator.text.generation import Ending, Pieces
+from fuseboard.simulator.text.generation import GenerationResult, TokenStream
 
 
-class TextForm(Protocol):
-    """How an API writes the answer to one request for a text."""
+class ResponseEncoder(Protocol):
+    """The encoding of a generated text in one API's response to one request."""
 
     stream_type: str
     """The Content-Type of a stream."""
 
-    def piece(self, text: str) -> bytes:
-        """Write a token into a stream."""
+    def token(self, token: str) -> bytes:
+        """Return the part of a stream that carries one token."""
         ...
 
-    def end(self, ending: Ending) -> bytes:
-        """Write the end of a stream."""
+    def end(self, result: GenerationResult) -> bytes:
+        """Return the end of a stream."""
         ...
 
-    def whole(self, ending: Ending) -> Mapping[str, object]:
-        """Write the answer as one object."""
+    def body(self, result: GenerationResult) -> Mapping[str, object]:
+        """Return the JSON object of a response that is not streamed."""
         ...
 
 
-def streamed(pieces: Pieces, form: TextForm) -> ASGIApp:
-    """Answer token by token; the headers leave with the first one and not before."""
+def stream_response(tokens: TokenStream, encoder: ResponseEncoder) -> ASGIApp:
+    """Return a response that sends each token at once; its headers leave with the first one."""
 
-    async def send_pieces(_: Scope, __: Receive, send: Send) -> None:
-        begun = False
-        async with aclosing(pieces):
-            async for piece in pieces:
-                if not begun:
-                    begun = True
-                    content_type = (b"content-type", form.stream_type.encode())
+    async def send_tokens(_: Scope, __: Receive, send: Send) -> None:
+        started = False
+        async with aclosing(tokens):
+            async for token in tokens:
+                if not started:
+                    started = True
+                    content_type = (b"content-type", encoder.stream_type.encode())
                     await send(
                         {"type": "http.response.start", "status": 200, "headers": [content_type]}
                     )
-                body = form.end(piece) if isinstance(piece, Ending) else form.piece(piece)
+                if isinstance(token, GenerationResult):
+                    body = encoder.end(token)
+                else:
+                    body = encoder.token(token)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    return while_connected(send_pieces)
+    return cancel_on_disconnect(send_tokens)
 
 
-def whole(pieces: Pieces, form: TextForm) -> ASGIApp:
-    """Answer with one object, when the text is complete."""
+def whole_response(tokens: TokenStream, encoder: ResponseEncoder) -> ASGIApp:
+    """Return a response that sends one JSON object once the text is complete."""
 
-    async def last() -> Mapping[str, object]:
-        async with aclosing(pieces):
-            async for piece in pieces:
-                if isinstance(piece, Ending):
-                    return form.whole(piece)
-        raise AssertionError("a text without an ending")
+    async def body() -> Mapping[str, object]:
+        async with aclosing(tokens):
+            async for token in tokens:
+                if isinstance(token, GenerationResult):
+                    return encoder.body(token)
+        raise AssertionError("the token stream has no result")
 
-    return answered(last)
+    return deferred_response(body)
 
 
-def answered(make: Callable[[], Awaitable[Mapping[str, object]]]) -> ASGIApp:
-    """Answer with the object that `make` takes its time to make."""
+def deferred_response(make_body: Callable[[], Awaitable[Mapping[str, object]]]) -> ASGIApp:
+    """Return a response that sends the JSON object returned by `make_body()`."""
 
     async def send_object(scope: Scope, receive: Receive, send: Send) -> None:
-        await json_response(await make())(scope, receive, send)
+        await json_response(await make_body())(scope, receive, send)
 
-    return while_connected(send_object)
+    return cancel_on_disconnect(send_object)
 
 
-def while_connected(answer: ASGIApp) -> ASGIApp:
-    """Answer as `answer` does; it is cancelled when the client leaves."""
+def cancel_on_disconnect(response: ASGIApp) -> ASGIApp:
+    """Return a response that is cancelled when the client disconnects."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        answering = asyncio.ensure_future(answer(scope, receive, send))
-        watching = asyncio.ensure_future(_disconnect(receive))
+        responding = asyncio.ensure_future(response(scope, receive, send))
+        disconnect = asyncio.ensure_future(_disconnect(receive))
         try:
-            await asyncio.wait([answering, watching], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([responding, disconnect], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            answering.cancel()
-            watching.cancel()
-            await asyncio.wait([answering, watching])
-        if not answering.cancelled():
-            answering.result()
+            responding.cancel()
+            disconnect.cancel()
+            await asyncio.wait([responding, disconnect])
+        if not responding.cancelled():
+            responding.result()
 
     return app
 

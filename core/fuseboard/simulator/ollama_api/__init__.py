@@ -1,1 +1,1 @@
-"""The routes of Ollama's own API."""
+"""The routes of Ollama's own API, below `/api/`."""

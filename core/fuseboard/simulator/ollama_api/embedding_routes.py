@@ -1,39 +1,27 @@
-"""The routes that make embeddings."""
+"""The routes that embed texts."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from fuseboard.simulator.errors import RefusedError
-from fuseboard.simulator.go_json import nanoseconds, without_zeros
-from fuseboard.simulator.keep_alive import keep_alive_seconds
-from fuseboard.simulator.models import Model, is_name
-from fuseboard.simulator.request_body import Body, read_body
+from fuseboard.simulator.errors import ApiError
+from fuseboard.simulator.go_json import omit_empty
+from fuseboard.simulator.keep_alive import parse_keep_alive
+from fuseboard.simulator.models import Model, is_valid_name
+from fuseboard.simulator.request_body import RequestBody, read_body
 from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import SimulatorSettings
-from fuseboard.simulator.streaming import answered
-from fuseboard.simulator.text.embedding import embed
+from fuseboard.simulator.streaming import deferred_response
+from fuseboard.simulator.text.embedding import EmbeddingJob, EmbeddingResult, embed_texts
 from fuseboard.simulator.text.options import read_options
-from fuseboard.simulator.text.tokens import tokens_of
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Texts as vectors, and how long it took; durations are nanoseconds."""
-
-    vectors: list[list[float]]
-    prompt_tokens: int = 0
-    total_duration: int = 0
-    load_duration: int = 0
+from fuseboard.simulator.text.tokens import tokenize
 
 
 class EmbeddingRoutes:
-    """Answers with embeddings by the models of one server."""
+    """Handlers for the requests for embeddings."""
 
     def __init__(self, settings: SimulatorSettings, scheduler: Scheduler) -> None:
         self._settings = settings
@@ -42,88 +30,74 @@ class EmbeddingRoutes:
     async def embed(self, request: Request) -> ASGIApp:
         """Embed a text or a list of texts."""
         body = await read_body(request, "api.EmbedRequest")
-        make = self.embedding_of_input(body)
+        job = self.read_job(body)
 
-        async def answer() -> Mapping[str, object]:
-            done = await make()
-            figures = {
-                "total_duration": done.total_duration,
-                "load_duration": done.load_duration,
-                "prompt_eval_count": done.prompt_tokens,
+        async def response_body() -> Mapping[str, object]:
+            result = await self.run(job)
+            statistics = {
+                "total_duration": result.total_duration,
+                "load_duration": result.load_duration,
+                "prompt_eval_count": result.prompt_tokens,
             }
-            said = {"model": body.text("model"), "embeddings": done.vectors}
-            return {**said, **without_zeros(figures)}
+            fields = {"model": body.text("model"), "embeddings": result.vectors}
+            return {**fields, **omit_empty(statistics)}
 
-        return answered(answer)
+        return deferred_response(response_body)
 
     async def embed_one(self, request: Request) -> ASGIApp:
-        """Embed one text, and answer with nothing but its vector."""
+        """Embed one text, and respond with its vector only."""
         body = await read_body(request, "api.EmbeddingRequest")
         if not body.text("model"):
-            raise RefusedError(400, "model is required")
-        make = self._embedding(body, _texts(body.text("prompt")))
+            raise ApiError(400, "model is required")
+        job = self._read_job(body, _texts(body.text("prompt")))
 
-        async def answer() -> Mapping[str, object]:
-            vectors = (await make()).vectors
+        async def response_body() -> Mapping[str, object]:
+            vectors = (await self.run(job)).vectors
             return {"embedding": vectors[0] if vectors else []}
 
-        return answered(answer)
+        return deferred_response(response_body)
 
-    def embedding_of_input(self, body: Body) -> Callable[[], Awaitable[Embedded]]:
-        """Read a request with an `input`; what is returned embeds it.
+    def read_job(self, body: RequestBody) -> EmbeddingJob:
+        """Return the job of a request with an `input`.
 
         Raises:
-            RefusedError: If it asks for what there is not.
+            ApiError: If the request is invalid, or its model does not exist.
         """
         texts = _texts(body.value("input"))
-        make = self._embedding(body, texts, body.whole("dimensions") or 0)
+        job = self._read_job(body, texts, body.integer("dimensions") or 0)
         if not body.flag("truncate", default=True):
-            model = self._find(body.text("model"))
-            if any(len(tokens_of(text)) > model.context_length for text in texts):
-                raise RefusedError(400, "the input length exceeds the context length")
-        return make
+            context_length = job.model.context_length
+            if any(len(tokenize(text)) > context_length for text in texts):
+                raise ApiError(400, "the input length exceeds the context length")
+        return job
 
-    def _embedding(
-        self, body: Body, texts: Sequence[str], dimensions: int = 0
-    ) -> Callable[[], Awaitable[Embedded]]:
-        keep_alive = keep_alive_seconds(body.value("keep_alive"))
+    async def run(self, job: EmbeddingJob) -> EmbeddingResult:
+        """Run a job; raise `ApiError` if the queue is full."""
+        return await embed_texts(job, self._scheduler, self._settings)
+
+    def _read_job(
+        self, body: RequestBody, texts: Sequence[str], dimensions: int = 0
+    ) -> EmbeddingJob:
+        keep_alive = parse_keep_alive(body.value("keep_alive"))
         model = self._find(body.text("model"))
         read_options(body.mapping("options"))
-
-        async def make() -> Embedded:
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            async with self._scheduler.loaded(model, keep_alive) as runner:
-                loaded = loop.time()
-                if not texts:
-                    return Embedded([])
-                async with runner.turns:
-                    await asyncio.sleep(self._settings.embed_seconds * len(texts))
-                    vectors = [embed(text, self._settings.dimensions, dimensions) for text in texts]
-            return Embedded(
-                vectors,
-                prompt_tokens=sum(len(tokens_of(text)) for text in texts),
-                total_duration=nanoseconds(loop.time() - started),
-                load_duration=nanoseconds(loaded - started),
-            )
-
-        return make
+        return EmbeddingJob(model, texts, keep_alive, dimensions)
 
     def _find(self, name: str) -> Model:
         if not name:
-            raise RefusedError(404, f"model '{name}' not found")
-        if not is_name(name):
-            raise RefusedError(400, "invalid model name")
+            raise ApiError(404, f"model '{name}' not found")
+        if not is_valid_name(name):
+            raise ApiError(400, "invalid model name")
         model = self._settings.find(name)
         if model is None:
-            raise RefusedError(404, f'model "{name}" not found, try pulling it first')
+            raise ApiError(404, f'model "{name}" not found, try pulling it first')
         return model
 
 
-def _texts(given: object) -> list[str]:
-    if given is None or given == "":
+def _texts(value: object) -> list[str]:
+    if value is None or value == "":
         return []
-    texts = given if isinstance(given, list) else [given]
+    texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):
-        raise RefusedError(400, "invalid input type")
+        raise ApiError(400, "invalid input type")
     return list(map(str, texts))

@@ -1,89 +1,92 @@
-"""What `/api/generate` and `/api/chat` are asked for."""
+"""Parsing the requests to `/api/generate` and `/api/chat`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fuseboard.simulator.errors import RefusedError
-from fuseboard.simulator.keep_alive import keep_alive_seconds
-from fuseboard.simulator.request_body import Body
+from fuseboard.simulator.errors import ApiError
+from fuseboard.simulator.keep_alive import parse_keep_alive
+from fuseboard.simulator.request_body import RequestBody
 
 _THINK_LEVELS = ("high", "medium", "low", "max")
 
 
 @dataclass(frozen=True, slots=True)
 class TextRequest:
-    """A request for a text."""
+    """A request to generate a text."""
 
-    verb: str
-    """What it asks a model to do: `generate` or `chat`."""
+    endpoint: str
+    """`generate` or `chat`."""
     model: str
-    """As it is named in the request."""
+    """The name of the model, as the request has it."""
     prompt: str
-    """All that the model shall read; empty where it shall only be loaded."""
+    """The whole input of the model; empty if it is only to be loaded."""
     stream: bool
     keep_alive: float | None
     options: Mapping[str, object]
     format: object
-    thinks: bool
-    sees: bool
-    """There are images in it."""
-    inserts: bool = False
-    """There is a text that shall follow."""
+    wants_thinking: bool
+    has_images: bool
+    has_suffix: bool = False
+    """Whether the text is to be inserted before a suffix."""
     raw: bool = False
-    """The model shall read nothing but the prompt itself."""
+    """Whether the prompt is used without the model's template."""
 
 
-def read_generate(body: Body) -> TextRequest:
-    """Read the body of `/api/generate`.
+def read_generate_request(body: RequestBody) -> TextRequest:
+    """Return the request in a body of `/api/generate`.
 
     Raises:
-        RefusedError: If a field has the wrong type, or two contradict each other.
+        ApiError: If a field has the wrong type, or two contradict each other.
     """
     prompt, system = body.text("prompt"), body.text("system")
     context = body.items("context", int, "int")
     raw = body.flag("raw", default=False)
     if raw and (system or context or body.text("template")):
-        raise RefusedError(400, "raw mode does not support template, system, or context")
+        raise ApiError(400, "raw mode does not support template, system, or context")
     return TextRequest(
-        verb="generate",
+        endpoint="generate",
         model=body.text("model"),
         prompt=f"{system}\n{prompt}" if prompt and system else prompt,
         stream=body.flag("stream", default=True),
-        keep_alive=keep_alive_seconds(body.value("keep_alive")),
+        keep_alive=parse_keep_alive(body.value("keep_alive")),
         options=body.mapping("options"),
         format=body.value("format"),
-        thinks=_thinks(body.value("think")),
-        sees=bool(body.items("images", str, "api.ImageData")),
-        inserts=bool(body.text("suffix")),
+        wants_thinking=_wants_thinking(body.value("think")),
+        has_images=bool(body.items("images", str, "api.ImageData")),
+        has_suffix=bool(body.text("suffix")),
         raw=raw,
     )
 
 
-def read_chat(body: Body) -> TextRequest:
-    """Read the body of `/api/chat`.
+def read_chat_request(body: RequestBody) -> TextRequest:
+    """Return the request in a body of `/api/chat`.
 
     Raises:
-        RefusedError: If a field has the wrong type.
+        ApiError: If a field has the wrong type.
     """
-    messages = body.bodies("messages", "api.Message")
-    images = [image for each in messages for image in each.items("images", str, "api.ImageData")]
-    body.bodies("tools", "api.Tool")
+    messages = body.objects("messages", "api.Message")
+    images = [
+        image for message in messages for image in message.items("images", str, "api.ImageData")
+    ]
+    body.objects("tools", "api.Tool")
     return TextRequest(
-        verb="chat",
+        endpoint="chat",
         model=body.text("model"),
-        prompt="\n".join(f"{each.text('role')}: {each.text('content')}" for each in messages),
+        prompt="\n".join(
+            f"{message.text('role')}: {message.text('content')}" for message in messages
+        ),
         stream=body.flag("stream", default=True),
-        keep_alive=keep_alive_seconds(body.value("keep_alive")),
+        keep_alive=parse_keep_alive(body.value("keep_alive")),
         options=body.mapping("options"),
         format=body.value("format"),
-        thinks=_thinks(body.value("think")),
-        sees=bool(images),
+        wants_thinking=_wants_thinking(body.value("think")),
+        has_images=bool(images),
     )
 
 
-def _thinks(value: object) -> bool:
+def _wants_thinking(value: object) -> bool:
     match value:
         case None | False:
             return False
@@ -93,5 +96,5 @@ def _thinks(value: object) -> bool:
             return True
     levels = '"high", "medium", "low", "max", true, or false'
     if isinstance(value, str):
-        raise RefusedError(400, f'invalid think value: "{value}" (must be {levels})')
-    raise RefusedError(400, f"think must be a boolean or string ({levels})")
+        raise ApiError(400, f'invalid think value: "{value}" (must be {levels})')
+    raise ApiError(400, f"think must be a boolean or string ({levels})")

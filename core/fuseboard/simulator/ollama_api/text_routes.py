@@ -1,4 +1,4 @@
-"""The routes that make texts."""
+"""The routes that generate texts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from fuseboard.simulator.errors import RefusedError
+from fuseboard.simulator.errors import ApiError
 from fuseboard.simulator.go_json import go_json, json_response, rfc3339
-from fuseboard.simulator.models import Model, is_name
-from fuseboard.simulator.ollama_api.text_request import TextRequest, read_chat, read_generate
+from fuseboard.simulator.models import Model, is_valid_name
+from fuseboard.simulator.ollama_api.text_request import (
+    TextRequest,
+    read_chat_request,
+    read_generate_request,
+)
 from fuseboard.simulator.request_body import read_body
 from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import SimulatorSettings
-from fuseboard.simulator.streaming import TextForm, answered, streamed, whole
-from fuseboard.simulator.text.generation import Ending, TextJob, make_text
+from fuseboard.simulator.streaming import (
+    ResponseEncoder,
+    deferred_response,
+    stream_response,
+    whole_response,
+)
+from fuseboard.simulator.text.generation import GenerationJob, GenerationResult, generate_text
 from fuseboard.simulator.text.json_format import read_format
 from fuseboard.simulator.text.options import read_options
-from fuseboard.simulator.text.tokens import token_number, tokens_of
+from fuseboard.simulator.text.tokens import token_id, tokenize
 
 
 class TextRoutes:
-    """Answers with texts by the models of one server."""
+    """Handlers for the requests for texts."""
 
     def __init__(self, settings: SimulatorSettings, scheduler: Scheduler) -> None:
         self._settings = settings
@@ -31,106 +40,109 @@ class TextRoutes:
 
     async def generate(self, request: Request) -> ASGIApp:
         """Complete a prompt."""
-        wanted = read_generate(await read_body(request, "api.GenerateRequest"))
-        return self.answer(wanted, _GenerateForm(wanted))
+        text_request = read_generate_request(await read_body(request, "api.GenerateRequest"))
+        return self.respond(text_request, _GenerateEncoder(text_request))
 
     async def chat(self, request: Request) -> ASGIApp:
-        """Say the next message of a chat."""
-        wanted = read_chat(await read_body(request, "api.ChatRequest"))
-        return self.answer(wanted, _ChatForm(wanted))
+        """Generate the next message of a chat."""
+        text_request = read_chat_request(await read_body(request, "api.ChatRequest"))
+        return self.respond(text_request, _ChatEncoder(text_request))
 
-    def answer(self, wanted: TextRequest, form: TextForm) -> ASGIApp:
-        """Answer a request in the form that the caller reads.
+    def respond(self, request: TextRequest, encoder: ResponseEncoder) -> ASGIApp:
+        """Return the response to a request, in the encoding of the requested API.
 
         Raises:
-            RefusedError: If it asks for what there is not.
+            ApiError: If the request is invalid, or its model cannot fulfil it.
         """
-        model = self._find(wanted)
-        if not wanted.prompt and wanted.keep_alive == 0:
+        model = self._find(request)
+        if not request.prompt and request.keep_alive == 0:
             self._scheduler.unload(model)
-            return json_response(form.whole(Ending("unload")))
-        _refuse_what_it_cannot(model, wanted)
-        options = read_options(wanted.options)
-        if not wanted.prompt:
-            return self._load(model, wanted, form)
-        if wanted.sees:
-            raise RefusedError(500, "this model is missing data required for image input")
-        schema = read_format(wanted.format)
-        job = TextJob(model, wanted.prompt, options, schema, wanted.keep_alive)
-        pieces = make_text(job, self._scheduler, self._settings)
-        return streamed(pieces, form) if wanted.stream else whole(pieces, form)
+            return json_response(encoder.body(GenerationResult("unload")))
+        _check_capabilities(model, request)
+        options = read_options(request.options)
+        if not request.prompt:
+            return self._load(model, request, encoder)
+        if request.has_images:
+            raise ApiError(500, "this model is missing data required for image input")
+        schema = read_format(request.format)
+        job = GenerationJob(model, request.prompt, options, schema, request.keep_alive)
+        tokens = generate_text(job, self._scheduler, self._settings)
+        return (stream_response if request.stream else whole_response)(tokens, encoder)
 
-    def _find(self, wanted: TextRequest) -> Model:
-        if not wanted.model and wanted.verb == "chat":
-            raise RefusedError(400, "model is required")
-        if wanted.model and not is_name(wanted.model):
-            raise RefusedError(400, "invalid model name")
-        model = self._settings.find(wanted.model)
+    def _find(self, request: TextRequest) -> Model:
+        if not request.model and request.endpoint == "chat":
+            raise ApiError(400, "model is required")
+        if request.model and not is_valid_name(request.model):
+            raise ApiError(400, "invalid model name")
+        model = self._settings.find(request.model)
         if model is None:
-            raise RefusedError(404, f"model '{wanted.model}' not found")
+            raise ApiError(404, f"model '{request.model}' not found")
         return model
 
-    def _load(self, model: Model, wanted: TextRequest, form: TextForm) -> ASGIApp:
+    def _load(self, model: Model, request: TextRequest, encoder: ResponseEncoder) -> ASGIApp:
         async def load() -> Mapping[str, object]:
-            async with self._scheduler.loaded(model, wanted.keep_alive):
-                return form.whole(Ending("load"))
+            async with self._scheduler.loaded(model, request.keep_alive):
+                return encoder.body(GenerationResult("load"))
 
-        return answered(load)
+        return deferred_response(load)
 
 
-def _refuse_what_it_cannot(model: Model, wanted: TextRequest) -> None:
-    if wanted.thinks:
-        raise RefusedError(400, f'"{wanted.model}" does not support thinking')
+def _check_capabilities(model: Model, request: TextRequest) -> None:
+    if request.wants_thinking:
+        raise ApiError(400, f'"{request.model}" does not support thinking')
     if model.embeds:
-        raise RefusedError(400, f'"{wanted.model}" does not support {wanted.verb}')
-    if wanted.inserts:
-        raise RefusedError(400, f"{model.full_name} does not support insert")
+        raise ApiError(400, f'"{request.model}" does not support {request.endpoint}')
+    if request.has_suffix:
+        raise ApiError(400, f"{model.full_name} does not support insert")
 
 
-class _LinesForm:
-    """A JSON object a line; what is said is in a field that `_said()` makes."""
+class _NdjsonEncoder:
+    """The encoding of a stream as one JSON object a line.
+
+    Subclasses define in `_text_fields()` which field contains the text.
+    """
 
     stream_type = "application/x-ndjson"
 
-    def __init__(self, wanted: TextRequest) -> None:
-        self._wanted = wanted
+    def __init__(self, request: TextRequest) -> None:
+        self._request = request
 
-    def piece(self, text: str) -> bytes:
-        return go_json({**self._item(text), "done": False}) + b"\n"
+    def token(self, token: str) -> bytes:
+        return go_json({**self._object(token), "done": False}) + b"\n"
 
-    def end(self, ending: Ending) -> bytes:
-        return go_json(self._last("", ending)) + b"\n"
+    def end(self, result: GenerationResult) -> bytes:
+        return go_json(self._last_object("", result)) + b"\n"
 
-    def whole(self, ending: Ending) -> Mapping[str, object]:
-        return self._last(ending.text, ending)
+    def body(self, result: GenerationResult) -> Mapping[str, object]:
+        return self._last_object(result.text, result)
 
-    def _last(self, text: str, ending: Ending) -> dict[str, object]:
-        return {**self._item(text), "done": True, **ending.fields()}
+    def _last_object(self, text: str, result: GenerationResult) -> dict[str, object]:
+        return {**self._object(text), "done": True, **result.fields()}
 
-    def _item(self, text: str) -> dict[str, object]:
+    def _object(self, text: str) -> dict[str, object]:
         return {
-            "model": self._wanted.model,
+            "model": self._request.model,
             "created_at": rfc3339(time.time()),
-            **self._said(text),
+            **self._text_fields(text),
         }
 
-    def _said(self, text: str) -> dict[str, object]:
+    def _text_fields(self, text: str) -> dict[str, object]:
         raise NotImplementedError
 
 
-class _ChatForm(_LinesForm):
-    def _said(self, text: str) -> dict[str, object]:
+class _ChatEncoder(_NdjsonEncoder):
+    def _text_fields(self, text: str) -> dict[str, object]:
         return {"message": {"role": "assistant", "content": text}}
 
 
-class _GenerateForm(_LinesForm):
-    def _said(self, text: str) -> dict[str, object]:
+class _GenerateEncoder(_NdjsonEncoder):
+    def _text_fields(self, text: str) -> dict[str, object]:
         return {"response": text}
 
-    def _last(self, text: str, ending: Ending) -> dict[str, object]:
-        """Write the end, and what a next request may give back as its context."""
-        last = super()._last(text, ending)
-        if ending.tokens and not self._wanted.raw:
-            tokens = tokens_of(self._wanted.prompt) + tokens_of(ending.text)
-            last["context"] = [token_number(token) for token in tokens]
+    def _last_object(self, text: str, result: GenerationResult) -> dict[str, object]:
+        """Return the last object, with the context that the next request can send back."""
+        last = super()._last_object(text, result)
+        if result.tokens and not self._request.raw:
+            tokens = tokenize(self._request.prompt) + tokenize(result.text)
+            last["context"] = [token_id(token) for token in tokens]
         return last

@@ -1,1 +1,1 @@
-"""The routes below `/v1/`."""
+"""The routes of OpenAI's API, below `/v1/`."""

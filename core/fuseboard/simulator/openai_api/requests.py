@@ -1,28 +1,30 @@
-"""Turning requests in OpenAI's form into Ollama's own, as Ollama does."""
+"""Converting OpenAI's requests into Ollama's own, as Ollama does."""
 
 from __future__ import annotations
 
-from fuseboard.simulator.errors import RefusedError
-from fuseboard.simulator.request_body import Body
+from fuseboard.simulator.errors import ApiError
+from fuseboard.simulator.request_body import RequestBody
 
 _EFFORTS = ("high", "medium", "low", "none")
-_IMAGE = "data:image/"
+_IMAGE_PREFIX = "data:image/"
 
 
-def chat_of(body: Body) -> Body:
-    """Turn a chat completion into a chat.
+def to_chat_request(body: RequestBody) -> RequestBody:
+    """Convert a chat completion request into a chat request.
 
     Raises:
-        RefusedError: If it makes no sense.
+        ApiError: If it is invalid.
     """
-    model, said = body.text("model"), body.bodies("messages", "openai.Message")
-    if not said:
-        raise RefusedError(400, "[] is too short - 'messages'")
-    return Body(
+    model, messages = body.text("model"), body.objects("messages", "openai.Message")
+    if not messages:
+        raise ApiError(400, "[] is too short - 'messages'")
+    return RequestBody(
         "api.ChatRequest",
         {
             "model": model,
-            "messages": [message for each in said for message in _messages(each)],
+            "messages": [
+                converted for message in messages for converted in _convert_message(message)
+            ],
             "stream": body.flag("stream", default=False),
             "options": _options(body),
             "format": _format(body),
@@ -32,13 +34,13 @@ def chat_of(body: Body) -> Body:
     )
 
 
-def generate_of(body: Body) -> Body:
-    """Turn a completion into a request to generate.
+def to_generate_request(body: RequestBody) -> RequestBody:
+    """Convert a completion request into a generate request.
 
     Raises:
-        RefusedError: If it makes no sense.
+        ApiError: If it is invalid.
     """
-    return Body(
+    return RequestBody(
         "api.GenerateRequest",
         {
             "model": body.text("model"),
@@ -50,56 +52,56 @@ def generate_of(body: Body) -> Body:
     )
 
 
-def _options(body: Body) -> dict[str, object]:
+def _options(body: RequestBody) -> dict[str, object]:
     stop = body.value("stop")
     return {
-        "num_predict": body.whole("max_tokens"),
-        "seed": body.whole("seed"),
+        "num_predict": body.integer("max_tokens"),
+        "seed": body.integer("seed"),
         "stop": [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else None,
         "temperature": body.number("temperature"),
     }
 
 
-def _format(body: Body) -> object:
-    wanted = body.mapping("response_format")
-    match wanted.get("type"), wanted.get("json_schema"):
+def _format(body: RequestBody) -> object:
+    response_format = body.mapping("response_format")
+    match response_format.get("type"), response_format.get("json_schema"):
         case "json_object", _:
             return "json"
-        case "json_schema", dict() as described:
-            return described.get("schema")
+        case "json_schema", dict() as json_schema:
+            return json_schema.get("schema")
     return None
 
 
-def _think(body: Body) -> str | None:
+def _think(body: RequestBody) -> str | None:
     effort = body.text("reasoning_effort")
     if effort and effort not in _EFFORTS:
-        raise RefusedError(
+        raise ApiError(
             400,
             f'invalid reasoning value: \'{effort}\' (must be "high", "medium", "low", or "none")',
         )
     return None if effort == "none" else effort or None
 
 
-def _messages(said: Body) -> list[dict[str, object]]:
-    role, content = said.text("role"), said.value("content")
+def _convert_message(message: RequestBody) -> list[dict[str, object]]:
+    role, content = message.text("role"), message.value("content")
     match content:
         case str():
             return [{"role": role, "content": content}]
         case list():
-            return [{"role": role, **_part(part)} for part in content]
-        case None if said.value("tool_calls"):
+            return [{"role": role, **_convert_part(part)} for part in content]
+        case None if message.value("tool_calls"):
             return [{"role": role}]
-    go_type = {type(None): "<nil>", bool: "bool", dict: "map[string]interface {}"}
-    found = go_type.get(type(content), "float64")
-    raise RefusedError(400, f"invalid message content type: {found}")
+    go_types = {type(None): "<nil>", bool: "bool", dict: "map[string]interface {}"}
+    found = go_types.get(type(content), "float64")
+    raise ApiError(400, f"invalid message content type: {found}")
 
 
-def _part(part: object) -> dict[str, object]:
+def _convert_part(part: object) -> dict[str, object]:
     match part:
         case {"type": "text", "text": str() as text}:
             return {"content": text}
         case {"type": "image_url", "image_url": {"url": str() as url} | (str() as url)}:
-            if not url.startswith(_IMAGE):
-                raise RefusedError(400, "invalid image input")
+            if not url.startswith(_IMAGE_PREFIX):
+                raise ApiError(400, "invalid image input")
             return {"images": [url.partition(",")[2]]}
-    raise RefusedError(400, "invalid message format")
+    raise ApiError(400, "invalid message format")

@@ -1,1 +1,1 @@
-"""What the simulated models say, and at what pace."""
+"""The texts and embeddings of the simulated models."""

@@ -1,4 +1,4 @@
-"""Answers that a `format` asks for: JSON, of any form or of a schema's."""
+"""The `format` of a request: generating JSON, of a schema or of any shape."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import random
 from collections.abc import Callable, Mapping
 
-from fuseboard.simulator.errors import RefusedError
+from fuseboard.simulator.errors import ApiError
 
-_DEEPEST = 8  # how often a schema may lead into itself; a JSON text has to end
+_MAX_DEPTH = 8  # of a recursive schema, whose JSON would not end otherwise
 
 
 def read_format(value: object) -> Mapping[str, object] | None:
-    """Read a `format` as a schema, which is empty where any JSON will do; `None` is prose.
+    """Return the schema of a `format`, empty for any JSON; `None` if no JSON is requested.
 
     Raises:
-        RefusedError: If it is neither a schema nor `json`.
+        ApiError: If it is neither a schema nor `json`.
     """
     match value:
         case None | "":
@@ -25,79 +25,87 @@ def read_format(value: object) -> Mapping[str, object] | None:
         case dict():
             return value
     raw = json.dumps(json.dumps(value, ensure_ascii=False), ensure_ascii=False)
-    raise RefusedError(500, f'invalid format: {raw}; expected "json" or a valid JSON Schema object')
+    raise ApiError(500, f'invalid format: {raw}; expected "json" or a valid JSON Schema object')
 
 
-def json_text(schema: Mapping[str, object], say: Callable[[], str], dice: random.Random) -> str:
-    """Write JSON of a schema; `say` makes its texts."""
-    value = _Schema(schema, say, dice).value() if schema else {"answer": say()}
+def write_json(
+    schema: Mapping[str, object], write_text: Callable[[], str], rng: random.Random
+) -> str:
+    """Return JSON that conforms to a schema; `write_text` returns its strings."""
+    value = _SchemaSampler(schema, write_text, rng).value() if schema else {"answer": write_text()}
     return json.dumps(value, ensure_ascii=False)
 
 
-class _Schema:
+class _SchemaSampler:
+    """A source of random values that conform to a schema."""
+
     def __init__(
-        self, whole: Mapping[str, object], say: Callable[[], str], dice: random.Random
+        self, root: Mapping[str, object], write_text: Callable[[], str], rng: random.Random
     ) -> None:
-        self._whole = whole
-        self._say = say
-        self._dice = dice
+        self._root = root
+        self._write_text = write_text
+        self._rng = rng
 
     def value(self) -> object:
-        return self._of(self._whole, 0)
+        return self._sample(self._root, 0)
 
-    def _of(self, schema: object, depth: int) -> object:
-        if not isinstance(schema, dict) or depth > _DEEPEST:
+    def _sample(self, schema: object, depth: int) -> object:
+        if not isinstance(schema, dict) or depth > _MAX_DEPTH:
             return None
-        for fixed in ("const", "default"):
-            if fixed in schema:
-                return schema[fixed]
+        for keyword in ("const", "default"):
+            if keyword in schema:
+                return schema[keyword]
         if isinstance(schema.get("enum"), list) and schema["enum"]:
-            return self._dice.choice(schema["enum"])
+            return self._rng.choice(schema["enum"])
         if isinstance(schema.get("$ref"), str):
-            return self._of(self._referred(schema["$ref"]), depth + 1)
-        for choice in ("anyOf", "oneOf", "allOf"):
-            if isinstance(schema.get(choice), list) and schema[choice]:
-                return self._of(schema[choice][0], depth + 1)
+            return self._sample(self._resolve(schema["$ref"]), depth + 1)
+        for combinator in ("anyOf", "oneOf", "allOf"):
+            if isinstance(schema.get(combinator), list) and schema[combinator]:
+                return self._sample(schema[combinator][0], depth + 1)
         kind = schema.get("type", "object" if "properties" in schema else "string")
-        return self._of_kind(kind[0] if isinstance(kind, list) and kind else kind, schema, depth)
+        if isinstance(kind, list) and kind:
+            kind = kind[0]
+        return self._sample_type(kind, schema, depth)
 
-    def _of_kind(self, kind: object, schema: Mapping[str, object], depth: int) -> object:
+    def _sample_type(self, kind: object, schema: Mapping[str, object], depth: int) -> object:
         match kind:
             case "object":
                 properties = schema.get("properties")
                 properties = properties if isinstance(properties, dict) else {}
-                return {name: self._of(each, depth + 1) for name, each in properties.items()}
+                return {key: self._sample(value, depth + 1) for key, value in properties.items()}
             case "array":
-                least = schema.get("minItems")
-                count = min(least, 100) if isinstance(least, int) and least > 0 else 2
-                return [self._of(schema.get("items", {}), depth + 1) for _ in range(count)]
+                min_items = schema.get("minItems")
+                count = 2
+                if isinstance(min_items, int) and min_items > 0:
+                    count = min(min_items, 100)
+                return [self._sample(schema.get("items", {}), depth + 1) for _ in range(count)]
             case "integer":
-                return self._dice.randint(*self._bounds(schema))
+                return self._rng.randint(*self._bounds(schema))
             case "number":
                 low, high = self._bounds(schema)
-                return round(self._dice.uniform(low, high), 2)
+                return round(self._rng.uniform(low, high), 2)
             case "boolean":
-                return self._dice.random() < 0.5
+                return self._rng.random() < 0.5
             case "null":
                 return None
             case _:
-                return self._say()
+                return self._write_text()
 
-    def _referred(self, reference: str) -> object:
-        found: object = self._whole
-        for step in reference.removeprefix("#").strip("/").split("/"):
-            found = found.get(step) if isinstance(found, dict) else None
-        return found
+    def _resolve(self, reference: str) -> object:
+        value: object = self._root
+        for key in reference.removeprefix("#").strip("/").split("/"):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
 
     @staticmethod
     def _bounds(schema: Mapping[str, object]) -> tuple[int, int]:
-        low, high = _whole(schema.get("minimum")), _whole(schema.get("maximum"))
+        low, high = _to_int(schema.get("minimum")), _to_int(schema.get("maximum"))
         if low is None:
             low = 1 if high is None else min(1, high)
         return low, low + 99 if high is None else max(low, high)
 
 
-def _whole(value: object) -> int | None:
+def _to_int(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:
         return None
     return int(value)

@@ -1,11 +1,11 @@
-"""The options of a request that shape its text."""
+"""The `options` of a request that affect its text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fuseboard.simulator.errors import RefusedError
+from fuseboard.simulator.errors import ApiError
 
 _INTEGERS = [
     "num_keep",
@@ -33,32 +33,32 @@ _FLOATS = [
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a text is to be made."""
+    """The options that affect a generated text."""
 
     seed: int
-    """The same one makes the same text of a prompt; -1 is any."""
+    """The same seed and prompt give the same text; -1 chooses a random seed."""
     temperature: float
-    """At 0 a prompt has one text, whatever the seed."""
+    """At 0 a prompt has one text, regardless of the seed."""
     num_predict: int
-    """The most tokens; where it is not positive, as many as it takes."""
+    """The maximum number of tokens; unlimited if it is not positive."""
     stop: tuple[str, ...]
-    """Texts before which it ends."""
+    """Texts before which the generated text ends."""
 
 
 def read_options(fields: Mapping[str, object]) -> Options:
-    """Read options; unknown ones are let pass.
+    """Return the options; unknown ones are ignored.
 
     Raises:
-        RefusedError: If a known one has the wrong type.
+        ApiError: If a known one has the wrong type.
     """
     given = {name: value for name, value in fields.items() if value is not None}
     for name in given.keys() & {*_INTEGERS, *_FLOATS}:
         number = given[name]
         if isinstance(number, bool) or not isinstance(number, int | float):
-            wanted = "integer" if name in _INTEGERS else "float32"
-            raise RefusedError(500, f'option "{name}" must be of type {wanted}')
+            go_type = "integer" if name in _INTEGERS else "float32"
+            raise ApiError(500, f'option "{name}" must be of type {go_type}')
     if not isinstance(given.get("use_mmap", False), bool):
-        raise RefusedError(500, 'option "use_mmap" must be of type boolean')
+        raise ApiError(500, 'option "use_mmap" must be of type boolean')
     return Options(
         seed=_integer(given.get("seed", -1)),
         temperature=_float(given.get("temperature", 0.8)),
@@ -68,18 +68,18 @@ def read_options(fields: Mapping[str, object]) -> Options:
 
 
 def _float(number: object) -> float:
-    assert isinstance(number, int | float)  # noqa: S101 (it has been looked at)
+    assert isinstance(number, int | float)  # noqa: S101 (checked by the caller)
     return number
 
 
 def _integer(number: object) -> int:
-    bounded = max(-(2.0**63), min(_float(number), 2.0**63))  # 1e999 is infinite
+    bounded = max(-(2.0**63), min(_float(number), 2.0**63))  # 1e999 parses as infinity
     return int(bounded)
 
 
 def _stops(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise RefusedError(500, 'option "stop" must be of type array')
+        raise ApiError(500, 'option "stop" must be of type array')
     if not all(isinstance(text, str) for text in value):
-        raise RefusedError(500, 'option "stop" must be of an array of strings')
+        raise ApiError(500, 'option "stop" must be of an array of strings')
     return tuple(text for text in value if text)

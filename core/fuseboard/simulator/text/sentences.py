@@ -1,4 +1,4 @@
-"""What the simulated model has to say."""
+"""The sentences that a simulated model generates."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ _SENTENCES = (
 )
 _PASSAGE = re.compile(r"^- (.+)$", re.MULTILINE)
 _QUESTION = re.compile(r"^Question: (.+)$", re.MULTILINE)
-_END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_TELLING_WORD = re.compile(r"\w{4,}")
+_SENTENCE_BOUNDARY = re.compile(r"(?<=[.!?])\s+")
+_KEYWORD = re.compile(r"\w{4,}")
 
 
-def compose(prompt: str, dice: random.Random, *, sentences: int) -> str:
-    """Write sentences that share words with the prompt, or with the question in it.
+def write_sentences(prompt: str, rng: random.Random, *, count: int) -> str:
+    """Return sentences that share words with the prompt, or with the question in it.
 
     They are taken from the passages that the prompt lists, if it lists any.
     """
     question = _QUESTION.search(prompt)
-    asked = _telling_words(question[1] if question else prompt)
+    keywords = _keywords(question[1] if question else prompt)
     passages = _PASSAGE.findall(prompt) if question else []
-    said = [each for passage in passages for each in _END_OF_SENTENCE.split(passage)] or _SENTENCES
+    candidates = [
+        sentence for passage in passages for sentence in _SENTENCE_BOUNDARY.split(passage)
+    ] or _SENTENCES
 
-    def nearness(sentence: str) -> float:
-        return len(asked & _telling_words(sentence)) + dice.uniform(0, 3)
+    def relevance(sentence: str) -> float:
+        return len(keywords & _keywords(sentence)) + rng.uniform(0, 3)
 
-    return " ".join(sorted(said, key=nearness, reverse=True)[:sentences])
+    return " ".join(sorted(candidates, key=relevance, reverse=True)[:count])
 
 
-def _telling_words(text: str) -> set[str]:
-    return set(_TELLING_WORD.findall(text.lower()))
+def _keywords(text: str) -> set[str]:
+    return set(_KEYWORD.findall(text.lower()))

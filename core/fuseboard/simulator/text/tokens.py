@@ -1,4 +1,4 @@
-"""Cutting text into tokens; put together they are the text again."""
+"""Splitting a text into tokens, which joined are the text again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 import zlib
 
 _TOKEN = re.compile(r"\s?\w{1,8}|\s?[^\w\s]|\s")
-_VOCABULARY = 128_256  # how many tokens Llama 3 knows
+_VOCABULARY_SIZE = 128_256  # of Llama 3
 
 
-def tokens_of(text: str) -> list[str]:
-    """Cut a text into pieces of about the size of a model's tokens."""
+def tokenize(text: str) -> list[str]:
+    """Return the tokens of a text, each about as long as a model's."""
     return _TOKEN.findall(text)
 
 
-def token_number(token: str) -> int:
-    """Give a token its number, always the same one."""
-    return zlib.crc32(token.encode("utf-8", "replace")) % _VOCABULARY
+def token_id(token: str) -> int:
+    """Return the number of a token; it is always the same."""
+    return zlib.crc32(token.encode("utf-8", "replace")) % _VOCABULARY_SIZE
