@@ -1,8 +1,8 @@
-"""Every way in which an Ollama fails, made by the proxy on a real wire, and what is said of it.
+"""Every fault, injected by the proxy on a real connection, and the verdict and reason it gets.
 
-The table is that of the design's facts: each failure, streamed and not, through
-our client, through the transport in a plain httpx client, and through the
-`ollama` and `openai` packages over the same transport.
+Each fault, streamed and not, through our client, through the transport in a
+plain httpx client, and through the `ollama` and `openai` packages over the same
+transport.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from tests.core.ollama.test_client import MODEL, skip_ahead
 from tests.core.serving import closed_port, open_port, proxied, served, simulated
 
 Ask = Callable[[], Awaitable[None]]
-"""Asks the model something and reads the answer to its end."""
+"""Sends a prompt to the model and reads the response to its end."""
 
-PATIENCE = 30.0  # seconds that a call may take to begin on a busy machine
+START_TIMEOUT = 30.0  # seconds that a call may take to start on a busy machine
 
 NOT_JSON = "answer is not JSON"
 CRASHED = "HTTP 500: llama runner process has terminated: exit status 2"
@@ -58,12 +58,12 @@ REASONS = {
     "latency": "",
 }
 WHOLE = {"cut": NOT_JSON}
-"""What is otherwise where the answer is not streamed."""
+"""The reasons that differ where the response is not streamed."""
 OURS_WHOLE = {"stall": "not finished within 60 s", "wedge": "not finished within 60 s"}
-"""In our client: that nothing comes until the answer is whole is no failure by itself."""
+"""In our client: no data before the response is complete is not a failure by itself."""
 OPENAI_STREAMED = {"cut": "stream ended without [DONE]"}
 PLAIN = dict.fromkeys(("stall", "wedge", "midstall"), "timed out")
-"""In a plain httpx client: its own read timeout, which cannot tell these apart."""
+"""In a plain httpx client: its own read timeout, which cannot distinguish these."""
 
 
 def test_the_table_has_every_fault() -> None:
@@ -72,8 +72,8 @@ def test_the_table_has_every_fault() -> None:
 
 def expected(form: Any, stream: bool, fault: str) -> tuple[Verdict, str]:
     if fault == "latency" or (fault == "drip" and (form is not our_client or not stream)):
-        # Slow, but good in the end: for a slow-call policy, if anybody minds. A read timeout
-        # never meets a drip, and an answer that comes in one piece has no pace.
+        # Slow, but successful: a case for a slow-call policy. A drip never exceeds a read
+        # timeout, and a response in one chunk has no token rate.
         return Verdict.SUCCESS, ""
     reason = REASONS[fault]
     if not stream:
@@ -117,9 +117,9 @@ async def ollama_package(url: str, breaker: CircuitBreaker, stream: bool) -> Asy
     async with ollama.AsyncClient(host=url, transport=transport, timeout=5) as client:
 
         async def ask() -> None:
-            answer: Any = await client.generate(MODEL, "hello", stream=stream)
+            response: Any = await client.generate(MODEL, "hello", stream=stream)
             if stream:
-                async for _ in answer:
+                async for _ in response:
                     pass
 
         yield ask
@@ -128,11 +128,11 @@ async def ollama_package(url: str, breaker: CircuitBreaker, stream: bool) -> Asy
 @asynccontextmanager
 async def openai_package(url: str, breaker: CircuitBreaker, stream: bool) -> AsyncIterator[Ask]:
     way = "async streaming" if stream else "async"
-    async with openai_saying(way, url, breaker, timeout=5) as say:
+    async with openai_saying(way, url, breaker, timeout=5) as send:
 
         async def ask() -> None:
-            with suppress(TypeError):  # it takes an error for an answer that has no choices
-                await say()
+            with suppress(TypeError):  # it reads an error as a completion without choices
+                await send()
 
         yield ask
 
@@ -149,24 +149,24 @@ ERRORS = (
 
 
 @asynccontextmanager
-async def flying_time() -> AsyncIterator[None]:
-    """Let the loop's clock run ahead, slowly enough for what moves on the wire to be in time."""
+async def accelerated_clock() -> AsyncIterator[None]:
+    """Advance the loop's clock, slowly enough for the data on the sockets to arrive in time."""
 
-    async def fly() -> None:
+    async def advance() -> None:
         while True:
             for _ in range(40):
                 await asyncio.sleep(0)
             skip_ahead(0.25)
 
-    flying = asyncio.create_task(fly())
+    advancing = asyncio.create_task(advance())
     try:
         yield
     finally:
-        flying.cancel()
+        advancing.cancel()
 
 
 class Wire:
-    """A client behind the proxy in front of the simulator, and what its breaker has ruled."""
+    """A client of the proxy in front of the simulator, and the rulings of its breaker."""
 
     def __init__(
         self, ask: Ask, breaker: CircuitBreaker, switches: FaultSwitches, url: str
@@ -178,16 +178,16 @@ class Wire:
         self.calls: list[Call] = []
         breaker.on_call(lambda _, call: self.calls.append(call))
 
-    async def break_it(self, fault: str) -> None:
+    async def inject(self, fault: str) -> None:
         self.switches.switch(fault, active=True)
         if fault == "refuse":
             await closed_port(self.url)
 
-    async def mend(self) -> None:
+    async def clear(self) -> None:
         self.switches.clear()
         await open_port(self.url)
 
-    def ruled(self) -> tuple[Verdict, str]:
+    def last_ruling(self) -> tuple[Verdict, str]:
         return self.calls[-1].ruling.verdict, self.calls[-1].ruling.reason
 
 
@@ -218,26 +218,26 @@ async def test_every_fault_has_its_verdict_and_its_reason(
     wire: Wire, form: Any, stream: bool, fault: str
 ) -> None:
     await wire.ask()
-    await wire.break_it(fault)
-    async with flying_time():
+    await wire.inject(fault)
+    async with accelerated_clock():
         for _ in range(2):
-            # The package takes a cut stream and an error in a whole answer for good ones.
+            # The package accepts a cut stream, and an error in a whole response.
             with suppress(*ERRORS):
                 await wire.ask()
-            assert wire.ruled() == expected(form, stream, fault)
+            assert wire.last_ruling() == expected(form, stream, fault)
             assert wire.breaker.snapshot().in_flight == 0, "the permit is back"
-    await wire.mend()
+    await wire.clear()
     await wire.ask()
-    assert wire.ruled() == (Verdict.SUCCESS, "")
+    assert wire.last_ruling() == (Verdict.SUCCESS, "")
     assert len(wire.calls) == 4
 
 
 @pytest.mark.parametrize("fault", ["stall", "midstall"])
 async def test_a_caller_that_cancels_is_no_verdict(wire: Wire, fault: str) -> None:
-    await wire.break_it(fault)
+    await wire.inject(fault)
     call = asyncio.ensure_future(wire.ask())
-    # The openai package asks a thread for the platform first, which may take any number of turns.
-    async with asyncio.timeout(PATIENCE):
+    # The openai package first determines the platform in a thread, for any number of turns.
+    async with asyncio.timeout(START_TIMEOUT):
         while not wire.breaker.snapshot().in_flight:  # noqa: ASYNC110 (a breaker has no event)
             await asyncio.sleep(0)
     for _ in range(200):
@@ -247,6 +247,6 @@ async def test_a_caller_that_cancels_is_no_verdict(wire: Wire, fault: str) -> No
         await call
     assert wire.calls[-1].ruling.verdict is Verdict.IGNORED
     assert wire.breaker.snapshot().in_flight == 0
-    await wire.mend()
+    await wire.clear()
     await wire.ask()
-    assert wire.ruled() == (Verdict.SUCCESS, "")
+    assert wire.last_ruling() == (Verdict.SUCCESS, "")

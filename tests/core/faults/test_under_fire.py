@@ -1,4 +1,4 @@
-"""Ten thousand calls while the wire breaks at random and callers leave: nothing is lost."""
+"""Ten thousand calls with random faults and cancellations: no permit or connection is lost."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ OPTIONS = {"num_predict": 4}
 
 
 class Callers:
-    """Call at random, leave at random, and remember how each call ended for them."""
+    """Callers that call and cancel at random, and count how each call ended."""
 
-    def __init__(self, client: OllamaClient, dice: random.Random) -> None:
+    def __init__(self, client: OllamaClient, rng: random.Random) -> None:
         self.begun: Counter[Operation] = Counter()
         self.ended: Counter[tuple[Operation, str]] = Counter()
         self._client = client
-        self._dice = dice
-        self._left = CALLS
+        self._rng = rng
+        self._remaining = CALLS
 
     async def run(self) -> None:
-        await asyncio.gather(*(self._call_on() for _ in range(CONCURRENCY)))
+        await asyncio.gather(*(self._call_repeatedly() for _ in range(CONCURRENCY)))
 
-    async def _call_on(self) -> None:
-        while self._left:
-            self._left -= 1
-            operation = self._dice.choice(
+    async def _call_repeatedly(self) -> None:
+        while self._remaining:
+            self._remaining -= 1
+            operation = self._rng.choice(
                 (Operation.GENERATE, Operation.CHAT, Operation.EMBED, Operation.TAGS)
             )
             call = asyncio.create_task(self._call(operation))
-            if self._dice.random() < 0.2:
-                for _ in range(self._dice.randrange(60)):
+            if self._rng.random() < 0.2:
+                for _ in range(self._rng.randrange(60)):
                     await asyncio.sleep(0)
                 call.cancel()
             await asyncio.wait([call])
@@ -56,13 +56,13 @@ class Callers:
     async def _call(self, operation: Operation) -> None:
         self.begun[operation] += 1
         try:
-            await self._ask(operation)
+            await self._send(operation)
         except CircuitOpenError:
             how = "rejected"
         except OllamaError as error:
             how = "failure" if error.verdict is Verdict.FAILURE else "ignored"
         except asyncio.CancelledError:
-            self.ended[operation, "left"] += 1
+            self.ended[operation, "cancelled"] += 1
             raise
         else:
             how = "success"
@@ -70,17 +70,17 @@ class Callers:
         if how == "rejected":
             await asyncio.sleep(0.005)
 
-    async def _ask(self, operation: Operation) -> None:
+    async def _send(self, operation: Operation) -> None:
         match operation:
             case Operation.GENERATE:
-                pieces = self._client.generate("hello", model="llama3.2", options=OPTIONS)
-                async with aclosing(pieces):
-                    async for _ in pieces:
-                        if self._dice.random() < 0.02:
+                chunks = self._client.generate("hello", model="llama3.2", options=OPTIONS)
+                async with aclosing(chunks):
+                    async for _ in chunks:
+                        if self._rng.random() < 0.02:
                             break
             case Operation.CHAT:
-                said = [Message("user", "hello")]
-                async for _ in self._client.chat(said, model="llama3.2", options=OPTIONS):
+                messages = [Message("user", "hello")]
+                async for _ in self._client.chat(messages, model="llama3.2", options=OPTIONS):
                     pass
             case Operation.EMBED:
                 await self._client.embed(["text"], model="nomic-embed-text")
@@ -88,15 +88,15 @@ class Callers:
                 await self._client.tags()
 
 
-async def break_the_wire(switches: FaultSwitches, dice: random.Random) -> None:
-    """Change what is broken again and again; what hangs goes on when its fault goes off."""
+async def switch_faults(switches: FaultSwitches, rng: random.Random) -> None:
+    """Change the active faults repeatedly; a stalled request continues when its fault ends."""
     while True:
         switches.clear()
-        for fault in dice.sample(CATALOGUE, dice.choice((0, 0, 1, 1, 2, 3))):
+        for fault in rng.sample(CATALOGUE, rng.choice((0, 0, 1, 1, 2, 3))):
             switches.switch(
                 fault.name,
                 active=True,
-                setting=fault.setting(probability=dice.choice((0.1, 0.5, 1.0))),
+                setting=fault.setting(probability=rng.choice((0.1, 0.5, 1.0))),
             )
         await asyncio.sleep(0.02)
 
@@ -114,7 +114,7 @@ def new_breakers() -> dict[Operation, CircuitBreaker]:
 
 
 async def test_ten_thousand_calls_leave_nothing_behind() -> None:
-    dice = random.Random(20)
+    rng = random.Random(20)
     guards = new_breakers()
     switches = FaultSwitches(seed=20)
     async with simulated() as upstream:
@@ -123,11 +123,11 @@ async def test_ten_thousand_calls_leave_nothing_behind() -> None:
         proxy = FaultProxy(bind("127.0.0.1", 0), upstream, switches)
         await proxy.start()
         async with OllamaClient(proxy.url, guards, max_connections=CONNECTIONS) as client:
-            breaking = asyncio.create_task(break_the_wire(switches, dice))
-            callers = Callers(client, dice)
+            switching = asyncio.create_task(switch_faults(switches, rng))
+            callers = Callers(client, rng)
             await callers.run()
-            breaking.cancel()
-            await asyncio.wait([breaking])
+            switching.cancel()
+            await asyncio.wait([switching])
             switches.clear()
 
             for operation, calls in sorted(callers.begun.items(), key=str):
@@ -142,27 +142,27 @@ async def test_ten_thousand_calls_leave_nothing_behind() -> None:
 
 
 def ended_as(callers: Callers, operation: Operation) -> Iterator[tuple[str, int]]:
-    for (asked, how), count in callers.ended.items():
-        if asked is operation:
+    for (called, how), count in callers.ended.items():
+        if called is operation:
             yield how, count
 
 
 def check_counters(breaker: CircuitBreaker, calls: int, ended: dict[str, int]) -> None:
-    """Compare what the breaker counted with what the callers saw.
+    """Compare the counters of the breaker with the results of the callers.
 
-    To a caller that leaves, the breaker may already have counted a verdict or a
-    rejection; all else is the same, one for one.
+    For a call that was cancelled the breaker may have counted a verdict or a
+    rejection already; every other call is counted as its caller saw it.
     """
     seen = breaker.snapshot()
-    left = ended.get("left", 0)
+    cancelled = ended.get("cancelled", 0)
     assert seen.in_flight == 0, "a permit was not given back"
     assert seen.calls.total == calls
     for how in ("success", "failure", "rejected", "ignored"):
         counted = getattr(seen.calls, how)
-        assert ended.get(how, 0) <= counted <= ended.get(how, 0) + left, how
+        assert ended.get(how, 0) <= counted <= ended.get(how, 0) + cancelled, how
     assert ended.get("success", 0) > 100
     assert ended.get("failure", 0) > 100
-    assert left > 100
+    assert cancelled > 100
 
 
 async def everything_works_again(

@@ -1,4 +1,4 @@
-"""The fault proxy on a real wire, in front of real servers."""
+"""The fault proxy on real sockets, in front of real servers."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ WHOLE = {
 }
 
 
-async def until(come: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not come():  # noqa: ASYNC110 (the wire has no event)
+        while not condition():  # noqa: ASYNC110 (the wire has no event)
             await asyncio.sleep(0.005)
 
 
@@ -87,10 +87,12 @@ def url_of(client: OllamaClient) -> str:
 
 
 @asynccontextmanager
-async def failing(answer: Answer, switches: FaultSwitches) -> AsyncIterator[OllamaClient]:
-    """A client behind a proxy in front of a server that answers as the test wants."""
+async def client_of_failing(
+    handler: Answer, switches: FaultSwitches
+) -> AsyncIterator[OllamaClient]:
+    """Yield a client of a proxy in front of a server with this handler."""
     async with (
-        raw_server(answer) as upstream,
+        raw_server(handler) as upstream,
         proxied(upstream, switches) as url,
         client_behind(url) as made,
     ):
@@ -183,18 +185,18 @@ async def test_a_stream_under_way_is_broken_too(switches: FaultSwitches, name: s
         proxied(upstream, switches) as url,
         client_behind(url) as client,
     ):
-        heard: list[str] = []
+        received: list[str] = []
 
-        async def listen() -> None:
-            async for piece in client.generate("hello", model="llama3.2"):
-                heard.append(piece.text)
-                if len(heard) == 5:
+        async def receive() -> None:
+            async for token in client.generate("hello", model="llama3.2"):
+                received.append(token.text)
+                if len(received) == 5:
                     switch(switches, name)
 
         with pytest.raises(OllamaError) as caught:
-            await listen()
+            await receive()
     assert caught.value.reason == STREAMED[name]
-    assert len(heard) >= 5
+    assert len(received) >= 5
 
 
 async def test_a_wedge_hangs_what_generates_and_nothing_else(
@@ -217,12 +219,12 @@ async def test_an_answer_that_hangs_goes_on_when_that_is_cleared(
     switches: FaultSwitches, client: OllamaClient
 ) -> None:
     switch(switches, "midstall")
-    heard: list[str] = []
-    async for piece in client.generate("hello", model="llama3.2"):
-        heard.append(piece.text)
-        if len(heard) == 3:
+    received: list[str] = []
+    async for token in client.generate("hello", model="llama3.2"):
+        received.append(token.text)
+        if len(received) == 3:
             asyncio.get_running_loop().call_later(0.01, switches.clear)
-    assert len(heard) > 4
+    assert len(received) > 4
 
 
 async def test_an_answer_that_hangs_meets_a_deadline(
@@ -230,12 +232,12 @@ async def test_an_answer_that_hangs_meets_a_deadline(
 ) -> None:
     switch(switches, "midstall")
 
-    async def listen() -> None:
+    async def receive() -> None:
         async for _ in client.generate("hello", model="llama3.2"):
             asyncio.get_running_loop().call_later(0.01, skip_ahead, 2)
 
     with pytest.raises(OllamaError, match="no token for 5 s"):
-        await listen()
+        await receive()
 
 
 async def test_a_drip_drips_and_clearing_lets_it_flow(
@@ -256,11 +258,11 @@ async def test_the_chunks_before_a_break_can_be_chosen(
     switches: FaultSwitches, client: OllamaClient, chunks: int
 ) -> None:
     switches.switch("cut", active=True, setting=BY_NAME["cut"].setting(chunks=chunks))
-    heard = 0
+    received = 0
     with suppress(OllamaError):
         async for _ in client.generate("hello", model="llama3.2"):
-            heard += 1
-    assert heard == chunks
+            received += 1
+    assert received == chunks
 
 
 async def test_the_paths_it_hits_can_be_chosen(
@@ -280,8 +282,8 @@ async def test_a_limit_says_when_to_come_back(switches: FaultSwitches) -> None:
         proxied(upstream, switches) as url,
         httpx.AsyncClient() as http,
     ):
-        answer = await http.get(f"{url}/api/tags")
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+        response = await http.get(f"{url}/api/tags")
+    assert (response.status_code, response.headers["retry-after"]) == (429, "7")
 
 
 async def test_latency_comes_before_an_error(switches: FaultSwitches, client: OllamaClient) -> None:
@@ -338,7 +340,7 @@ def test_senseless_switching_is_refused(switches: FaultSwitches) -> None:
     for probability in (0.0, -1.0, 1.1, float("nan")):
         with pytest.raises(ValueError, match="a probability is above 0"):
             switch(switches, "cut", probability)
-    for name, changes, words in (
+    for name, changes, message in (
         ("stall", {"seconds": 1.0}, "stall has no seconds to choose"),
         ("latency", {"seconds": 0.0}, "seconds must be a number above 0, not 0"),
         ("latency", {"seconds": None}, "latency needs seconds"),
@@ -346,14 +348,14 @@ def test_senseless_switching_is_refused(switches: FaultSwitches) -> None:
         ("cut", {"chunks": -1}, "chunks must be 0 or more, not -1"),
         ("cut", {"paths": ("api/chat",)}, "a path begins with /"),
     ):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match=message):
             BY_NAME[name].setting(**changes)
     with pytest.raises(ValueError, match="cut has no seconds"):
         switches.switch("cut", active=True, setting=FaultSetting(seconds=1, chunks=3))
     assert not list(switches.active())
 
 
-def test_every_fault_has_a_name_a_key_and_words_of_its_own() -> None:
+def test_every_fault_has_a_name_a_key_and_a_description_of_its_own() -> None:
     assert len(BY_NAME) == len({fault.key for fault in CATALOGUE}) == len(CATALOGUE)
     assert len({fault.describe(fault.default) for fault in CATALOGUE}) == len(CATALOGUE)
     for fault in CATALOGUE:
@@ -361,7 +363,7 @@ def test_every_fault_has_a_name_a_key_and_words_of_its_own() -> None:
         assert fault.closes_port or fault.on_request or fault.on_response or fault.on_chunk
 
 
-class TestAnUpstreamThatFailsByItself:
+class TestAFailingUpstream:
     async def test_its_refusal_becomes_a_refusal(self, switches: FaultSwitches) -> None:
         with bind("127.0.0.1", 0) as listener:
             upstream = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -373,19 +375,19 @@ class TestAnUpstreamThatFailsByItself:
                 await generate(client)
 
     async def test_its_reset_becomes_a_reset(self, switches: FaultSwitches) -> None:
-        answer = writes_then(reset, STREAM_HEAD, chunk(TOKEN))
-        async with failing(answer, switches) as client:
+        handler = writes_then(reset, STREAM_HEAD, chunk(TOKEN))
+        async with client_of_failing(handler, switches) as client:
             with pytest.raises(OllamaError, match="connection reset"):
                 await generate(client)
 
     async def test_its_silence_becomes_silence(self, switches: FaultSwitches) -> None:
-        async with failing(writes(), switches) as client:
+        async with client_of_failing(writes(), switches) as client:
             with pytest.raises(OllamaError, match="closed without an answer"):
                 await generate(client)
 
     async def test_its_breaking_off_becomes_breaking_off(self, switches: FaultSwitches) -> None:
-        answer = writes(STREAM_HEAD, chunk(TOKEN))
-        async with failing(answer, switches) as client:
+        handler = writes(STREAM_HEAD, chunk(TOKEN))
+        async with client_of_failing(handler, switches) as client:
             with pytest.raises(OllamaError, match="answer broke off"):
                 await generate(client)
 
@@ -416,7 +418,7 @@ async def echoing(switches: FaultSwitches) -> AsyncIterator[tuple[httpx.AsyncCli
         yield http, upstream
 
 
-async def pieces_of(size: int) -> AsyncIterator[bytes]:
+async def body_chunks(size: int) -> AsyncIterator[bytes]:
     for _ in range(size // 65536):
         yield bytes(65536)
 
@@ -444,15 +446,15 @@ class TestAnyUpstream:
     async def test_uploads_pass(self, echoing: tuple[httpx.AsyncClient, str], size: int) -> None:
         http, _ = echoing
         assert (await http.post("/", content=bytes(size))).json()["length"] == size
-        assert (await http.post("/", content=pieces_of(size))).json()["length"] == size
+        assert (await http.post("/", content=body_chunks(size))).json()["length"] == size
 
     async def test_an_upload_is_read_before_a_fault_answers(
         self, echoing: tuple[httpx.AsyncClient, str], switches: FaultSwitches
     ) -> None:
         http, _ = echoing
         switch(switches, "error500")
-        answer = await http.post("/", content=bytes(4 * 1024 * 1024))
-        assert answer.status_code == 500
+        response = await http.post("/", content=bytes(4 * 1024 * 1024))
+        assert response.status_code == 500
 
     async def test_a_server_may_answer_before_it_has_read_an_upload(
         self, switches: FaultSwitches
@@ -470,8 +472,8 @@ class TestAnyUpstream:
             proxied(upstream, switches) as url,
             httpx.AsyncClient(base_url=url) as http,
         ):
-            answer = await http.post("/", content=pieces_of(16 * 1024 * 1024))
-        assert (answer.status_code, answer.json()) == (413, {"error": "too large"})
+            response = await http.post("/", content=body_chunks(16 * 1024 * 1024))
+        assert (response.status_code, response.json()) == (413, {"error": "too large"})
 
     async def test_a_target_that_names_the_host_is_understood(
         self, echoing: tuple[httpx.AsyncClient, str]
@@ -494,10 +496,10 @@ class TestAnyUpstream:
         for expected in (b'"path":"/base/a"', b""):
             reader, writer = await asyncio.open_connection("127.0.0.1", http.base_url.port or 0)
             writer.write(b"GET /a HTTP/1.0\r\n\r\n")
-            answer = await reader.read()
+            response = await reader.read()
             writer.close()
-            assert b"200 OK" in answer
-            assert expected in answer
+            assert b"200 OK" in response
+            assert expected in response
             switch(switches, "cut")
 
     async def test_headers_of_one_connection_go_no_further(
@@ -508,8 +510,8 @@ class TestAnyUpstream:
         seen = (await http.get("/", headers=sent)).json()["headers"]
         assert ("x-mine" in seen, seen["x-yours"]) == (False, "2")
 
-        answer = writes(plain(200, b"{}", b"Connection: close, X-Own", b"X-Own: 1", b"X-All: 2"))
-        async with raw_server(answer) as upstream, proxied(upstream, switches) as url:
+        handler = writes(plain(200, b"{}", b"Connection: close, X-Own", b"X-Own: 1", b"X-All: 2"))
+        async with raw_server(handler) as upstream, proxied(upstream, switches) as url:
             got = (await http.get(url)).headers
         assert ("x-own" in got, got["x-all"]) == (False, "2")
 
@@ -518,14 +520,14 @@ class TestAnyUpstream:
     ) -> None:
         http, _ = echoing
         for _ in range(2):
-            answer = await http.head("/")
-            assert (answer.status_code, answer.content) == (200, b"")
+            response = await http.head("/")
+            assert (response.status_code, response.content) == (200, b"")
             switch(switches, "cut")
 
     async def test_many_clients_at_once(self, echoing: tuple[httpx.AsyncClient, str]) -> None:
         http, _ = echoing
-        answers = await asyncio.gather(*(http.get(f"/{n}") for n in range(50)))
-        assert sorted(answer.json()["path"] for answer in answers) == sorted(
+        responses = await asyncio.gather(*(http.get(f"/{n}") for n in range(50)))
+        assert sorted(response.json()["path"] for response in responses) == sorted(
             f"/base/{n}" for n in range(50)
         )
 
@@ -538,11 +540,11 @@ async def test_a_client_that_leaves_takes_its_upstream_connection_along(
 
     async def wait_for_end(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         taken.set()
-        with suppress(ConnectionError):  # a reset tells the same
+        with suppress(ConnectionError):  # a reset ends the connection as well
             await reader.read()
         left.set()
 
-    async with failing(wait_for_end, switches) as client:
+    async with client_of_failing(wait_for_end, switches) as client:
         call = asyncio.create_task(generate(client))
         await taken.wait()
         call.cancel()

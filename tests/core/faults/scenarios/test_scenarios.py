@@ -1,4 +1,4 @@
-"""Scenarios: the text that people write, and playing it on the board."""
+"""Scenarios: parsing their text, and playing them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 from tests.core.ollama.test_client import skip_ahead
 
 
-class TestFaultsAsTheyAreWritten:
+class TestFaultNotation:
     @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
     def test_a_name_alone_is_the_fault_as_usual(self, fault: Fault) -> None:
         assert parse_fault(fault.name) == (fault.name, fault.default)
@@ -44,7 +44,7 @@ class TestFaultsAsTheyAreWritten:
         st.integers(0, 99),
         st.lists(st.sampled_from(["/api/chat", "/v1/", "/"])),
     )
-    def test_what_is_spelled_is_read_as_it_was(
+    def test_a_formatted_fault_is_parsed_as_it_was(
         self, fault: Fault, probability: float, seconds: float, chunks: int, paths: list[str]
     ) -> None:
         choices = {"seconds": seconds, "chunks": chunks, "paths": tuple(paths)}
@@ -54,13 +54,13 @@ class TestFaultsAsTheyAreWritten:
             if getattr(fault.default, name) is not None
         }
         setting = fault.setting(probability=probability, **changes)
-        spelled = setting
+        parsed = setting
         if fault.default.paths and not paths:
-            spelled = replace(setting, paths=("/",))  # which hits all, too
-        assert parse_fault(format_fault(fault.name, setting)) == (fault.name, spelled)
+            parsed = replace(setting, paths=("/",))  # which is every path as well
+        assert parse_fault(format_fault(fault.name, setting)) == (fault.name, parsed)
 
     @pytest.mark.parametrize(
-        ("text", "words"),
+        ("text", "message"),
         [
             ("fire", "there is no fault 'fire'; there are refuse, error500"),
             ("", "there is no fault ''"),
@@ -78,12 +78,12 @@ class TestFaultsAsTheyAreWritten:
             ("cut,colour=red", "'colour=red' is none of seconds=N, chunks=N and path=/P"),
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, text: str, words: str) -> None:
-        with pytest.raises(ValueError, match=f"^{words}"):
+    def test_what_makes_no_sense_is_refused(self, text: str, message: str) -> None:
+        with pytest.raises(ValueError, match=f"^{message}"):
             parse_fault(text)
 
 
-class TestReading:
+class TestParsing:
     @pytest.mark.parametrize("name", BUILT_IN)
     def test_the_built_in_ones_can_be_read_and_leave_the_wire_whole(self, name: str) -> None:
         scenario = find_scenario(name)
@@ -116,7 +116,7 @@ class TestReading:
         )
 
     @pytest.mark.parametrize(
-        ("text", "words"),
+        ("text", "message"),
         [
             ("", "scenario mine: nothing happens in it; a line is `5 error500`"),
             ("5 repeat", "scenario mine: nothing happens in it"),
@@ -135,8 +135,8 @@ class TestReading:
             ("0 cut\n5 repeat\n6 cut", "scenario mine, line 3: nothing can come after repeat"),
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, text: str, words: str) -> None:
-        with pytest.raises(ValueError, match=f"^{words}"):
+    def test_what_makes_no_sense_is_refused(self, text: str, message: str) -> None:
+        with pytest.raises(ValueError, match=f"^{message}"):
             parse_scenario(text, "mine")
 
     @given(st.text(alphabet="0159.-:,=# \n\tcutlears", max_size=60))
@@ -164,7 +164,7 @@ class TestReading:
             find_scenario("blackout")
 
 
-def on(switches: FaultSwitches) -> set[str]:
+def active(switches: FaultSwitches) -> set[str]:
     return {fault.name for fault in switches.snapshot() if fault.active}
 
 
@@ -181,20 +181,20 @@ class TestPlaying:
         assert player.snapshot() is None
         player.play(parse_scenario("5 error500:0.5\n8 -error500 cut\n20 clear\n", "mine"))
         await pass_seconds(4)
-        assert on(switches) == set()
+        assert active(switches) == set()
         seen = player.snapshot()
         assert seen is not None
         assert (seen.name, seen.next_step) == ("mine", "error500:0.5")
         assert seen.seconds_to_next == pytest.approx(1, abs=0.5)
         await pass_seconds(2)
-        assert on(switches) == {"error500"}
+        assert active(switches) == {"error500"}
         assert BY_NAME["error500"].setting(probability=0.5) in [
             fault.setting for fault in switches.snapshot()
         ]
         await pass_seconds(3)
-        assert on(switches) == {"cut"}
+        assert active(switches) == {"cut"}
         await pass_seconds(12)
-        assert on(switches) == set()
+        assert active(switches) == set()
         assert player.snapshot() is None
 
     async def test_repeating(self) -> None:
@@ -203,9 +203,9 @@ class TestPlaying:
         player.play(parse_scenario("1 cut\n2 clear\n10 repeat", "mine"))
         for _ in range(3):
             await pass_seconds(1.5)
-            assert on(switches) == {"cut"}
+            assert active(switches) == {"cut"}
             await pass_seconds(1)
-            assert on(switches) == set()
+            assert active(switches) == set()
             await pass_seconds(7.5)
         player.stop()
 
@@ -227,11 +227,11 @@ class TestPlaying:
         player = ScenarioPlayer(switches)
         player.play(parse_scenario("0 cut\n5 error500", "first"))
         await pass_seconds(0)
-        assert on(switches) == {"cut"}
+        assert active(switches) == {"cut"}
         player.play(parse_scenario("0 clear\n9 stall", "second"))
         await pass_seconds(6)
-        assert on(switches) == set()
+        assert active(switches) == set()
         player.stop()
         await pass_seconds(60)
-        assert on(switches) == set()
+        assert active(switches) == set()
         assert player.snapshot() is None

@@ -1,4 +1,4 @@
-"""The simulated Ollama, as its clients see it."""
+"""Ollama's API of the simulator: with Ollama's own client, and byte by byte."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class TestTheOfficialClient:
         assert (whole.model, whole.done_reason) == (MODEL, "stop")
         assert whole.eval_count
         stream = await official.generate(MODEL, "hello", options={"seed": 1}, stream=True)
-        pieces = [piece async for piece in stream]
-        assert "".join(piece.response or "" for piece in pieces) == whole.response
-        assert [piece.done for piece in pieces] == [False] * (len(pieces) - 1) + [True]
-        assert pieces[-1].eval_count == len(pieces) - 1
-        assert pieces[-1].context == whole.context
+        chunks = [chunk async for chunk in stream]
+        assert "".join(chunk.response or "" for chunk in chunks) == whole.response
+        assert [chunk.done for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+        assert chunks[-1].eval_count == len(chunks) - 1
+        assert chunks[-1].context == whole.context
         assert whole.context
 
     async def test_chats(self, official: ollama.AsyncClient) -> None:
@@ -62,8 +62,8 @@ class TestTheOfficialClient:
         whole = await official.chat(MODEL, messages, options={"seed": 1})
         assert whole.message.role == "assistant"
         stream = await official.chat(MODEL, messages, options={"seed": 1}, stream=True)
-        said = "".join([piece.message.content or "" async for piece in stream])
-        assert said == whole.message.content
+        text = "".join([chunk.message.content or "" async for chunk in stream])
+        assert text == whole.message.content
 
     async def test_embeds_lists_and_shows(self, official: ollama.AsyncClient) -> None:
         vectors = (await official.embed(EMBEDDER, ["one fuse", "two"])).embeddings
@@ -98,11 +98,11 @@ async def test_the_official_client_without_asyncio(url: str) -> None:
     def use() -> None:
         with synchronous(url) as client:
             assert client.generate(MODEL, "hello").response
-            pieces = list(client.generate(MODEL, "hello", stream=True))
-            assert pieces[-1].done
-            said = [{"role": "user", "content": "hello"}]
-            assert client.chat(MODEL, said).message.content
-            assert [piece.done for piece in client.chat(MODEL, said, stream=True)][-1]
+            chunks = list(client.generate(MODEL, "hello", stream=True))
+            assert chunks[-1].done
+            messages = [{"role": "user", "content": "hello"}]
+            assert client.chat(MODEL, messages).message.content
+            assert [chunk.done for chunk in client.chat(MODEL, messages, stream=True)][-1]
             assert len(client.embed(EMBEDDER, "hello").embeddings) == 1
             assert len(client.list().models) == len(client.ps().models) == 2
             assert client.show(EMBEDDER).capabilities == ["embedding"]
@@ -111,27 +111,27 @@ async def test_the_official_client_without_asyncio(url: str) -> None:
 
 
 async def test_streams_one_object_a_line(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/api/generate", json={"model": MODEL, "prompt": "hello"})
-    assert answer.headers["content-type"] == "application/x-ndjson"
-    assert answer.headers["transfer-encoding"] == "chunked"
-    assert answer.text.endswith("}\n")
-    *pieces, last = lines(answer.text)
-    assert not any(piece["done"] for piece in pieces)
+    response = await http.post("/api/generate", json={"model": MODEL, "prompt": "hello"})
+    assert response.headers["content-type"] == "application/x-ndjson"
+    assert response.headers["transfer-encoding"] == "chunked"
+    assert response.text.endswith("}\n")
+    *chunks, last = lines(response.text)
+    assert not any(chunk["done"] for chunk in chunks)
     assert last["done"] is True
     assert last["response"] == ""
     durations = [last[f"{part}_duration"] for part in ("load", "prompt_eval", "eval")]
     assert 0 < sum(durations) <= last["total_duration"]
-    for piece in (*pieces, last):
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d*[1-9])?Z", piece["created_at"])
-    compact = json.dumps(pieces[0], separators=(",", ":"), ensure_ascii=False)
-    assert answer.text.startswith(compact + "\n")
+    for chunk in (*chunks, last):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d*[1-9])?Z", chunk["created_at"])
+    compact = json.dumps(chunks[0], separators=(",", ":"), ensure_ascii=False)
+    assert response.text.startswith(compact + "\n")
 
 
 async def test_unstreamed_answers_have_a_length(http: httpx.AsyncClient) -> None:
     body = {"model": MODEL, "prompt": "hello", "stream": False}
-    answer = await http.post("/api/generate", json=body)
-    assert answer.headers["content-type"] == "application/json; charset=utf-8"
-    assert answer.headers["content-length"] == str(len(answer.content))
+    response = await http.post("/api/generate", json=body)
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert response.headers["content-length"] == str(len(response.content))
 
 
 async def test_headers_leave_with_the_first_token_and_not_before() -> None:
@@ -143,7 +143,7 @@ async def test_headers_leave_with_the_first_token_and_not_before() -> None:
                 stream=True,
             )
         )
-        # It works on the request: the model counts as loaded. And no header has come.
+        # The request is in progress, since the model is listed as loaded, and no header has come.
         while not (await http.get("/api/ps")).json()["models"]:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert not sending.done()
@@ -155,9 +155,9 @@ async def test_headers_leave_with_the_first_token_and_not_before() -> None:
 async def test_what_could_be_markup_is_escaped_as_go_does(http: httpx.AsyncClient) -> None:
     schema = {"const": "<b> & \u2028"}
     body = {"model": MODEL, "prompt": "x", "stream": False, "format": schema}
-    answer = await http.post("/api/generate", json=body)
-    assert "\\u003cb\\u003e \\u0026 \\u2028" in answer.text
-    assert json.loads(answer.json()["response"]) == schema["const"]
+    response = await http.post("/api/generate", json=body)
+    assert "\\u003cb\\u003e \\u0026 \\u2028" in response.text
+    assert json.loads(response.json()["response"]) == schema["const"]
 
 
 FIELD = "json: cannot unmarshal {} into Go struct field {} of type {}"
@@ -309,29 +309,29 @@ MUST_BE = 'option "{}" must be of {}'
 async def test_errors(
     http: httpx.AsyncClient, path: str, content: bytes, status: int, error: str
 ) -> None:
-    answer = await http.post(f"/api/{path}", content=content)  # whatever its Content-Type
-    assert (answer.status_code, answer.json()) == (status, {"error": error})
-    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    response = await http.post(f"/api/{path}", content=content)  # whatever its Content-Type
+    assert (response.status_code, response.json()) == (status, {"error": error})
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
 
 
 async def test_bodies_are_read_as_leniently_as_ollama_does(http: httpx.AsyncClient) -> None:
     body = json.dumps({"model": "LLAMA3.2:latest", "prompt": "x", "stream": False, "seed": None})
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = await http.post("/api/generate", content=body + " and more", headers=form)
-    assert answer.json()["done"] is True
+    response = await http.post("/api/generate", content=body + " and more", headers=form)
+    assert response.json()["done"] is True
     lonely = '{"model": "llama3.2", "prompt": "\\ud800", "stream": false, "options": {"seed": 1}}'
     assert (await http.post("/api/generate", content=lonely)).status_code == 200
 
 
 async def test_what_a_model_can_take_is_taken(http: httpx.AsyncClient) -> None:
     tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
-    said = {"role": "user", "content": "hello"}
-    body = {"model": MODEL, "messages": [said], "tools": [tool], "think": False, "stream": False}
-    answer = await http.post("/api/chat", json={**body, "options": {"num_ctx": 8192, "x": "y"}})
-    assert answer.json()["message"]["content"]
+    message = {"role": "user", "content": "hello"}
+    body = {"model": MODEL, "messages": [message], "tools": [tool], "think": False, "stream": False}
+    response = await http.post("/api/chat", json={**body, "options": {"num_ctx": 8192, "x": "y"}})
+    assert response.json()["message"]["content"]
     raw = {"model": MODEL, "prompt": "hello", "raw": True, "stream": False}
-    answer = await http.post("/api/generate", json=raw)
-    assert "context" not in answer.json()
+    response = await http.post("/api/generate", json=raw)
+    assert "context" not in response.json()
 
 
 async def test_paths_and_methods(http: httpx.AsyncClient) -> None:
@@ -350,19 +350,19 @@ async def test_paths_and_methods(http: httpx.AsyncClient) -> None:
 async def test_embeddings_of_texts_that_share_words_are_near(http: httpx.AsyncClient) -> None:
     texts = ["a breaker opens", "the breaker opens again", "bananas are yellow"]
     body = {"model": EMBEDDER, "input": texts}
-    answer = (await http.post("/api/embed", json=body)).json()
-    first, second, third = answer["embeddings"]
+    response = (await http.post("/api/embed", json=body)).json()
+    first, second, third = response["embeddings"]
     assert _dot(first, second) > 0.4 > _dot(first, third)
     assert _dot(first, first) == pytest.approx(1, abs=1e-3)
-    assert 0 < answer["load_duration"] <= answer["total_duration"]
+    assert 0 < response["load_duration"] <= response["total_duration"]
     legacy = await http.post("/api/embeddings", json={"model": EMBEDDER, "prompt": texts[0]})
     assert legacy.json() == {"embedding": first}
 
 
 async def test_embeddings_of_nothing_and_of_fewer_dimensions(http: httpx.AsyncClient) -> None:
     async def embed(**fields: object) -> dict[str, Any]:
-        answer = await http.post("/api/embed", json={"model": EMBEDDER, **fields})
-        body: dict[str, Any] = answer.json()
+        response = await http.post("/api/embed", json={"model": EMBEDDER, **fields})
+        body: dict[str, Any] = response.json()
         return body
 
     assert await embed(input="") == {"model": EMBEDDER, "embeddings": []}

@@ -1,4 +1,4 @@
-"""OpenAI's API on the simulated Ollama: with OpenAI's own client, and to the byte."""
+"""OpenAI's API of the simulator: with OpenAI's own client, and byte by byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.core.serving import FAST, simulated
 MODEL = "llama3.2"
 EMBEDDER = "nomic-embed-text"
 UNMARSHAL = "json: cannot unmarshal {} into Go struct field {} of type {}"
-SAID: list[Any] = [{"role": "user", "content": "hello"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "hello"}]
 
 
 @pytest.fixture
@@ -39,27 +39,27 @@ async def official(url: str) -> AsyncIterator[openai.AsyncOpenAI]:
 class TestTheOfficialClient:
     async def test_chats(self, official: openai.AsyncOpenAI) -> None:
         create = official.chat.completions.create
-        whole = await create(model=MODEL, messages=SAID, seed=1)
+        whole = await create(model=MODEL, messages=MESSAGES, seed=1)
         text = whole.choices[0].message.content
         assert text
         assert whole.choices[0].finish_reason == "stop"
         assert whole.usage is not None
-        stream = await create(model=MODEL, messages=SAID, seed=1, stream=True)
-        pieces = [piece async for piece in stream]
-        assert "".join(piece.choices[0].delta.content or "" for piece in pieces) == text
-        assert len({piece.id for piece in pieces}) == 1
-        assert [piece.choices[0].finish_reason for piece in pieces[-2:]] == [None, "stop"]
-        assert len(pieces) - 1 == whole.usage.completion_tokens
+        stream = await create(model=MODEL, messages=MESSAGES, seed=1, stream=True)
+        chunks = [chunk async for chunk in stream]
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == text
+        assert len({chunk.id for chunk in chunks}) == 1
+        assert [chunk.choices[0].finish_reason for chunk in chunks[-2:]] == [None, "stop"]
+        assert len(chunks) - 1 == whole.usage.completion_tokens
 
     async def test_tells_the_usage_of_a_stream(self, official: openai.AsyncOpenAI) -> None:
         stream = await official.chat.completions.create(
             model=MODEL,
-            messages=SAID,
+            messages=MESSAGES,
             max_tokens=3,
             stream=True,
             stream_options={"include_usage": True},
         )
-        *_, end, last = [piece async for piece in stream]
+        *_, end, last = [chunk async for chunk in stream]
         assert end.choices[0].finish_reason == "length"
         assert last.choices == []
         assert last.usage is not None
@@ -70,9 +70,9 @@ class TestTheOfficialClient:
         create = official.completions.create
         whole = await create(model=MODEL, prompt="hello", temperature=0)
         stream = await create(model=MODEL, prompt="hello", temperature=0, stream=True)
-        pieces = [piece async for piece in stream]
-        assert "".join(piece.choices[0].text for piece in pieces) == whole.choices[0].text
-        assert pieces[-1].choices[0].finish_reason == "stop"
+        chunks = [chunk async for chunk in stream]
+        assert "".join(chunk.choices[0].text for chunk in chunks) == whole.choices[0].text
+        assert chunks[-1].choices[0].finish_reason == "stop"
         cut = await create(model=MODEL, prompt="hello", temperature=0, stop=" ")
         assert cut.choices[0].text == whole.choices[0].text.partition(" ")[0]
 
@@ -93,27 +93,27 @@ class TestTheOfficialClient:
     async def test_makes_json(self, official: openai.AsyncOpenAI) -> None:
         schema = {"type": "object", "properties": {"city": {"type": "string"}}}
         form: Any = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
-        asked: list[Any] = [{"role": "user", "content": [{"type": "text", "text": "Where?"}]}]
-        answer = await official.chat.completions.create(
+        messages: list[Any] = [{"role": "user", "content": [{"type": "text", "text": "Where?"}]}]
+        response = await official.chat.completions.create(
             model=MODEL,
-            messages=asked,
+            messages=messages,
             response_format=form,
         )
-        assert list(json.loads(answer.choices[0].message.content or "")) == ["city"]
+        assert list(json.loads(response.choices[0].message.content or "")) == ["city"]
 
     async def test_has_its_errors(self, official: openai.AsyncOpenAI) -> None:
         with pytest.raises(openai.NotFoundError) as caught:
-            await official.chat.completions.create(model="nope", messages=SAID)
+            await official.chat.completions.create(model="nope", messages=MESSAGES)
         assert caught.value.type == "not_found_error"
         with pytest.raises(openai.NotFoundError):
             await official.models.retrieve("nope")
 
 
 async def test_a_stream_is_events(http: httpx.AsyncClient) -> None:
-    body = {"model": MODEL, "messages": SAID, "stream": True}
-    answer = await http.post("/chat/completions", json=body)
-    assert answer.headers["content-type"] == "text/event-stream"
-    *events, done, rest = answer.text.split("\n\n")
+    body = {"model": MODEL, "messages": MESSAGES, "stream": True}
+    response = await http.post("/chat/completions", json=body)
+    assert response.headers["content-type"] == "text/event-stream"
+    *events, done, rest = response.text.split("\n\n")
     assert (done, rest) == ("data: [DONE]", "")
     for event in events:
         assert json.loads(event.removeprefix("data: "))["object"] == "chat.completion.chunk"
@@ -185,6 +185,6 @@ async def test_a_stream_is_events(http: httpx.AsyncClient) -> None:
 async def test_errors(
     http: httpx.AsyncClient, path: str, content: str, status: int, kind: str, message: str
 ) -> None:
-    answer = await http.post(path, content=content)
+    response = await http.post(path, content=content)
     error = {"message": message, "type": kind, "param": None, "code": None}
-    assert (answer.status_code, answer.json()) == (status, {"error": error})
+    assert (response.status_code, response.json()) == (status, {"error": error})

@@ -1,4 +1,4 @@
-"""What the simulated Ollama says, and how its options shape it."""
+"""The texts of the simulated models, and how options affect them."""
 
 from __future__ import annotations
 
@@ -21,66 +21,66 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def make(
+async def generate(
     http: httpx.AsyncClient, prompt: str = "hello", *, output: object = None, **options: object
 ) -> dict[str, Any]:
     body = {"model": MODEL, "prompt": prompt, "stream": False, "options": options}
-    answer = await http.post("/api/generate", json={**body, "format": output})
-    assert answer.status_code == 200, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    response = await http.post("/api/generate", json={**body, "format": output})
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
 
 
-async def say(http: httpx.AsyncClient, prompt: str = "hello", **options: object) -> str:
-    text: str = (await make(http, prompt, **options))["response"]
+async def text_of(http: httpx.AsyncClient, prompt: str = "hello", **options: object) -> str:
+    text: str = (await generate(http, prompt, **options))["response"]
     return text
 
 
-async def test_the_same_seed_says_the_same(http: httpx.AsyncClient) -> None:
-    first = await say(http, seed=1)
-    assert await say(http, seed=1) == first
-    assert {await say(http, seed=seed) for seed in range(2, 8)} != {first}
-    assert len({await say(http) for _ in range(20)}) > 1
+async def test_the_same_seed_gives_the_same_text(http: httpx.AsyncClient) -> None:
+    first = await text_of(http, seed=1)
+    assert await text_of(http, seed=1) == first
+    assert {await text_of(http, seed=seed) for seed in range(2, 8)} != {first}
+    assert len({await text_of(http) for _ in range(20)}) > 1
 
 
 async def test_at_temperature_zero_a_prompt_has_one_text(http: httpx.AsyncClient) -> None:
-    texts = {await say(http, temperature=0, seed=seed) for seed in (-1, 1, 2)}
-    assert len(texts | {await say(http, temperature=0)}) == 1
+    texts = {await text_of(http, temperature=0, seed=seed) for seed in (-1, 1, 2)}
+    assert len(texts | {await text_of(http, temperature=0)}) == 1
 
 
 async def test_num_predict_ends_a_text_by_its_length(http: httpx.AsyncClient) -> None:
-    text = await say(http, seed=1)
-    short = await make(http, seed=1, num_predict=3)
+    text = await text_of(http, seed=1)
+    short = await generate(http, seed=1, num_predict=3)
     assert (short["done_reason"], short["eval_count"]) == ("length", 3)
     assert text.startswith(short["response"])
     for unlimited in (-1, 0, 10_000):
-        answer = await make(http, seed=1, num_predict=unlimited)
-        assert (answer["done_reason"], answer["response"]) == ("stop", text)
+        response = await generate(http, seed=1, num_predict=unlimited)
+        assert (response["done_reason"], response["response"]) == ("stop", text)
 
 
 async def test_a_text_ends_before_what_stops_it(http: httpx.AsyncClient) -> None:
-    text = await say(http, seed=1)
+    text = await text_of(http, seed=1)
     within = text[17:22]  # not where a token begins
-    cut = await make(http, seed=1, stop=["not in it", text[40:50], within])
+    cut = await generate(http, seed=1, stop=["not in it", text[40:50], within])
     assert (cut["response"], cut["done_reason"]) == (text[: text.index(within)], "stop")
-    assert await say(http, seed=1, stop=[text[0]]) == ""
+    assert await text_of(http, seed=1, stop=[text[0]]) == ""
 
 
-async def test_what_it_says_relates_to_the_prompt(http: httpx.AsyncClient) -> None:
-    jitter = [await say(http, "Why does jitter help many clients?") for _ in range(20)]
+async def test_a_text_relates_to_the_prompt(http: httpx.AsyncClient) -> None:
+    jitter = [await text_of(http, "Why does jitter help many clients?") for _ in range(20)]
     assert sum("Jitter keeps many clients" in text for text in jitter) > 15
 
 
 async def test_it_answers_from_the_passages_of_a_prompt(http: httpx.AsyncClient) -> None:
     passages = read_corpus()[:3]
-    answer = await say(http, grounded_prompt("What is a closed breaker?", passages))
-    sentences = [each.strip(".") for each in answer.split(". ")]
+    response = await text_of(http, grounded_prompt("What is a closed breaker?", passages))
+    sentences = [each.strip(".") for each in response.split(". ")]
     assert sentences
     assert all(any(each in passage for passage in passages) for each in sentences)
 
 
 async def test_json_is_made_where_it_is_asked_for(http: httpx.AsyncClient) -> None:
-    assert isinstance(json.loads((await make(http, output="json"))["response"]), dict)
+    assert isinstance(json.loads((await generate(http, output="json"))["response"]), dict)
     schema = {
         "type": "object",
         "properties": {
@@ -95,7 +95,7 @@ async def test_json_is_made_where_it_is_asked_for(http: httpx.AsyncClient) -> No
         },
         "$defs": {"Friend": {"properties": {"name": {"type": ["string", "null"]}}}},
     }
-    pet = json.loads((await make(http, output=schema))["response"])
+    pet = json.loads((await generate(http, output=schema))["response"])
     assert list(pet) == list(schema["properties"])
     assert isinstance(pet["name"], str)
     assert pet["age"] in {3, 4}
@@ -123,5 +123,5 @@ async def test_json_is_made_where_it_is_asked_for(http: httpx.AsyncClient) -> No
 )
 async def test_whatever_the_schema_it_is_json(http: httpx.AsyncClient, schema: object) -> None:
     content = json.dumps({"model": MODEL, "prompt": "x", "stream": False, "format": schema})
-    answer = await http.post("/api/generate", content=content.replace("Infinity", "1e400"))
-    json.loads(answer.json()["response"])
+    response = await http.post("/api/generate", content=content.replace("Infinity", "1e400"))
+    json.loads(response.json()["response"])
