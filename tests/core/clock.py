@@ -1,10 +1,10 @@
-"""A clock that only a test moves."""
+"""A clock that only advances when a test advances it."""
 
 from __future__ import annotations
 
 
 class ManualClock:
-    """Gives the time it was set to; as a breaker's clock it never goes by itself."""
+    """A monotonic clock for a breaker, in seconds, that stands still between `advance()` calls."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now

@@ -22,12 +22,13 @@ FAST = SimulatorSettings(
     tokens_per_second=1e9, prompt_seconds=0.0, embed_seconds=0.0, load_seconds=0.0
 )
 
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ResponseHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Responds to one request that has been read already."""
 
 
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve an application; gives its URL."""
+    """Serve an application and yield its URL."""
     server = HttpServer(app, bind("127.0.0.1", 0))
     await server.start()
     try:
@@ -38,48 +39,50 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def simulated(settings: SimulatorSettings = FAST) -> AsyncIterator[str]:
-    """Serve the simulator; gives its URL."""
+    """Serve the simulator and yield its URL."""
     async with served(simulator_app(settings)) as url:
         yield url
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request as the server saw it."""
+class ReceivedRequest:
+    """A request as the server received it."""
 
     path: str
     body: dict[str, Any]
 
 
 @asynccontextmanager
-async def overheard(settings: SimulatorSettings = FAST) -> AsyncIterator[tuple[str, list[Asked]]]:
-    """Serve the simulator; gives its URL, and a list that grows with every request."""
+async def recording_simulator(
+    settings: SimulatorSettings = FAST,
+) -> AsyncIterator[tuple[str, list[ReceivedRequest]]]:
+    """Serve the simulator; yield its URL and the growing list of requests."""
     app = simulator_app(settings)
-    heard: list[Asked] = []
+    received: list[ReceivedRequest] = []
 
-    async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+    async def record(scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
         more = True
         while more:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        heard.append(Asked(scope["path"], json.loads(body or b"{}")))
-        again: list[Message] = [{"type": "http.request", "body": body}]
+        received.append(ReceivedRequest(scope["path"], json.loads(body or b"{}")))
+        replayed: list[Message] = [{"type": "http.request", "body": body}]
 
         async def receive_again() -> Message:
-            return again.pop() if again else await receive()
+            return replayed.pop() if replayed else await receive()
 
         await app(scope, receive_again, send)
 
-    async with served(listening) as url:
-        yield url, heard
+    async with served(record) as url:
+        yield url, received
 
 
 @asynccontextmanager
-async def proxied(upstream_url: str, board: FaultSwitches) -> AsyncIterator[str]:
-    """Put the fault proxy in front of a server; gives its URL."""
-    proxy = FaultProxy(bind("127.0.0.1", 0), upstream_url, board)
+async def proxied(upstream_url: str, switches: FaultSwitches) -> AsyncIterator[str]:
+    """Put the fault proxy in front of a server and yield the proxy's URL."""
+    proxy = FaultProxy(bind("127.0.0.1", 0), upstream_url, switches)
     await proxy.start()
     try:
         yield proxy.url
@@ -88,47 +91,47 @@ async def proxied(upstream_url: str, board: FaultSwitches) -> AsyncIterator[str]
 
 
 @asynccontextmanager
-async def raw_server(answer: Answer) -> AsyncIterator[str]:
-    """Read one request on each connection, then let `answer` write what it likes."""
+async def raw_server(respond: ResponseHandler) -> AsyncIterator[str]:
+    """Read one request on each connection, then let `respond` handle it; yield the URL."""
 
-    taking: set[asyncio.Task[None]] = set()
+    handling: set[asyncio.Task[None]] = set()
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             for line in head.lower().split(b"\r\n"):
                 if line.startswith(b"content-length:"):
                     await reader.readexactly(int(line.partition(b":")[2]))
-            await answer(reader, writer)
+            await respond(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # it left before it had asked for anything, or had its answer
+            pass  # the client left before its request or the response was complete
         finally:
             writer.close()
 
-    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(take(reader, writer))
-        taking.add(task)
-        task.add_done_callback(taking.discard)
+    def start_handling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(handle(reader, writer))
+        handling.add(task)
+        task.add_done_callback(handling.discard)
 
     listener = bind("127.0.0.1", 0)
-    server = await asyncio.start_server(begin, sock=listener)
+    server = await asyncio.start_server(start_handling, sock=listener)
     try:
         yield url_of(listener)
     finally:
         server.close()
-        for task in taking:
+        for task in handling:
             task.cancel()
-        await asyncio.gather(*taking, return_exceptions=True)
-        await asyncio.sleep(0)  # until what they closed is closed
+        await asyncio.gather(*handling, return_exceptions=True)
+        await asyncio.sleep(0)  # until their transports are closed
 
 
 async def closed_port(url: str) -> None:
-    """Wait until nobody listens there."""
+    """Wait until nothing listens at a URL."""
     await _until(url, listening=False)
 
 
 async def open_port(url: str) -> None:
-    """Wait until somebody listens there."""
+    """Wait until a server listens at a URL."""
     await _until(url, listening=True)
 
 
@@ -141,7 +144,7 @@ async def _until(url: str, *, listening: bool) -> None:
             if not listening:
                 return
         except ConnectionResetError:
-            continue  # the port was closed on it before it was accepted
+            continue  # closed before it was accepted
         else:
             writer.close()
             if listening:

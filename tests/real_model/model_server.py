@@ -25,27 +25,27 @@ _LISTENING = re.compile(r"LISTENING (http://127\.0\.0\.1:\d+)\n")
 
 # Nothing else of the tests' environment reaches the servers: ollama-proxy would take cloud
 # providers, their keys and an HTTP proxy from it.
-_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
+_PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 
 
 class ModelServerError(Exception):
-    """A server of the rig did not start; the message ends with what it wrote."""
+    """A server did not start; the message ends with its output."""
 
 
 class ModelServer:
     """SmolLM2 in llama.cpp's HTTP server, and ollama-proxy in front of it: a process each.
 
-    Use it with `with`. Both are up and answering inside the block, and gone after it.
+    A context manager: both processes serve inside the block and are gone after it.
 
     Args:
-        python: The python of the venv that has `requirements.txt` and
+        python: The interpreter of the venv that has `requirements.txt` and
             `requirements-no-deps.txt` installed.
     """
 
     model: Final = "smollm2:135m"
 
     def __init__(self, python: Path) -> None:
-        # The servers run in folders of their own; resolving the link would leave the venv.
+        # Absolute, as the servers run in other folders; not resolved, as that would leave the venv.
         self._python = python.absolute()
         self._cleanup = ExitStack()
         self._llama_cpp: _Server | None = None
@@ -60,7 +60,7 @@ class ModelServer:
                     folder / "llama-cpp",
                 )
             )
-            self._llama_cpp.wait_until_answers("/health")
+            self._llama_cpp.wait_until_ready("/health")
             config = folder / "ollama-proxy.json"
             config.write_text(json.dumps(self._proxy_config()), encoding="utf-8")
             self._proxy = cleanup.enter_context(
@@ -70,7 +70,7 @@ class ModelServer:
                     {"PROXY_CONFIG_FILE": str(config)},
                 )
             )
-            self._proxy.wait_until_answers("/api/version")
+            self._proxy.wait_until_ready("/api/version")
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -84,12 +84,12 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """Where the Ollama API is, without a slash at the end."""
+        """The base URL of the Ollama API, without a slash at the end."""
         assert self._proxy is not None, "the servers run inside a with block"
         return self._proxy.url
 
     def kill_model(self) -> None:
-        """Kill the process that holds the model, at once; the Ollama API stays up without it."""
+        """Kill the process that runs the model at once; the Ollama API stays up without it."""
         assert self._llama_cpp is not None, "the servers run inside a with block"
         self._llama_cpp.kill()
 
@@ -101,7 +101,7 @@ class ModelServer:
 
 
 class _Server:
-    """One of the two processes, which writes where it listens once it knows."""
+    """One of the two processes, which writes its URL once it listens."""
 
     def __init__(
         self, command: list[str], folder: Path, variables: Mapping[str, str] | None = None
@@ -110,16 +110,16 @@ class _Server:
         self.url = ""
         self._name = folder.name
         self._output = folder / "output.txt"
-        kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        passed = {name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ}
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
-                # Ends when this process does, however that happens, and the server ends with it.
+                # Closed when this process ends, however that happens, which ends the server.
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**kept, "HOME": str(folder), **(variables or {})},
+                env={**passed, "HOME": str(folder), **(variables or {})},
             )
 
     def __enter__(self) -> Self:
@@ -133,10 +133,10 @@ class _Server:
     ) -> None:
         self.kill()
 
-    def wait_until_answers(self, path: str) -> None:
-        """Return when GET `path` is answered with 200; sets `url`."""
+    def wait_until_ready(self, path: str) -> None:
+        """Wait until GET `path` returns 200, and set `url`."""
         deadline = time.monotonic() + _START_TIMEOUT
-        while not self._answers(path):
+        while not self._responds(path):
             if self._process.poll() is not None:
                 raise self._error(f"ended with code {self._process.returncode}")
             if time.monotonic() > deadline:
@@ -144,21 +144,21 @@ class _Server:
             time.sleep(_POLL)
 
     def kill(self) -> None:
-        """Send SIGKILL and see the process gone. A second time does nothing."""
+        """Send SIGKILL and wait for the process; a second call does nothing."""
         # Leaving the block closes the pipe and waits.
         with self._process as process:
             process.kill()
 
-    def _answers(self, path: str) -> bool:
+    def _responds(self, path: str) -> bool:
         listening = _LISTENING.search(self._written())
         if listening is None:
             return False
         self.url = listening[1]
         try:
-            answer = httpx.get(self.url + path, timeout=1.0, trust_env=False)
+            response = httpx.get(self.url + path, timeout=1.0, trust_env=False)
         except httpx.TransportError:
             return False
-        return answer.status_code == 200
+        return response.status_code == 200
 
     def _written(self) -> str:
         return self._output.read_text(encoding="utf-8", errors="replace")

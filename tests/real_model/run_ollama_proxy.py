@@ -1,7 +1,7 @@
 """Serve ollama-proxy on a free loopback port, until stdin ends.
 
-Runs under the model venv's python, with `PROXY_CONFIG_FILE` in its environment. It stands in for
-`ollama-proxy serve`, which cannot say which port it took when it was left free to choose.
+Runs under the model venv's python, with `PROXY_CONFIG_FILE` in its environment. It replaces
+`ollama-proxy serve`, which does not report the port that it chose.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import uvicorn
 
 
 def main() -> None:
-    """Bind, say where, and serve."""
+    """Bind a free port, write the URL, and serve."""
     threading.Thread(target=_exit_with_stdin, daemon=True).start()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()

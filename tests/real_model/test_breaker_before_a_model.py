@@ -1,4 +1,4 @@
-"""The engine in front of a real model: real tokens, a broken wire, a killed process."""
+"""The engine in front of a real model: real tokens, faults on the wire, a killed process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_answers_from_passages_with_real_embeddings(model_server: ModelServer) -
         ollama=model_server.url,
         model=model_server.model,
         traffic=None,
-        # It is not known to embed by its name, so that it has to be named.
+        # Its name does not show that it embeds, so it must be named.
         embedding_model=model_server.model,
         rate=4.0,
         concurrency=1,

@@ -14,13 +14,13 @@ pytestmark = pytest.mark.real_model
 _TIMEOUT = 30.0  # seconds of silence
 
 
-def _chunks(answer: httpx.Response) -> Iterator[dict[str, Any]]:
-    for line in answer.iter_lines():
+def _chunks(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    for line in response.iter_lines():
         yield json.loads(line)
 
 
 def _generate(server: ModelServer, prompt: str, **fields: object) -> dict[str, Any]:
-    # Greedy, and longer than any test needs unless it says otherwise.
+    # Greedy; by default longer than any test needs.
     options = {"temperature": 0}
     return {
         "url": f"{server.url}/api/generate",
@@ -31,10 +31,10 @@ def _generate(server: ModelServer, prompt: str, **fields: object) -> dict[str, A
 
 def test_tokens_stream_and_the_stream_says_that_it_is_done(model_server: ModelServer) -> None:
     request = _generate(model_server, "Why is the sky blue?", options={"num_predict": 20})
-    with httpx.stream("POST", **request) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["Content-Type"] == "application/x-ndjson"
-        *tokens, last = _chunks(answer)
+    with httpx.stream("POST", **request) as response:
+        assert response.status_code == 200
+        assert response.headers["Content-Type"] == "application/x-ndjson"
+        *tokens, last = _chunks(response)
 
     assert 10 < len(tokens) <= 20
     assert "".join(token["response"] for token in tokens).strip()
@@ -48,8 +48,8 @@ def test_the_model_is_listed_and_embeds(model_server: ModelServer) -> None:
     assert model_server.model in [model["name"] for model in tags.json()["models"]]
 
     request = {"model": model_server.model, "input": ["a fuse", "a breaker"]}
-    answer = httpx.post(f"{model_server.url}/api/embed", json=request, timeout=_TIMEOUT)
-    first, second = answer.json()["embeddings"]
+    response = httpx.post(f"{model_server.url}/api/embed", json=request, timeout=_TIMEOUT)
+    first, second = response.json()["embeddings"]
     assert len(first) == len(second) > 0
     assert first != second
 
@@ -57,23 +57,23 @@ def test_the_model_is_listed_and_embeds(model_server: ModelServer) -> None:
 def test_killing_the_model_breaks_a_stream_and_the_calls_after_it(
     model_server: ModelServer,
 ) -> None:
-    with httpx.stream("POST", **_generate(model_server, "Write a very long story.")) as answer:
-        chunks = _chunks(answer)
+    with httpx.stream("POST", **_generate(model_server, "Write a very long story.")) as response:
+        chunks = _chunks(response)
         assert not next(chunks)["done"]
         model_server.kill_model()
         *_, last = chunks
-    # Both at once: whoever looks at `done` first takes the broken stream for a whole one.
+    # Both at once: a client that checks `done` first takes the broken stream for a complete one.
     assert last["done"]
     assert last["error"]
 
-    with httpx.stream("POST", **_generate(model_server, "Anyone?")) as answer:
-        assert answer.status_code == 200
-        (only,) = _chunks(answer)
+    with httpx.stream("POST", **_generate(model_server, "Anyone?")) as response:
+        assert response.status_code == 200
+        (only,) = _chunks(response)
     assert only["error"]
 
-    answer = httpx.post(**_generate(model_server, "Anyone?", stream=False))
-    assert answer.status_code == 502
-    assert answer.json()["error"]
+    response = httpx.post(**_generate(model_server, "Anyone?", stream=False))
+    assert response.status_code == 502
+    assert response.json()["error"]
 
-    # The API's own process is as well as ever, so a probe of the version sees nothing wrong.
+    # The API's own process is healthy, so a probe of the version succeeds.
     assert httpx.get(f"{model_server.url}/api/version", timeout=_TIMEOUT).status_code == 200

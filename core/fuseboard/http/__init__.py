@@ -1,7 +1,22 @@
-"""Circuit breakers around HTTP requests: an httpx transport, and judges of what is answered.
+"""Circuit breakers for HTTP: a transport for httpx, and judges that rate each exchange.
 
-transport = BreakerTransport(CircuitBreaker("llm"), judge=openai_judge)
-client = httpx.Client(transport=transport)
+A breaker needs a verdict for every request. A *judge* derives it from the
+status, the body and the way the body ends; `BreakerTransport` applies it to
+everything an httpx client sends, streamed or not:
+
+    import httpx
+    from fuseboard import CircuitBreaker
+    from fuseboard.http import BreakerTransport, RequestRejectedError, openai_judge
+
+    transport = BreakerTransport(CircuitBreaker("llm"), judge=openai_judge)
+    with httpx.Client(transport=transport) as client:
+        try:
+            client.post("https://llm.example/v1/chat/completions", json=request)
+        except RequestRejectedError as rejection:
+            print(f"open; retry in {rejection.retry_after} s")
+
+`http_judge` reads the status only and is the default. `fuseboard.http.judges`
+says how to add a judge for another protocol.
 """
 
 from fuseboard.http.judges.http import http_judge

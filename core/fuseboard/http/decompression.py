@@ -1,4 +1,4 @@
-"""Undoing a body's content coding piece by piece, so that a judge sees what was said."""
+"""Undoing a body's content coding chunk by chunk, so that a judge reads plain bytes."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from typing import Any, Protocol
 
 import httpx
 
-_PIECE = 64 * 1024  # bytes; what a few compressed ones become is not held at once
-_MOST_CODINGS = 4
+_CHUNK_SIZE = 64 * 1024  # bytes; bounds what a small compressed chunk expands to at a time
+_MAX_CODINGS = 4
 
 
 class Decoder(Protocol):
-    """Undoes a coding; both methods raise `httpx.DecodingError` on a broken body."""
+    """Undo a content coding; both methods raise `httpx.DecodingError` on a corrupt body."""
 
     def decode(self, data: bytes) -> Iterable[bytes]:
-        """Give what a piece of the body becomes."""
+        """Return what the next chunk of the body expands to, in chunks."""
         ...
 
     def end(self) -> None:
-        """Check that nothing is missing."""
+        """Check that the body is complete."""
         ...
 
 
 def decoder_for(headers: httpx.Headers) -> Decoder | None:
-    """Make what undoes the codings of a body; `None` if httpx could not undo them either."""
+    """Return a decoder for a response's `Content-Encoding`.
+
+    `None` if a coding is unknown, needs a package that is not installed, or if
+    there are too many: httpx cannot decode such a body either.
+    """
     names = [name.lower() for name in headers.get_list("Content-Encoding", split_commas=True)]
     codings = [name for name in map(str.strip, names) if name not in {"", "identity"}]
-    if len(codings) > _MOST_CODINGS:
+    if len(codings) > _MAX_CODINGS:
         return None
     decoders: list[Decoder] = []
     for coding in reversed(codings):  # the last one was applied last
@@ -39,80 +43,83 @@ def decoder_for(headers: httpx.Headers) -> Decoder | None:
         if decoder is None:
             return None
         decoders.append(decoder)
-    return _Chain(decoders)
+    return _DecoderChain(decoders)
 
 
-class _Chain:
+class _DecoderChain:
     def __init__(self, decoders: Iterable[Decoder]) -> None:
         self._decoders = tuple(decoders)
 
     def decode(self, data: bytes) -> Iterable[bytes]:
-        pieces: Iterable[bytes] = (data,)
+        chunks: Iterable[bytes] = (data,)
         for decoder in self._decoders:
-            pieces = chain.from_iterable(map(decoder.decode, pieces))
-        return pieces
+            chunks = chain.from_iterable(map(decoder.decode, chunks))
+        return chunks
 
     def end(self) -> None:
         for decoder in self._decoders:
             decoder.end()
 
 
-class _Zlib:
-    def __init__(self, window: int) -> None:
-        self._inflate = zlib.decompressobj(window)
-        self._begun = False
+class _ZlibDecoder:
+    def __init__(self, window_bits: int) -> None:
+        self._decompressor = zlib.decompressobj(window_bits)
+        self._started = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        self._begun = self._begun or bool(data)
-        while not self._inflate.eof:
+        self._started = self._started or bool(data)
+        while not self._decompressor.eof:
             try:
-                piece = self._inflate.decompress(data, _PIECE)
+                chunk = self._decompressor.decompress(data, _CHUNK_SIZE)
             except zlib.error as error:
                 raise httpx.DecodingError(str(error)) from error
-            data = self._inflate.unconsumed_tail
-            if piece:
-                yield piece
-            if not data and len(piece) < _PIECE:
+            data = self._decompressor.unconsumed_tail
+            if chunk:
+                yield chunk
+            if not data and len(chunk) < _CHUNK_SIZE:
                 return
 
     def end(self) -> None:
-        _require_end(self._begun, self._inflate.eof)
+        _require_complete(self._started, self._decompressor.eof)
 
 
-class _Deflate:
-    """What the name means, and the bare stream that some servers send instead."""
+class _DeflateDecoder:
+    """Decode `deflate`: the zlib format, or the bare stream that some servers send instead."""
 
     def __init__(self) -> None:
         self._head = b""
-        self._inflate: _Zlib | None = None
+        self._decoder: _ZlibDecoder | None = None
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        if self._inflate is None:
+        if self._decoder is None:
             data = self._head + data
             if len(data) < 2:
                 self._head = data
                 return
-            named = data[0] & 0x0F == 8 and int.from_bytes(data[:2]) % 31 == 0
-            self._inflate = _Zlib(zlib.MAX_WBITS if named else -zlib.MAX_WBITS)
-        yield from self._inflate.decode(data)
+            # RFC 1950, 2.2: compression method 8 and a checksum in the first two bytes.
+            is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2]) % 31 == 0
+            self._decoder = _ZlibDecoder(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+        yield from self._decoder.decode(data)
 
     def end(self) -> None:
-        if self._inflate is None:
-            _require_end(bool(self._head), whole=False)
+        if self._decoder is None:
+            _require_complete(bool(self._head), complete=False)
         else:
-            self._inflate.end()
+            self._decoder.end()
 
 
-class _Brotli:
+class _BrotliDecoder:
     def __init__(self, module: Any) -> None:
-        self._inflate = module.Decompressor()
-        # The two packages of this interface name it differently.
-        self._process = getattr(self._inflate, "process", None) or self._inflate.decompress
+        self._decompressor = module.Decompressor()
+        # brotlicffi calls this method `decompress`.
+        self._process = (
+            getattr(self._decompressor, "process", None) or self._decompressor.decompress
+        )
         self._error = module.error
-        self._begun = False
+        self._started = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        self._begun = self._begun or bool(data)
+        self._started = self._started or bool(data)
         if data:
             try:
                 yield self._process(data)
@@ -120,48 +127,48 @@ class _Brotli:
                 raise httpx.DecodingError(str(error)) from error
 
     def end(self) -> None:
-        _require_end(self._begun, self._inflate.is_finished())
+        _require_complete(self._started, self._decompressor.is_finished())
 
 
-class _Zstandard:
+class _ZstandardDecoder:
     def __init__(self, module: Any) -> None:
         self._module = module
-        self._inflate = module.ZstdDecompressor().decompressobj()
-        self._begun = False
+        self._decompressor = module.ZstdDecompressor().decompressobj()
+        self._started = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        self._begun = self._begun or bool(data)
+        self._started = self._started or bool(data)
         while data:
-            if self._inflate.eof:  # another frame follows
-                self._inflate = self._module.ZstdDecompressor().decompressobj()
+            if self._decompressor.eof:  # another frame follows
+                self._decompressor = self._module.ZstdDecompressor().decompressobj()
             try:
-                piece = self._inflate.decompress(data)
+                chunk = self._decompressor.decompress(data)
             except self._module.ZstdError as error:
                 raise httpx.DecodingError(str(error)) from error
-            data = self._inflate.unused_data
-            yield piece
+            data = self._decompressor.unused_data
+            yield chunk
 
     def end(self) -> None:
-        _require_end(self._begun, self._inflate.eof)
+        _require_complete(self._started, self._decompressor.eof)
 
 
-def _require_end(begun: bool, whole: bool) -> None:
-    if begun and not whole:
+def _require_complete(started: bool, complete: bool) -> None:
+    if started and not complete:
         raise httpx.DecodingError("the compressed body breaks off")
 
 
-def _brotli() -> Decoder | None:
-    module = _first_of("brotli", "brotlicffi")
-    return _Brotli(module) if module else None
+def _brotli_decoder() -> Decoder | None:
+    module = _import_first("brotli", "brotlicffi")
+    return _BrotliDecoder(module) if module else None
 
 
-def _zstandard() -> Decoder | None:
-    module = _first_of("zstandard")
-    return _Zstandard(module) if module else None
+def _zstandard_decoder() -> Decoder | None:
+    module = _import_first("zstandard")
+    return _ZstandardDecoder(module) if module else None
 
 
-def _first_of(*names: str) -> Any:
-    """Import what httpx itself would use, if it is there."""
+def _import_first(*names: str) -> Any:
+    """Return the first module that is installed, in httpx's own order; `None` if none is."""
     for name in names:
         try:
             return import_module(name)
@@ -171,8 +178,8 @@ def _first_of(*names: str) -> Any:
 
 
 _DECODERS: dict[str, Callable[[], Decoder | None]] = {
-    "gzip": lambda: _Zlib(zlib.MAX_WBITS | 16),
-    "deflate": _Deflate,
-    "br": _brotli,
-    "zstd": _zstandard,
+    "gzip": lambda: _ZlibDecoder(zlib.MAX_WBITS | 16),
+    "deflate": _DeflateDecoder,
+    "br": _brotli_decoder,
+    "zstd": _zstandard_decoder,
 }

@@ -1,4 +1,4 @@
-"""One request and its answer, judged while they pass and settled when they are over."""
+"""One request and its response, judged while they pass; the permit is settled at the end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import httpx
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.breaker.permit import Permit
 from fuseboard.http.decompression import Decoder, decoder_for
-from fuseboard.http.judge import Judge, rule_on_error
+from fuseboard.http.judge import Judge
 from fuseboard.http.judges.http import HttpJudge
+from fuseboard.http.judges.transport_error import judge_error
 
 _logger = logging.getLogger(__name__)
 
@@ -20,16 +21,16 @@ _STOPPED = Ruling(Verdict.IGNORED, "stopped by the caller")
 
 
 class GuardedExchange:
-    """Shows an exchange to its judge and settles its permit once, however the exchange ends.
+    """An exchange that feeds its judge and settles its permit once, however it ends.
 
-    It ends with the first call of `ended()`, `raised()` or `stopped()`. What a
-    judge raises is logged: it is no news of the service, and not the caller's
-    trouble.
+    The first call of `ended()`, `raised()` or `stopped()` ends it; later calls
+    do nothing. An exception in the judge is logged and ignored: it says nothing
+    about the server, and must not reach the caller. Used by one thread at a time.
 
     Args:
-        judge: The judge of this exchange and no other.
-        permit: What to settle; `None` for an exchange that nothing guards.
-        request: The request that opens it.
+        judge: The judge of this exchange only.
+        permit: The permit to settle; `None` for an unguarded exchange.
+        request: The request of the exchange.
     """
 
     def __init__(self, judge: Judge, permit: Permit | None, request: httpx.Request) -> None:
@@ -37,74 +38,78 @@ class GuardedExchange:
         self._permit = permit
         self._request = request
         self._decoder: Decoder | None = None
-        self._undecodable: Ruling | None = None
-        self._answered = False
+        self._decoding_failure: Ruling | None = None
+        self._content_started = False
         self._settled: Ruling | None = None
 
     @property
     def ruling(self) -> Ruling | None:
-        """The ruling on it once it is over, before that what is certain already."""
-        return self._settled or self._certain()
+        """The ruling once the exchange has ended; before that, what is final already."""
+        return self._settled or self._final_ruling()
 
     def begin(self, status: int, headers: httpx.Headers) -> None:
-        """The head of the answer is here."""
+        """Process the head of the response."""
         self._decoder = decoder_for(headers)
         if self._decoder is None:
-            if self._request.headers.get("Accept-Encoding") == "identity":  # nor can the caller
-                self._undecodable = rule_on_error(httpx.DecodingError("a coding not asked for"))
+            if self._request.headers.get("Accept-Encoding") == "identity":
+                # The client accepts plain bytes only, so the caller cannot decode it either.
+                self._decoding_failure = judge_error(httpx.DecodingError("a coding not asked for"))
             else:
-                self._judge = HttpJudge(self._request)  # how HTTP went is left to judge
-        with self._judging():
+                self._judge = HttpJudge(self._request)  # the body cannot be read
+        with self._catch_judge_errors():
             self._judge.begin(status, headers)
 
     def feed(self, data: bytes) -> None:
-        """A piece of the body is here, as it came over the wire."""
-        if self._settled or self._undecodable or self._decoder is None:
+        """Process the next chunk of the body as it was received, still compressed."""
+        if self._settled or self._decoding_failure or self._decoder is None:
             return
-        with self._judging():
+        with self._catch_judge_errors():
             try:
-                for piece in self._decoder.decode(data):
-                    self._judge.feed(piece)
+                for chunk in self._decoder.decode(data):
+                    self._judge.feed(chunk)
             except httpx.DecodingError as error:
-                self._undecodable = rule_on_error(error)
-            self._notice_first_item()
+                self._decoding_failure = judge_error(error)
+            self._report_first_item()
 
     def ended(self) -> None:
-        """The body came to its regular end."""
+        """Settle an exchange whose body ended regularly."""
         if self._settled:
             return
-        with self._judging():
-            if self._decoder is not None and not self._undecodable:
+        with self._catch_judge_errors():
+            if self._decoder is not None and not self._decoding_failure:
                 try:
                     self._decoder.end()
                 except httpx.DecodingError as error:
-                    self._undecodable = rule_on_error(error)
-            ruling = self._certain() if self._undecodable else self._judge.end()
-            self._notice_first_item()
+                    self._decoding_failure = judge_error(error)
+            ruling = self._final_ruling() if self._decoding_failure else self._judge.end()
+            self._report_first_item()
             self._settle(ruling or _STOPPED)
 
     def raised(self, error: BaseException) -> None:
-        """Sending the request or reading the answer raised."""
+        """Settle an exchange in which sending or reading raised `error`."""
         if isinstance(error, GeneratorExit):
             self.stopped()
         elif not self._settled:
-            with self._judging():
-                self._settle(self._certain() or rule_on_error(error))
+            with self._catch_judge_errors():
+                self._settle(self._final_ruling() or judge_error(error))
 
     def stopped(self) -> None:
-        """The reader does not want the rest."""
+        """Settle an exchange whose reader does not read the rest.
+
+        It is a success if content had arrived, and ignored otherwise.
+        """
         if self._settled:
             return
-        with self._judging():
-            good = Ruling(Verdict.SUCCESS) if self._judge.answered else _STOPPED
-            self._settle(self._certain() or good)
+        with self._catch_judge_errors():
+            served = Ruling(Verdict.SUCCESS) if self._judge.content_started else _STOPPED
+            self._settle(self._final_ruling() or served)
 
-    def _certain(self) -> Ruling | None:
-        return self._judge.ruling or self._undecodable
+    def _final_ruling(self) -> Ruling | None:
+        return self._judge.ruling or self._decoding_failure
 
-    def _notice_first_item(self) -> None:
-        if not self._answered and self._judge.answered:
-            self._answered = True
+    def _report_first_item(self) -> None:
+        if not self._content_started and self._judge.content_started:
+            self._content_started = True
             if self._permit is not None:
                 self._permit.first_item()
 
@@ -114,7 +119,7 @@ class GuardedExchange:
             self._permit.settle(ruling)
 
     @contextmanager
-    def _judging(self) -> Iterator[None]:
+    def _catch_judge_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception:

@@ -1,4 +1,4 @@
-"""A bounded pool of connections that can be watched."""
+"""A bounded, observable pool of connections."""
 
 from __future__ import annotations
 
@@ -22,154 +22,160 @@ _logger = logging.getLogger(__name__)
 
 
 class ConnectionPool(httpx.AsyncBaseTransport):
-    """Lets at most `maximum` exchanges be under way at once, and counts them.
+    """A transport that limits and counts the exchanges under way.
 
-    An exchange holds its connection until its body is closed. It belongs below
-    the breaker, so that a rejection never waits, and above what keeps deadlines,
-    so that waiting here is not taken for the server's slowness. httpx shows no
-    figures of its own pool, and loses slots of a contended one when waiting
-    requests are cancelled: with this in front it never is. Should a transport
-    say that it is full all the same, though it has room for `maximum`, another
-    takes its place, and it is closed when its last exchange is over.
+    An exchange holds its connection until its body is closed. The pool belongs
+    below the breaker, so that a rejected request never waits, and above the
+    transport that enforces deadlines, so that waiting here does not count as
+    slowness of the server.
 
-    Belongs to one event loop; `snapshot()` may be called from any thread.
+    httpx reports no figures of its own pool, and can lose slots when requests
+    that wait for one are cancelled (encode/httpcore#1093); below this pool no
+    request waits there. A transport that reports a full pool nevertheless is
+    replaced by a new one, and closed after its last exchange.
+
+    Use it on one event loop; `snapshot()` may be called from any thread.
 
     Args:
-        name: The name in metrics and on the screen.
-        make_inner: Makes the transport that does the work; it has room for `maximum`.
-        maximum: How many connections it may have.
-        patience: Seconds that an exchange waits for one before `httpx.PoolTimeout` is raised.
-        clock: Seconds that only ever go forward.
+        name: The pool's name in metrics and snapshots.
+        make_inner: Makes the transport that sends; it must have room for `max_connections`.
+        max_connections: How many exchanges may be under way.
+        timeout: Seconds that an exchange waits for a connection.
+        clock: A monotonic clock, seconds.
+        wait_buckets: Upper bounds of the histogram of waiting times, seconds.
+
+    Raises:
+        ValueError: If `max_connections` is less than 1.
     """
 
     def __init__(
         self,
         name: str,
         make_inner: Callable[[], httpx.AsyncBaseTransport],
-        maximum: int,
+        max_connections: int,
         *,
-        patience: float,
+        timeout: float,
         clock: Callable[[], float] = time.monotonic,
         wait_buckets: Sequence[float] = WAIT_BUCKETS,
     ) -> None:
-        if maximum < 1:
-            raise ValueError(f"a pool needs at least 1 connection, not {maximum}")
+        if max_connections < 1:
+            raise ValueError(f"a pool needs at least 1 connection, not {max_connections}")
         self.name = name
         self._make_inner = make_inner
-        self._inner = _Inner(make_inner())
-        self._replaced: set[_Inner] = set()  # those with exchanges that are not over
-        self._maximum = maximum
-        self._patience = patience
+        self._inner = _CountedTransport(make_inner())
+        self._replaced: set[_CountedTransport] = set()  # those with exchanges under way
+        self._max_connections = max_connections
+        self._timeout = timeout
         self._clock = clock
-        self._free = asyncio.Semaphore(maximum)
+        self._free = asyncio.Semaphore(max_connections)
         self._lock = threading.Lock()
         self._active = 0
         self._waits = DurationHistogram(wait_buckets)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Wait for a connection and send a request over it.
+        """Wait for a connection and send a request.
 
         Raises:
-            httpx.PoolTimeout: If none was free in time.
+            httpx.PoolTimeout: If no connection became free in time.
             httpx.TransportError: Whatever the inner transport raises.
         """
-        await self._take()
+        await self._acquire()
         inner = self._inner
         try:
             try:
-                response = await self._begin(inner, request)
+                response = await self._send(inner, request)
             except httpx.PoolTimeout:
-                inner = await self._in_place_of(inner)
-                response = await self._begin(inner, request)
+                inner = await self._replace(inner)
+                response = await self._send(inner, request)
         except BaseException:
-            self._give_back()
+            self._release()
             raise
         body = cast("httpx.AsyncByteStream", response.stream)
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=_HeldBody(body, lambda: self._end(inner, body)),
+            stream=_PooledBody(body, lambda: self._close_body(inner, body)),
             extensions=response.extensions,
         )
 
     async def aclose(self) -> None:
-        """Close the inner transport."""
+        """Close the inner transports."""
         for inner in (*self._replaced, self._inner):
             await inner.transport.aclose()
 
     def snapshot(self) -> PoolSnapshot:
-        """Take a picture of the pool."""
+        """Return the current figures of the pool."""
         with self._lock:
-            return PoolSnapshot(self.name, self._active, self._maximum, self._waits.copy())
+            return PoolSnapshot(self.name, self._active, self._max_connections, self._waits.copy())
 
-    async def _take(self) -> None:
-        asked = self._clock()
+    async def _acquire(self) -> None:
+        started = self._clock()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 await self._free.acquire()
         except TimeoutError:
-            self._count_wait(self._clock() - asked)
-            raise httpx.PoolTimeout(f"no free connection within {self._patience:g} s") from None
-        self._count_wait(self._clock() - asked, taken=1)
+            self._count_wait(self._clock() - started)
+            raise httpx.PoolTimeout(f"no free connection within {self._timeout:g} s") from None
+        self._count_wait(self._clock() - started, acquired=1)
 
-    def _count_wait(self, seconds: float, *, taken: int = 0) -> None:
+    def _count_wait(self, seconds: float, *, acquired: int = 0) -> None:
         with self._lock:
             self._waits.take([seconds])
-            self._active += taken
+            self._active += acquired
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         with self._lock:
             self._active -= 1
         self._free.release()
 
-    async def _begin(self, inner: _Inner, request: httpx.Request) -> httpx.Response:
+    async def _send(self, inner: _CountedTransport, request: httpx.Request) -> httpx.Response:
         inner.exchanges += 1
         try:
             return await inner.transport.handle_async_request(request)
         except BaseException:
-            await self._count_off(inner)
+            await self._end_exchange(inner)
             raise
 
-    async def _end(self, inner: _Inner, body: httpx.AsyncByteStream) -> None:
+    async def _close_body(self, inner: _CountedTransport, body: httpx.AsyncByteStream) -> None:
         try:
             await body.aclose()
         finally:
-            self._give_back()
-            await self._count_off(inner)
+            self._release()
+            await self._end_exchange(inner)
 
-    async def _in_place_of(self, full: _Inner) -> _Inner:
-        """Give a transport that has room, where one has lost count of its connections."""
-        if self._inner is full:  # else another exchange has seen to it
+    async def _replace(self, full: _CountedTransport) -> _CountedTransport:
+        """Return a transport with free connections in place of one that lost some."""
+        if self._inner is full:  # unless another exchange has replaced it already
             _logger.warning("a transport of the pool %r lost connections: replaced", self.name)
             self._replaced.add(full)
-            self._inner = _Inner(self._make_inner())
-            await self._close_if_over(full)
+            self._inner = _CountedTransport(self._make_inner())
+            await self._close_if_unused(full)
         return self._inner
 
-    async def _count_off(self, inner: _Inner) -> None:
+    async def _end_exchange(self, inner: _CountedTransport) -> None:
         inner.exchanges -= 1
-        await self._close_if_over(inner)
+        await self._close_if_unused(inner)
 
-    async def _close_if_over(self, inner: _Inner) -> None:
+    async def _close_if_unused(self, inner: _CountedTransport) -> None:
         if not inner.exchanges and inner in self._replaced:
             self._replaced.remove(inner)
             await inner.transport.aclose()
 
 
 @dataclass(eq=False, slots=True)
-class _Inner:
-    """A transport and how many exchanges it has."""
+class _CountedTransport:
+    """A transport and the number of its exchanges under way."""
 
     transport: httpx.AsyncBaseTransport
     exchanges: int = 0
 
 
-class _HeldBody(httpx.AsyncByteStream):
-    """A body that gives its connection back when it is closed, however often that is asked."""
+class _PooledBody(httpx.AsyncByteStream):
+    """A body that calls `close` once, at the first `aclose()`."""
 
-    def __init__(self, body: httpx.AsyncByteStream, end: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, body: httpx.AsyncByteStream, close: Callable[[], Awaitable[None]]) -> None:
         self._body = body
-        self._end = end
+        self._close = close
         self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -179,4 +185,4 @@ class _HeldBody(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._end()
+            await self._close()

@@ -1,7 +1,10 @@
-"""Circuit breakers as an httpx transport: the verdict comes when the answer is over.
+"""An httpx transport that guards its requests with circuit breakers.
 
-httpx.Client(transport=BreakerTransport(breaker))
-httpx.AsyncClient(transport=BreakerTransport(breaker))
+The verdict on a request is given when its response has ended, not when its
+head arrives:
+
+    httpx.Client(transport=BreakerTransport(breaker))
+    httpx.AsyncClient(transport=BreakerTransport(breaker))
 """
 
 from __future__ import annotations
@@ -18,46 +21,50 @@ from fuseboard.http.exchange import GuardedExchange
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.http import http_judge
 
-JUDGE = "fuseboard.judge"
-"""The request extension by which a client brings a judge of its own.
+JUDGE_EXTENSION = "fuseboard.judge"
+"""The request extension with the judge to use instead of the transport's.
 
-A judge judges one exchange: such a request must not lead to a second one, as redirects do.
+A judge belongs to one exchange: such a request must not be repeated, as redirects do.
 """
 
-EXCHANGE = "fuseboard.exchange"
-"""The response extension that holds its `GuardedExchange`, which has the ruling on it."""
+EXCHANGE_EXTENSION = "fuseboard.exchange"
+"""The response extension with the `GuardedExchange`, which has the ruling."""
 
 
 class RequestRejectedError(CircuitOpenError, httpx.TransportError):
-    """A breaker did not let a request out.
+    """A breaker rejected a request; nothing was sent.
 
-    It is a direct `httpx.TransportError`, which clients built on httpx pass on
-    as it is; some of them turn a `ConnectError` into something else.
+    It is a direct subclass of `httpx.TransportError`, which clients built on
+    httpx pass on unchanged; some convert a `ConnectError` to another type.
     """
 
     _request: httpx.Request | None = None
 
     @classmethod
     def from_rejection(cls, rejection: CircuitOpenError) -> RequestRejectedError:
-        """Make one out of a breaker's own error."""
+        """Return the error for a rejection by a breaker."""
         return cls(*rejection.args)
 
 
 class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Sends requests through another transport, guarded by breakers.
+    """A transport that sends requests through another one, guarded by breakers.
 
-    It fits into an `httpx.Client` and an `httpx.AsyncClient`. A client that is
-    given a transport leaves `verify`, `limits`, `http2`, `proxy` and the
-    environment's proxies to it: give them to `inner`.
+    It works in an `httpx.Client` and in an `httpx.AsyncClient`, and is as
+    thread-safe as `inner`. A client with an explicit transport does not apply
+    its own `verify`, `limits`, `http2`, `proxy` and proxy environment variables:
+    configure `inner` instead.
 
     Args:
-        breaker: What guards the requests, or a function that says what guards
-            one; `None` leaves it judged but unguarded.
-        inner: The transport that does the work; by default httpx's own, made
-            for the first request.
-        judge: Makes the judge of a request, unless the request brings its own.
+        breaker: The breaker of all requests, or a function that returns the
+            breaker of one; `None` leaves the request judged but unguarded.
+        inner: The transport that sends; by default httpx's own, made for the
+            first request.
+        judge: Makes the judge of a request, unless the request has the
+            extension `JUDGE_EXTENSION`.
 
-    Raises `TypeError` if `inner` is no transport, or meets a client of the other kind.
+    Raises:
+        TypeError: If `inner` is no transport; on a request, if it is a transport
+            for the other kind of client.
     """
 
     def __init__(
@@ -70,11 +77,11 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if not isinstance(inner, httpx.BaseTransport | httpx.AsyncBaseTransport | None):
             raise TypeError(f"not an httpx transport: {inner!r}")
         self._breaker_of = (lambda _: breaker) if isinstance(breaker, CircuitBreaker) else breaker
-        self._judge = judge
+        self._make_judge = judge
         self._inner = inner
         self._sync = inner if isinstance(inner, httpx.BaseTransport) else None
         self._async = inner if isinstance(inner, httpx.AsyncBaseTransport) else None
-        self._making = threading.Lock()
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request.
@@ -83,8 +90,8 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             RequestRejectedError: If its breaker does not admit it.
             httpx.TransportError: Whatever the inner transport raises.
         """
-        inner = self._for_sync()
-        exchange = self._open(request)
+        inner = self._sync_transport()
+        exchange = self._start_exchange(request)
         try:
             response = inner.handle_request(request)
             exchange.begin(response.status_code, response.headers)
@@ -92,7 +99,7 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             exchange.raised(error)
             raise
         body = _JudgedBody(cast("httpx.SyncByteStream", response.stream), exchange)
-        return _with_body(response, body, exchange)
+        return _with_judged_body(response, body, exchange)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request.
@@ -101,8 +108,8 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             RequestRejectedError: If its breaker does not admit it.
             httpx.TransportError: Whatever the inner transport raises.
         """
-        inner = self._for_async()
-        exchange = self._open(request)
+        inner = self._async_transport()
+        exchange = self._start_exchange(request)
         try:
             response = await inner.handle_async_request(request)
             exchange.begin(response.status_code, response.headers)
@@ -110,7 +117,7 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             exchange.raised(error)
             raise
         body = _AsyncJudgedBody(cast("httpx.AsyncByteStream", response.stream), exchange)
-        return _with_body(response, body, exchange)
+        return _with_judged_body(response, body, exchange)
 
     def close(self) -> None:
         """Close the inner transport."""
@@ -122,25 +129,27 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if self._async is not None:
             await self._async.aclose()
 
-    def _open(self, request: httpx.Request) -> GuardedExchange:
+    def _start_exchange(self, request: httpx.Request) -> GuardedExchange:
         breaker = self._breaker_of(request)
-        judge = cast("Judge | None", request.extensions.get(JUDGE)) or self._judge(request)
+        judge = cast("Judge | None", request.extensions.get(JUDGE_EXTENSION)) or self._make_judge(
+            request
+        )
         try:
             permit = breaker.acquire() if breaker is not None else None
         except CircuitOpenError as rejection:
             raise RequestRejectedError.from_rejection(rejection) from None
         return GuardedExchange(judge, permit, request)
 
-    def _for_sync(self) -> httpx.BaseTransport:
-        with self._making:
+    def _sync_transport(self) -> httpx.BaseTransport:
+        with self._lock:
             if self._sync is None:
                 if self._inner is not None:
                     raise TypeError(f"{self._inner!r} works in an httpx.AsyncClient only")
                 self._sync = httpx.HTTPTransport()
             return self._sync
 
-    def _for_async(self) -> httpx.AsyncBaseTransport:
-        with self._making:
+    def _async_transport(self) -> httpx.AsyncBaseTransport:
+        with self._lock:
             if self._async is None:
                 if self._inner is not None:
                     raise TypeError(f"{self._inner!r} works in an httpx.Client only")
@@ -148,17 +157,17 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return self._async
 
 
-def _with_body(
+def _with_judged_body(
     response: httpx.Response,
     body: httpx.SyncByteStream | httpx.AsyncByteStream,
     exchange: GuardedExchange,
 ) -> httpx.Response:
-    # A new one: a response whose content is known already would never read its body.
+    # A new response: one whose content is loaded already would never read `body`.
     return httpx.Response(
         response.status_code,
         headers=response.headers,
         stream=body,
-        extensions={**response.extensions, EXCHANGE: exchange},
+        extensions={**response.extensions, EXCHANGE_EXTENSION: exchange},
     )
 
 

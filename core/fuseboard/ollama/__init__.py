@@ -1,4 +1,21 @@
-"""Calls to Ollama through circuit breakers: the client, its deadlines, its operations."""
+"""An asynchronous Ollama client with a circuit breaker for each operation.
+
+    from fuseboard import CircuitBreaker, CircuitOpenError
+    from fuseboard.ollama import OllamaClient, OllamaError, breaker_per_operation, ollama_url
+
+    breakers = breaker_per_operation(CircuitBreaker)
+    async with OllamaClient(ollama_url("localhost"), breakers) as client:
+        try:
+            async for chunk in client.generate("Why is the sky blue?", model="llama3.2"):
+                print(chunk.text, end="")
+        except CircuitOpenError as rejection:
+            print(f"open; retry in {rejection.retry_after} s")
+        except OllamaError as error:
+            print(error.reason)
+
+`Operation` lists the operations, `Deadlines` limits how long each part of a
+call may take, `CachingClient` adds a cache. Names are imported on first use.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +58,7 @@ __all__ = [
     "ollama_url",
 ]
 
-# Imported on first use: the client needs httpx, which addresses and deadlines do without.
+# The client needs httpx, which addresses and deadlines do not.
 _MODULE_OF = {
     "CachingClient": "caching",
     "Deadlines": "deadlines",

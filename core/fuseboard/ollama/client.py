@@ -15,12 +15,22 @@ from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.http.cancel_safe_transport import CancelSafeTransport
 from fuseboard.http.exchange import GuardedExchange
-from fuseboard.http.judge import rule_on_error
-from fuseboard.http.judges.error_response import LONGEST_ERROR
-from fuseboard.http.judges.ollama import OllamaJudge, UnexpectedResponseError
+from fuseboard.http.judges.error_response import MAX_ERROR_BODY
+from fuseboard.http.judges.json_object import InvalidResponseError
+from fuseboard.http.judges.ollama import OllamaJudge
+from fuseboard.http.judges.transport_error import judge_error
 from fuseboard.http.pool import ConnectionPool
-from fuseboard.http.transport import EXCHANGE, JUDGE, BreakerTransport, RequestRejectedError
-from fuseboard.ollama.deadline_transport import DEADLINES, DeadlineTransport, httpx_timeout
+from fuseboard.http.transport import (
+    EXCHANGE_EXTENSION,
+    JUDGE_EXTENSION,
+    BreakerTransport,
+    RequestRejectedError,
+)
+from fuseboard.ollama.deadline_transport import (
+    DEADLINES_EXTENSION,
+    DeadlineTransport,
+    httpx_timeout,
+)
 from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.ollama.host import ollama_api_key
 from fuseboard.ollama.responses import (
@@ -30,23 +40,23 @@ from fuseboard.ollama.responses import (
     ModelDetails,
     RunningModel,
     TextChunk,
-    chatted,
-    embedded,
-    generated,
-    listed,
-    running,
-    shown,
-    version_in,
+    parse_chat,
+    parse_embed,
+    parse_generate,
+    parse_ps,
+    parse_show,
+    parse_tags,
+    parse_version,
 )
 
 T = TypeVar("T")
 
-LONGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes that an answer may have in all; some hundred thousand tokens."""
+MAX_RESPONSE = 64 * 1024 * 1024
+"""The size limit of a response in bytes; some hundred thousand tokens."""
 
 
 class Operation(Enum):
-    """What can be asked of Ollama; the value is the path that takes it."""
+    """An operation of Ollama's API; the value is its path."""
 
     GENERATE = "/api/generate"
     CHAT = "/api/chat"
@@ -58,36 +68,36 @@ class Operation(Enum):
 
     @property
     def breaker_name(self) -> str:
-        """The name of the breaker that guards it: `ollama_generate`."""
+        """The name of the breaker that guards the operation: `ollama_generate`."""
         return f"ollama_{self.name.lower()}"
 
 
 class TextSettings(TypedDict, total=False):
-    """What a text can be asked for with, beside what it is about."""
+    """Optional settings of a request for text."""
 
     stream: bool
-    """False: it comes in one piece when it is whole; only the total deadline waits for it."""
+    """False: the text arrives whole in one chunk, within the total deadline."""
     options: Mapping[str, Any] | None
-    """The model's, as in Ollama's API: `temperature`, `num_predict`, …"""
+    """The options of the model, as in Ollama's API: `temperature`, `num_predict`, …"""
     format: Literal["json"] | Mapping[str, Any]
-    """The text is JSON, or meets this JSON schema."""
+    """The text is JSON, or conforms to this JSON schema."""
     keep_alive: float | str
-    """How long the model stays loaded: seconds, or a duration such as `5m`; below 0 for ever."""
+    """How long the model stays loaded: seconds or a duration such as `5m`; for ever if negative."""
 
 
 class EmbedSettings(TypedDict, total=False):
-    """What embeddings can be asked for with."""
+    """Optional settings of a request for embeddings."""
 
     truncate: bool
-    """False: a text that is too long for the model is an error, and not cut."""
+    """False: a text that is too long for the model is an error; by default it is cut."""
     options: Mapping[str, Any] | None
-    """The model's, as in Ollama's API."""
+    """The options of the model, as in Ollama's API."""
     keep_alive: float | str
     """How long the model stays loaded, as for a text."""
 
 
 def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the settings that are sent, as JSON takes them."""
+    """Return the settings that are not `None`, with mappings as JSON-serializable dicts."""
     return {
         name: dict(value) if isinstance(value, Mapping) else value
         for name, value in settings.items()
@@ -98,36 +108,36 @@ def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
 def breaker_per_operation(
     make: Callable[[str], CircuitBreaker], operations: Iterable[Operation] = Operation
 ) -> dict[Operation, CircuitBreaker]:
-    """Make a breaker for every operation with `make`, which is given its name."""
+    """Return a breaker for each operation, made by `make` from the breaker's name."""
     return {operation: make(operation.breaker_name) for operation in operations}
 
 
 class OllamaError(Exception):
-    """A call did not get a whole, good answer. Its text is a short, stable reason."""
+    """A call got no complete, valid response. The message is a short, stable reason."""
 
     def __init__(self, ruling: Ruling) -> None:
         super().__init__(ruling.reason)
         self.reason = ruling.reason
         self.verdict = ruling.verdict
-        """`FAILURE`, or `IGNORED` where the server is not to blame."""
+        """`FAILURE`, or `IGNORED` if the server is not at fault."""
 
 
 class OllamaClient:
-    """Calls one Ollama server; use it as an async context manager, on one event loop.
+    """A client of one Ollama server, to be used as an async context manager on one event loop.
 
-    Every call may raise `OllamaError`, or `RequestRejectedError` (a
-    `CircuitOpenError`) when its breaker is open; nothing else, but `TypeError`
-    or `ValueError` at once where its arguments are no JSON.
+    Every call raises `RequestRejectedError` (a `CircuitOpenError`) if its
+    breaker is open, and `OllamaError` if it gets no valid response. Arguments
+    that cannot be sent as JSON raise `TypeError` or `ValueError` at once.
 
     Args:
-        url: Where the server is.
-        breakers: The breaker of each operation; one without is not guarded.
+        url: The base URL of the server.
+        breakers: The breaker of each operation; an operation without is unguarded.
         deadlines: How long each part of a call may take.
-        max_connections: How many calls may be under way at once; more wait here.
-        api_key: What opens a guarded server.
+        max_connections: How many calls may be under way; further calls wait for a connection.
+        api_key: The key that is sent as a bearer token; empty for none.
 
     Raises:
-        ValueError: If the URL or the key can be none.
+        ValueError: If the URL or the key is invalid.
     """
 
     def __init__(
@@ -150,15 +160,15 @@ class OllamaClient:
             "ollama",
             lambda: DeadlineTransport(CancelSafeTransport(limits)),
             max_connections,
-            patience=deadlines.pool,
+            timeout=deadlines.pool,
         )
-        """Its connections."""
+        """The connections, for `snapshot()`."""
         by_path = {operation.value: breaker for operation, breaker in breakers.items()}
 
         def path_below_base(request: httpx.Request) -> str:
             return request.url.path.removeprefix(base.path.rstrip("/"))
 
-        # What compresses holds tokens back until it has enough of them.
+        # A server that compresses holds tokens back until it has enough of them.
         headers = {"Accept-Encoding": "identity"}
         if key := ollama_api_key(api_key):
             headers["Authorization"] = f"Bearer {key}"
@@ -170,7 +180,7 @@ class OllamaClient:
             ),
             timeout=httpx_timeout(deadlines),
             headers=headers,
-            # A cookie that is no ASCII would break every call that follows.
+            # A cookie that is not ASCII would break every later call.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
@@ -187,61 +197,61 @@ class OllamaClient:
     def generate(
         self, prompt: str, *, model: str, system: str = "", **settings: Unpack[TextSettings]
     ) -> AsyncGenerator[TextChunk, None]:
-        """Stream the completion of a prompt; `system` takes the place of the model's own."""
-        about = {"prompt": prompt, "system": system} if system else {"prompt": prompt}
-        return self._text(Operation.GENERATE, generated, {"model": model, **about}, settings)
+        """Stream the completion of a prompt; `system` replaces the system prompt of the model."""
+        fields = {"prompt": prompt, "system": system} if system else {"prompt": prompt}
+        return self._text(Operation.GENERATE, parse_generate, {"model": model, **fields}, settings)
 
     def chat(
         self, messages: Sequence[Message], *, model: str, **settings: Unpack[TextSettings]
     ) -> AsyncGenerator[TextChunk, None]:
         """Stream the next message of a chat."""
-        said = [{"role": message.role, "content": message.content} for message in messages]
-        return self._text(Operation.CHAT, chatted, {"model": model, "messages": said}, settings)
+        sent = [{"role": message.role, "content": message.content} for message in messages]
+        return self._text(Operation.CHAT, parse_chat, {"model": model, "messages": sent}, settings)
 
     async def embed(
         self, inputs: Sequence[str], *, model: str, **settings: Unpack[EmbedSettings]
     ) -> Embeddings:
-        """Embed texts, one vector for each."""
+        """Return one embedding for each text."""
 
-        def read(item: Mapping[str, Any]) -> Embeddings:
-            embeddings = embedded(item)
+        def read(parsed: Mapping[str, Any]) -> Embeddings:
+            embeddings = parse_embed(parsed)
             if len(embeddings.vectors) != len(inputs):
-                raise UnexpectedResponseError("there is not one embedding for each input")
+                raise InvalidResponseError("there is not one embedding for each input")
             return embeddings
 
-        _require_known(settings, EmbedSettings)
+        _require_known_settings(settings, EmbedSettings)
         body = {"model": model, "input": list(inputs), **settings}
         return await self._object(Operation.EMBED, read, body)
 
     async def tags(self) -> tuple[Model, ...]:
-        """List the models that the server has."""
-        return await self._object(Operation.TAGS, listed)
+        """Return the models that the server has."""
+        return await self._object(Operation.TAGS, parse_tags)
 
     async def ps(self) -> tuple[RunningModel, ...]:
-        """List the models that the server has in memory."""
-        return await self._object(Operation.PS, running)
+        """Return the models that the server has in memory."""
+        return await self._object(Operation.PS, parse_ps)
 
     async def show(self, model: str) -> ModelDetails:
-        """Ask what the server knows of a model."""
-        return await self._object(Operation.SHOW, shown, {"model": model})
+        """Return the properties of a model."""
+        return await self._object(Operation.SHOW, parse_show, {"model": model})
 
     async def version(self) -> str:
-        """Ask for the server's version; says nothing about whether its models work."""
-        return await self._object(Operation.VERSION, version_in)
+        """Return the server's version, which it reports even if no model works."""
+        return await self._object(Operation.VERSION, parse_version)
 
     def _text(
         self,
         operation: Operation,
         read: Callable[[dict[str, Any]], TextChunk],
-        about: Mapping[str, Any],
+        fields: Mapping[str, Any],
         settings: TextSettings,
     ) -> AsyncGenerator[TextChunk, None]:
-        _require_known(settings, TextSettings)
-        body = {**about, "stream": True, **settings}
+        _require_known_settings(settings, TextSettings)
+        body = {**fields, "stream": True, **settings}
         deadlines = self._deadlines
         if not body["stream"]:
             deadlines = deadlines.for_whole_text()
-        return self._answers(self._request(operation, deadlines, body), read)
+        return self._values(self._request(operation, deadlines, body), read)
 
     async def _object(
         self,
@@ -250,46 +260,46 @@ class OllamaClient:
         body: Mapping[str, Any] | None = None,
     ) -> T:
         request = self._request(operation, self._deadlines.for_object(), body)
-        async with aclosing(self._answers(request, read)) as answers:
-            answer = await anext(answers)
-            async for _ in answers:
+        async with aclosing(self._values(request, read)) as values:
+            value = await anext(values)
+            async for _ in values:
                 pass  # to the end, so that the connection can be used again
-            return answer
+            return value
 
     def _request(
         self, operation: Operation, deadlines: Deadlines, body: Mapping[str, Any] | None
     ) -> httpx.Request:
-        extensions = {DEADLINES: deadlines}
+        extensions = {DEADLINES_EXTENSION: deadlines}
         if body is None:
             return self._http.build_request("GET", operation.value, extensions=extensions)
         return self._http.build_request(
             "POST",
             operation.value,
-            content=_encoded(body),
+            content=_encode(body),
             headers={"Content-Type": "application/json"},
             extensions=extensions,
         )
 
-    async def _answers(
+    async def _values(
         self, request: httpx.Request, read: Callable[[dict[str, Any]], T]
     ) -> AsyncGenerator[T, None]:
-        """Yield what an answer holds; raise as soon as it is known to be a bad one."""
-        judge = OllamaJudge(request, read, longest=LONGEST_ANSWER)
-        request.extensions[JUDGE] = judge
+        """Yield the values in a response; raise as soon as the response is known to be bad."""
+        judge = OllamaJudge(request, read, max_bytes=MAX_RESPONSE)
+        request.extensions[JUDGE_EXTENSION] = judge
         response = await self._send(request)
-        exchange: GuardedExchange = response.extensions[EXCHANGE]
+        exchange: GuardedExchange = response.extensions[EXCHANGE_EXTENSION]
         broken: httpx.HTTPError | None = None
         try:
             async with aclosing(response):
-                async for _ in response.aiter_raw():  # the judge has its coding undone
-                    for answer in judge.take():
-                        yield answer
-                    if _is_enough(response, exchange):
+                async for _ in response.aiter_raw():  # the judge gets them decompressed
+                    for value in judge.take_values():
+                        yield value
+                    if _can_stop_reading(response, exchange):
                         break
         except httpx.HTTPError as error:
             broken = error
-        for answer in judge.take():
-            yield answer
+        for value in judge.take_values():
+            yield value
         ruling = exchange.ruling
         if ruling is not None and ruling.verdict is not Verdict.SUCCESS:
             raise OllamaError(ruling) from broken
@@ -300,16 +310,16 @@ class OllamaClient:
         except RequestRejectedError:
             raise
         except httpx.HTTPError as error:
-            raise OllamaError(rule_on_error(error)) from error
+            raise OllamaError(judge_error(error)) from error
 
 
-def _is_enough(response: httpx.Response, exchange: GuardedExchange) -> bool:
-    """Say whether what an answer still brings is not worth reading."""
-    if not response.is_success:  # an error's body says why
-        return response.num_bytes_downloaded >= LONGEST_ERROR
+def _can_stop_reading(response: httpx.Response, exchange: GuardedExchange) -> bool:
+    """Return whether the rest of a response can no longer matter."""
+    if not response.is_success:  # the body has the error message
+        return response.num_bytes_downloaded >= MAX_ERROR_BODY
     ruling = exchange.ruling
-    bad = ruling is not None and ruling.verdict is not Verdict.SUCCESS
-    return bad or response.num_bytes_downloaded > LONGEST_ANSWER
+    failed = ruling is not None and ruling.verdict is not Verdict.SUCCESS
+    return failed or response.num_bytes_downloaded > MAX_RESPONSE
 
 
 def _base_url(url: str) -> httpx.URL:
@@ -322,11 +332,13 @@ def _base_url(url: str) -> httpx.URL:
     return base
 
 
-def _require_known(settings: Mapping[str, Any], kind: type[TextSettings | EmbedSettings]) -> None:
+def _require_known_settings(
+    settings: Mapping[str, Any], kind: type[TextSettings | EmbedSettings]
+) -> None:
     if unknown := settings.keys() - kind.__annotations__.keys():
         raise TypeError(f"there is no setting {min(unknown)!r}: {', '.join(kind.__annotations__)}")
 
 
-def _encoded(body: Mapping[str, Any]) -> bytes:
-    # In ASCII: half a surrogate pair fits in.
+def _encode(body: Mapping[str, Any]) -> bytes:
+    # As ASCII, which can represent half a surrogate pair.
     return json.dumps(without_none(body), allow_nan=False).encode()

@@ -8,24 +8,26 @@ from math import inf
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long each part of an exchange may take, in seconds.
+    """The limits of one exchange, in seconds except for `slowest_pace`.
 
-    Raises `ValueError` if one is not a positive number.
+    Raises:
+        ValueError: If one is not a positive, finite number; `slowest_pace` may be 0.
     """
 
     pool: float = 30.0
     """Until a connection is free; a call that waits longer is never sent."""
     connect: float = 2.0
-    """Until the TCP connection stands."""
+    """Until the TCP connection is established."""
     first_token: float = 5.0
-    """Until the first bytes of the answer's body; queueing and loading are in it."""
+    """Until the first bytes of the response body, including queueing and model loading."""
     between_tokens: float = 5.0
-    """From any piece of the body to the next."""
+    """From one chunk of the body to the next."""
     total: float = 60.0
     """Until the end of the body."""
     slowest_pace: float = 0.5
-    """No seconds, but tokens a second, each a line of a streamed text: fewer over any ten
-    seconds of it are a drip, which the other deadlines notice late or never. 0 lets it drip."""
+    """The lowest token rate of a streamed text, tokens a second (a token is a line), over
+    any ten seconds: a stream that trickles meets the other deadlines late or never. 0
+    disables it."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -36,9 +38,9 @@ class Deadlines:
                 raise ValueError(f"the {name} deadline must be a positive number, not {value!r}")
 
     def for_whole_text(self) -> Deadlines:
-        """Those of a text that is not streamed: nothing comes until all of it is there."""
+        """Return the deadlines of a text that is not streamed, and so arrives all at once."""
         return replace(self, first_token=self.total, slowest_pace=0)
 
     def for_object(self) -> Deadlines:
-        """Those of an answer that is no text."""
+        """Return the deadlines of a response that is no stream of tokens."""
         return replace(self, slowest_pace=0)

@@ -1,4 +1,4 @@
-"""Finding the Ollama to talk to, and having a model on it ready."""
+"""Choosing the models to use on an Ollama server, and loading them."""
 
 from __future__ import annotations
 
@@ -12,54 +12,60 @@ from fuseboard.ollama.responses import Model
 
 DEFAULT_MODEL = "llama3.2"
 DEFAULT_EMBEDDING_MODEL = "nomic-embed-text"
-_LOADING_SECONDS = 300.0  # Ollama itself gives up on a load after five minutes
-_PATIENCE = Deadlines(connect=1.0, first_token=2.0, between_tokens=2.0, total=4.0)
-
+_LOAD_TIMEOUT = 300.0  # seconds; Ollama itself gives up loading after five minutes
+_DISCOVERY_DEADLINES = Deadlines(connect=1.0, first_token=2.0, between_tokens=2.0, total=4.0)
 
 _logger = logging.getLogger(__name__)
 
 
 class NoModelError(Exception):
-    """The server answers, but does not have the model; the message says what to do."""
+    """The server responds, but lacks a model; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredOllama:
-    """A server and the models on it to use."""
+    """A server and the models to use on it."""
 
     url: str
     model: str
-    """The one that speaks."""
+    """The model that generates text."""
     embedding_model: str
-    """The one that embeds; empty if none is known."""
+    """The model that embeds; empty if none is known."""
     problem: str = ""
-    """Why it did not answer, if it did not."""
+    """Why the server did not respond; empty if it did."""
 
 
 async def discover(
     url: str,
-    wanted: str | None,
-    wanted_to_embed: str | None,
+    model: str | None,
+    embedding_model: str | None,
     *,
     must_embed: bool,
     api_key: str = "",
 ) -> DiscoveredOllama:
-    """Ask a server which models it has, and choose one that speaks and one that embeds.
+    """Choose a model that generates text and one that embeds from those a server has.
 
-    One that does not answer is assumed to have what is wanted of it.
+    A server that does not respond is assumed to have the requested models.
+
+    Args:
+        url: The base URL of the server.
+        model: The model to generate text with; `None` for any.
+        embedding_model: The model to embed with; `None` for any.
+        must_embed: Whether an embedding model is required.
+        api_key: The key of the server; empty for none.
 
     Raises:
-        NoModelError: If it has no model, not the wanted ones, or none that
-            embeds although one must.
+        NoModelError: If the server has no model, lacks a requested one, or has
+            none that embeds although one is required.
     """
     try:
-        async with OllamaClient(url, {}, deadlines=_PATIENCE, api_key=api_key) as client:
+        async with OllamaClient(url, {}, deadlines=_DISCOVERY_DEADLINES, api_key=api_key) as client:
             models = await client.tags()
     except OllamaError as error:
-        assumed = wanted_to_embed or (DEFAULT_EMBEDDING_MODEL if must_embed else "")
-        return DiscoveredOllama(url, wanted or DEFAULT_MODEL, assumed, problem=error.reason)
-    model = _choose(models, wanted, url)
-    embedding_model = _choose_embedding(models, wanted_to_embed, url)
+        assumed = embedding_model or (DEFAULT_EMBEDDING_MODEL if must_embed else "")
+        return DiscoveredOllama(url, model or DEFAULT_MODEL, assumed, problem=error.reason)
+    model = _choose(models, model, url)
+    embedding_model = _choose_embedding(models, embedding_model, url)
     if must_embed and not embedding_model:
         raise NoModelError(
             f"the Ollama at {url} has no model that is known to embed: pull one with"
@@ -70,16 +76,19 @@ async def discover(
 
 
 async def load_model(url: str, model: str, *, embeds: bool = False, api_key: str = "") -> None:
-    """Have a server load a model, and wait for it; if it cannot, the next call will tell."""
-    patience = Deadlines(
-        first_token=_LOADING_SECONDS, between_tokens=_LOADING_SECONDS, total=_LOADING_SECONDS
+    """Load a model into the server's memory and wait for it.
+
+    A failure is only logged: the next call that needs the model will report it.
+    """
+    deadlines = Deadlines(
+        first_token=_LOAD_TIMEOUT, between_tokens=_LOAD_TIMEOUT, total=_LOAD_TIMEOUT
     )
     try:
-        async with OllamaClient(url, {}, deadlines=patience, api_key=api_key) as client:
+        async with OllamaClient(url, {}, deadlines=deadlines, api_key=api_key) as client:
             if embeds:
                 await client.embed(["load"], model=model)
                 return
-            # An empty prompt only loads; servers that know no such thing make one token.
+            # An empty prompt only loads; other servers than Ollama generate one token for it.
             async for _ in client.generate("", model=model, options={"num_predict": 1}):
                 pass
     except OllamaError as error:
@@ -94,8 +103,8 @@ def _choose(models: Sequence[Model], wanted: str | None, url: str) -> str:
         )
     if wanted is not None:
         return _find(models, wanted, url, "--model")
-    speaking = [model for model in models if not _embeds(model)]
-    return _default(speaking, DEFAULT_MODEL) or models[0].name
+    generating = [model for model in models if not _embeds(model)]
+    return _default(generating, DEFAULT_MODEL) or models[0].name
 
 
 def _choose_embedding(models: Sequence[Model], wanted: str | None, url: str) -> str:
@@ -105,7 +114,7 @@ def _choose_embedding(models: Sequence[Model], wanted: str | None, url: str) -> 
 
 
 def _find(models: Sequence[Model], wanted: str, url: str, option: str) -> str:
-    found = _named(models, wanted)
+    found = _find_name(models, wanted)
     if not found:
         names = ", ".join(sorted(model.name for model in models))
         raise NoModelError(
@@ -116,10 +125,10 @@ def _find(models: Sequence[Model], wanted: str, url: str, option: str) -> str:
 
 
 def _default(models: Sequence[Model], default: str) -> str:
-    return _named(models, default) or next((model.name for model in models), "")
+    return _find_name(models, default) or next((model.name for model in models), "")
 
 
-def _named(models: Sequence[Model], wanted: str) -> str:
+def _find_name(models: Sequence[Model], wanted: str) -> str:
     names = (model.name for model in models)
     return next((name for name in names if name in {wanted, f"{wanted}:latest"}), "")
 

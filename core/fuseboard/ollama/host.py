@@ -1,4 +1,4 @@
-"""Where Ollama is and what opens it, read the way Ollama's own tools read it."""
+"""Reading `OLLAMA_HOST` and `OLLAMA_API_KEY` as Ollama's own tools do."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def ollama_url(setting: str) -> str:
-    """Turn a setting of `OLLAMA_HOST` into a URL without a slash at the end.
+    """Return the base URL for a value of `OLLAMA_HOST`, without a slash at the end.
 
-    As in Ollama's `envconfig.Host`: quotes and blanks around it are dropped; an
-    empty setting is `http://127.0.0.1:11434`; without a scheme the port
-    defaults to 11434, with one to the scheme's own; a path is kept. Unlike
-    there, an address that only a server can bind (`0.0.0.0`, `::`) becomes
-    this machine's own.
+    As in Ollama's `envconfig.Host`, surrounding quotes and blanks are removed;
+    an empty value is `http://127.0.0.1:11434`; the port defaults to 11434
+    without a scheme and to the scheme's own with one; a path is preserved.
+    Unlike there, an address that only a server can bind (`0.0.0.0`, `::`)
+    becomes the loopback address.
 
     Raises:
-        ValueError: If it names no place to connect to; the message says why.
+        ValueError: If no client can connect to it; the message says why.
     """
     text = setting.strip().strip("\"'").strip()
     scheme, separator, rest = text.partition("://")
@@ -32,20 +32,20 @@ def ollama_url(setting: str) -> str:
             raise ValueError(f"{setting!r}: {scheme!r} is neither http nor https")
         default_port = _DEFAULT_PORTS[scheme]
     host_and_port, _, path = rest.partition("/")
-    host, port = _split(host_and_port)
+    host, port = _split_port(host_and_port)
     if any(character.isspace() or character in "@?#\\" for character in host):
         raise ValueError(f"{setting!r}: {host!r} is not the name of a host")
     number = _port_number(setting, port) if port else default_port
-    url = f"{scheme}://{_connectable(host)}:{number}"
+    url = f"{scheme}://{_client_host(host)}:{number}"
     path = path.rstrip("/")
     return f"{url}/{path}" if path else url
 
 
 def ollama_api_key(setting: str) -> str:
-    """Turn a setting of `OLLAMA_API_KEY` into a key; empty for none.
+    """Return the key for a value of `OLLAMA_API_KEY`; empty for none.
 
     Raises:
-        ValueError: If no header can hold it; the message does not.
+        ValueError: If a header cannot contain it; the message does not quote it.
     """
     key = setting.strip()
     if not all("!" <= character <= "~" for character in key):
@@ -53,10 +53,10 @@ def ollama_api_key(setting: str) -> str:
     return key
 
 
-def _split(host_and_port: str) -> tuple[str, str]:
+def _split_port(host_and_port: str) -> tuple[str, str]:
     if host_and_port.startswith("["):
-        host, _, after = host_and_port[1:].partition("]")
-        return host, after.removeprefix(":")
+        host, _, port = host_and_port[1:].partition("]")
+        return host, port.removeprefix(":")
     if host_and_port.count(":") > 1:  # a bare IPv6 address
         return host_and_port, ""
     host, _, port = host_and_port.partition(":")
@@ -69,7 +69,8 @@ def _port_number(setting: str, port: str) -> int:
     raise ValueError(f"{setting!r}: {port!r} is not a port from 1 to 65535")
 
 
-def _connectable(host: str) -> str:
+def _client_host(host: str) -> str:
+    """Return the host to connect to, with brackets if it is an IPv6 address."""
     if not host:
         return "127.0.0.1"
     try:

@@ -1,4 +1,4 @@
-"""Answers that are kept, and asked for once however many want them at a time."""
+"""A cache of streamed responses that merges concurrent requests for the same key."""
 
 from __future__ import annotations
 
@@ -17,84 +17,88 @@ T = TypeVar("T")
 
 
 class ResponseCache:
-    """Keeps whole answers, which are streams of pieces, by key.
+    """A least-recently-used cache of complete responses, each a sequence of chunks.
 
-    The least recently used go first when it is full, and each after its time.
-    Requests for the same key at the same time share one *flight*: the pieces
-    go to all of them as they come, and all but the first count as hits. A
-    flight that fails fails for all of them, and nothing is kept. It goes on as
-    long as anybody listens; whoever leaves last cancels it and waits for its end.
+    Concurrent requests for one key share a single flight: the response is
+    fetched once, its chunks go to all readers as they arrive, and all readers
+    but the first count as hits. If it fails, it fails for all of them and
+    nothing is stored. It goes on while it has a reader; the last one to leave
+    cancels it and waits for its end.
 
-    Belongs to one event loop; `snapshot()` may be called from any thread.
+    Use it on one event loop; `snapshot()` may be called from any thread.
 
     Args:
-        name: The name in metrics and on the screen.
-        maximum: How many answers it keeps at most.
-        seconds: How long it keeps each.
-        clock: Seconds that only ever go forward.
+        name: The cache's name in metrics and snapshots.
+        max_entries: How many responses are stored; the least recently used is
+            dropped first.
+        ttl: Seconds for which a response is stored.
+        clock: A monotonic clock, seconds.
 
     Raises:
-        ValueError: If a setting makes no sense.
+        ValueError: If `max_entries` is less than 1 or `ttl` not positive and finite.
     """
 
     def __init__(
         self,
         name: str,
-        maximum: int,
-        seconds: float,
+        max_entries: int,
+        ttl: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if maximum < 1:
-            raise ValueError(f"a cache needs room for at least 1 answer, not {maximum}")
-        if not 0 < seconds < float("inf"):
-            raise ValueError(f"a cache's time must be a positive number, not {seconds!r}")
+        if max_entries < 1:
+            raise ValueError(f"a cache needs room for at least 1 answer, not {max_entries}")
+        if not 0 < ttl < float("inf"):
+            raise ValueError(f"a cache's time must be a positive number, not {ttl!r}")
         self.name = name
-        self._maximum = maximum
-        # Even counting them lets those go whose time is over, on whatever thread it is done.
+        self._max_entries = max_entries
+        # Even counting the entries removes expired ones, on the thread that counts.
         self._lock = threading.Lock()
-        self._answers: TTLCache[Hashable, tuple[Any, ...]] = TTLCache(maximum, seconds, clock)
-        self._flights: dict[Hashable, _Flight[Any]] = {}
+        self._entries: TTLCache[Hashable, tuple[Any, ...]] = TTLCache(max_entries, ttl, clock)
+        self._flights: dict[Hashable, _SingleFlight[Any]] = {}
         self._hits = 0
         self._misses = 0
 
     async def stream(
-        self, key: Hashable, ask: Callable[[], AsyncGenerator[T, None]]
+        self, key: Hashable, fetch: Callable[[], AsyncGenerator[T, None]]
     ) -> AsyncGenerator[T, None]:
-        """Yield the answer to `key`: what is kept, what is coming, or what `ask` gets now."""
+        """Yield the response for `key`: stored, being fetched already, or fetched now."""
         with self._lock:
-            kept: tuple[T, ...] | None = self._answers.get(key)
-        if kept is not None:
+            stored: tuple[T, ...] | None = self._entries.get(key)
+        if stored is not None:
             self._hits += 1
-            for piece in kept:
-                yield piece
+            for chunk in stored:
+                yield chunk
             return
-        flight: _Flight[T] | None = self._flights.get(key)
+        flight: _SingleFlight[T] | None = self._flights.get(key)
         if flight is None or flight.abandoned:
             self._misses += 1
-            flight = self._flights[key] = _Flight()
-            flight.task = asyncio.create_task(self._fly(key, flight, ask))
+            flight = self._flights[key] = _SingleFlight()
+            flight.task = asyncio.create_task(self._fetch(key, flight, fetch))
         else:
             self._hits += 1
-        async with aclosing(flight.pieces()) as pieces:
-            async for piece in pieces:
-                yield piece
+        async with aclosing(flight.read()) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def snapshot(self) -> CacheSnapshot:
-        """Take a picture of the cache."""
+        """Return the current figures of the cache."""
         with self._lock:
-            entries = len(self._answers)
-        return CacheSnapshot(self.name, self._hits, self._misses, entries, self._maximum)
+            entries = len(self._entries)
+        return CacheSnapshot(self.name, self._hits, self._misses, entries, self._max_entries)
 
-    async def _fly(
-        self, key: Hashable, flight: _Flight[T], ask: Callable[[], AsyncGenerator[T, None]]
+    async def _fetch(
+        self,
+        key: Hashable,
+        flight: _SingleFlight[T],
+        fetch: Callable[[], AsyncGenerator[T, None]],
     ) -> None:
         error: BaseException | None = None
         try:
-            async with aclosing(ask()) as pieces:
-                async for piece in pieces:
-                    flight.add(piece)
+            async with aclosing(fetch()) as chunks:
+                async for chunk in chunks:
+                    flight.add(chunk)
             with self._lock:
-                self._answers[key] = tuple(flight.come)
+                self._entries[key] = tuple(flight.chunks)
         except BaseException as caught:
             error = caught
             if not isinstance(caught, Exception):
@@ -102,51 +106,51 @@ class ResponseCache:
         finally:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-            flight.end(error)  # whatever it was: nobody may be left waiting
+            flight.end(error)  # in every case, or its readers would wait for ever
 
 
-class _Flight(Generic[T]):
-    """An answer that is coming, to all who want it."""
+class _SingleFlight(Generic[T]):
+    """A response being fetched once for any number of readers."""
 
     def __init__(self) -> None:
-        self.come: list[T] = []
+        self.chunks: list[T] = []
         self.task: asyncio.Task[None] | None = None
         self.abandoned = False
-        self._listeners = 0
+        self._readers = 0
         self._ended = False
         self._error: BaseException | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    def add(self, piece: T) -> None:
-        self.come.append(piece)
-        self._tell()
+    def add(self, chunk: T) -> None:
+        self.chunks.append(chunk)
+        self._notify()
 
     def end(self, error: BaseException | None) -> None:
         self._ended = True
         self._error = error
-        self._tell()
+        self._notify()
 
-    async def pieces(self) -> AsyncGenerator[T, None]:
-        """Yield all pieces from the first on; whoever leaves last ends the flight."""
-        self._listeners += 1
+    async def read(self) -> AsyncGenerator[T, None]:
+        """Yield all chunks from the first on; the last reader to leave cancels the fetch."""
+        self._readers += 1
         try:
-            given = 0
+            position = 0
             while True:
-                while given < len(self.come):
-                    given += 1
-                    yield self.come[given - 1]
+                while position < len(self.chunks):
+                    position += 1
+                    yield self.chunks[position - 1]
                 if self._ended:
                     break
-                await self._news.wait()
+                await self._changed.wait()
             if self._error is not None:
                 raise self._error
         finally:
-            self._listeners -= 1
-            if not self._listeners and not self._ended and self.task is not None:
+            self._readers -= 1
+            if not self._readers and not self._ended and self.task is not None:
                 self.abandoned = True
                 self.task.cancel()
                 await asyncio.wait([self.task])
 
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,4 +1,7 @@
-"""What Ollama answers, as typed values."""
+"""Ollama's responses as typed values, and the functions that parse them.
+
+Every function raises `InvalidResponseError` if a field has the wrong type.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fuseboard.http.judges.ollama import UnexpectedResponseError
+from fuseboard.http.judges.json_object import InvalidResponseError
 
-_MOST = 2**63  # what no number that Ollama sends can reach
+_NUMBER_LIMIT = 2**63  # every number that Ollama sends is smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +25,29 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class TextChunk:
-    """One piece of a text; the last one has the figures, which are 0 before."""
+    """One chunk of a generated text; the figures are 0 in all but the last."""
 
     text: str
     done: bool = False
     done_reason: str = ""
     """Why the text ended: `stop`, `length`; empty before the end."""
     prompt_tokens: int = 0
-    """How many tokens of the prompt were read; what the server had kept is not read again."""
+    """How many tokens of the prompt were evaluated; cached ones are not evaluated again."""
     tokens: int = 0
     """How many tokens the whole text has."""
     seconds: float = 0.0
-    """How long the server worked on it in all."""
+    """How long the server took in all."""
     load_seconds: float = 0.0
-    """How long of it the model was loaded,"""
+    """The part of it spent on loading the model."""
     prompt_seconds: float = 0.0
-    """the prompt read,"""
+    """The part of it spent on evaluating the prompt."""
     text_seconds: float = 0.0
-    """and the text made."""
+    """The part of it spent on generating the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """One vector for each input, in their order."""
+    """One vector for each input, in the order of the inputs."""
 
     model: str
     vectors: tuple[tuple[float, ...], ...]
@@ -66,62 +69,62 @@ class RunningModel:
 
     name: str
     expires_at: datetime
-    """When it goes if nobody asks it anything; far ahead if it stays for ever."""
+    """When it is unloaded unless used; far in the future if never."""
     size: int
-    """Bytes in memory of all kinds."""
+    """Bytes in main and graphics memory."""
     size_vram: int
-    """Bytes of them in the graphics card's."""
+    """The part of them in graphics memory."""
     context_length: int
-    """Tokens that it was loaded for; 0 from a server that does not say."""
+    """Tokens of context that it was loaded with; 0 if the server does not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelDetails:
-    """What the server knows of a model; empty or 0 where it does not say."""
+    """The properties of a model; empty or 0 where the server does not report them."""
 
     capabilities: frozenset[str]
     """`completion`, `embedding`, `tools`, `vision`, `thinking`, …"""
     family: str
     parameter_size: str
-    """How many weights it has, in words: `3.2B`."""
+    """How many weights it has: `3.2B`."""
     quantization: str
     """How they are stored: `Q4_K_M`."""
     context_length: int
-    """Tokens that it can be loaded for at most."""
+    """Tokens of context that it can be loaded with at most."""
     embedding_length: int
-    """How many numbers its vectors have."""
+    """The dimension of its vectors."""
 
 
-def generated(item: Mapping[str, Any]) -> TextChunk:
-    """Read one object of a generate stream."""
-    return _piece(item, _text(item, "response"))
+def parse_generate(parsed: Mapping[str, Any]) -> TextChunk:
+    """Parse one object of a generate stream."""
+    return _text_chunk(parsed, _text(parsed, "response"))
 
 
-def chatted(item: Mapping[str, Any]) -> TextChunk:
-    """Read one object of a chat stream."""
-    return _piece(item, _text(_object(item, "message"), "content"))
+def parse_chat(parsed: Mapping[str, Any]) -> TextChunk:
+    """Parse one object of a chat stream."""
+    return _text_chunk(parsed, _text(_object(parsed, "message"), "content"))
 
 
-def embedded(item: Mapping[str, Any]) -> Embeddings:
-    """Read the answer to an embed request."""
-    vectors = tuple(_vector(values) for values in _list(item, "embeddings"))
-    return Embeddings(_text(item, "model"), vectors)
+def parse_embed(parsed: Mapping[str, Any]) -> Embeddings:
+    """Parse the response to an embed request."""
+    vectors = tuple(_vector(values) for values in _list(parsed, "embeddings"))
+    return Embeddings(_text(parsed, "model"), vectors)
 
 
-def listed(item: Mapping[str, Any]) -> tuple[Model, ...]:
-    """Read the answer to a tags request."""
+def parse_tags(parsed: Mapping[str, Any]) -> tuple[Model, ...]:
+    """Parse the response to a tags request."""
     return tuple(
         Model(
             name=_name(model),
             family=_text(_object(model, "details"), "family"),
             size=_number(model, "size"),
         )
-        for model in _list(item, "models")
+        for model in _list(parsed, "models")
     )
 
 
-def running(item: Mapping[str, Any]) -> tuple[RunningModel, ...]:
-    """Read the answer to a ps request."""
+def parse_ps(parsed: Mapping[str, Any]) -> tuple[RunningModel, ...]:
+    """Parse the response to a ps request."""
     return tuple(
         RunningModel(
             name=_name(model),
@@ -130,101 +133,101 @@ def running(item: Mapping[str, Any]) -> tuple[RunningModel, ...]:
             size_vram=_number(model, "size_vram"),
             context_length=_number(model, "context_length"),
         )
-        for model in _list(item, "models")
+        for model in _list(parsed, "models")
     )
 
 
-def shown(item: Mapping[str, Any]) -> ModelDetails:
-    """Read the answer to a show request."""
-    details, facts = _object(item, "details"), _object(item, "model_info")
-    architecture = _text(facts, "general.architecture")
-    capabilities = _list(item, "capabilities") if item.get("capabilities") else []
+def parse_show(parsed: Mapping[str, Any]) -> ModelDetails:
+    """Parse the response to a show request."""
+    details, info = _object(parsed, "details"), _object(parsed, "model_info")
+    architecture = _text(info, "general.architecture")
+    capabilities = _list(parsed, "capabilities") if parsed.get("capabilities") else []
     if not all(isinstance(capability, str) for capability in capabilities):
-        raise UnexpectedResponseError("capabilities are not texts")
+        raise InvalidResponseError("capabilities are not texts")
     return ModelDetails(
         capabilities=frozenset(capabilities),
         family=_text(details, "family"),
         parameter_size=_text(details, "parameter_size"),
         quantization=_text(details, "quantization_level"),
-        context_length=_number(facts, f"{architecture}.context_length", "context length"),
-        embedding_length=_number(facts, f"{architecture}.embedding_length", "embedding length"),
+        context_length=_number(info, f"{architecture}.context_length", "context length"),
+        embedding_length=_number(info, f"{architecture}.embedding_length", "embedding length"),
     )
 
 
-def version_in(item: Mapping[str, Any]) -> str:
-    """Read the answer to a version request."""
-    return _text(item, "version")
+def parse_version(parsed: Mapping[str, Any]) -> str:
+    """Parse the response to a version request."""
+    return _text(parsed, "version")
 
 
-def _piece(item: Mapping[str, Any], text: str) -> TextChunk:
-    if item.get("done") is not True:
+def _text_chunk(parsed: Mapping[str, Any], text: str) -> TextChunk:
+    if parsed.get("done") is not True:
         return TextChunk(text)
     return TextChunk(
         text,
         done=True,
-        done_reason=_text(item, "done_reason"),
-        prompt_tokens=_number(item, "prompt_eval_count"),
-        tokens=_number(item, "eval_count"),
-        seconds=_seconds(item, "total_duration"),
-        load_seconds=_seconds(item, "load_duration"),
-        prompt_seconds=_seconds(item, "prompt_eval_duration"),
-        text_seconds=_seconds(item, "eval_duration"),
+        done_reason=_text(parsed, "done_reason"),
+        prompt_tokens=_number(parsed, "prompt_eval_count"),
+        tokens=_number(parsed, "eval_count"),
+        seconds=_seconds(parsed, "total_duration"),
+        load_seconds=_seconds(parsed, "load_duration"),
+        prompt_seconds=_seconds(parsed, "prompt_eval_duration"),
+        text_seconds=_seconds(parsed, "eval_duration"),
     )
 
 
 def _name(model: object) -> str:
     name = model.get("name") if isinstance(model, dict) else None
     if not isinstance(name, str):
-        raise UnexpectedResponseError("models are not objects with names")
+        raise InvalidResponseError("models are not objects with names")
     return name
 
 
 def _vector(values: object) -> tuple[float, ...]:
     if not isinstance(values, list) or not all(map(_is_number, values)):
-        raise UnexpectedResponseError("embeddings are not lists of numbers")
+        raise InvalidResponseError("embeddings are not lists of numbers")
     return tuple(map(float, values))
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and -_MOST < value < _MOST  # type: ignore[operator]
+    return type(value) in (int, float) and -_NUMBER_LIMIT < value < _NUMBER_LIMIT  # type: ignore[operator]
 
 
-def _object(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = item.get(key)
+def _object(parsed: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = parsed.get(key)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UnexpectedResponseError(f"{key} is not an object")
+        raise InvalidResponseError(f"{key} is not an object")
     return value
 
 
-def _list(item: Mapping[str, Any], key: str) -> Sequence[Any]:
-    value = item.get(key)
+def _list(parsed: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = parsed.get(key)
     if not isinstance(value, list):
-        raise UnexpectedResponseError(f"{key} is not a list")
+        raise InvalidResponseError(f"{key} is not a list")
     return value
 
 
-def _text(item: Mapping[str, Any], key: str) -> str:
-    value = item.get(key, "")
+def _text(parsed: Mapping[str, Any], key: str) -> str:
+    value = parsed.get(key, "")
     if not isinstance(value, str):
-        raise UnexpectedResponseError(f"{key} is not text")
+        raise InvalidResponseError(f"{key} is not text")
     return value
 
 
-def _number(item: Mapping[str, Any], key: str, called: str = "") -> int:
-    value = item.get(key, 0)
-    if type(value) is not int or not -_MOST < value < _MOST:
-        raise UnexpectedResponseError(f"{called or key} is not a whole number")
+def _number(parsed: Mapping[str, Any], key: str, label: str = "") -> int:
+    value = parsed.get(key, 0)
+    if type(value) is not int or not -_NUMBER_LIMIT < value < _NUMBER_LIMIT:
+        raise InvalidResponseError(f"{label or key} is not a whole number")
     return value
 
 
-def _seconds(item: Mapping[str, Any], key: str) -> float:
-    return _number(item, key) / 1e9
+def _seconds(parsed: Mapping[str, Any], key: str) -> float:
+    return _number(parsed, key) / 1e9
 
 
-def _time(item: Mapping[str, Any], key: str) -> datetime:
+def _time(parsed: Mapping[str, Any], key: str) -> datetime:
     try:
-        return datetime.fromisoformat(_text(item, key))
-    except ValueError:
-        raise UnexpectedResponseError(f"{key} is not a time") from None
+        return datetime.fromisoformat(parsed.get(key, ""))
+    except (TypeError, ValueError):
+        raise InvalidResponseError(f"{key} is not a time") from None

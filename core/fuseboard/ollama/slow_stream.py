@@ -1,44 +1,44 @@
-"""Whether a stream keeps a pace, by what the server needed and not by who reads it."""
+"""Detecting a stream whose token rate is too low, independent of how fast it is read."""
 
 from __future__ import annotations
 
 from collections import deque
 from math import ceil
 
-_LEAST_SECONDS = 10.0  # of a stretch that proves anything
-_LEAST_TOKENS = 5
+_MIN_SECONDS = 10.0  # of the window; less proves nothing
+_MIN_TOKENS = 5
 
 
 class SlowStreamDetector:
-    """Watches the pace of one stream from its first piece on.
+    """A sliding window over the tokens of one stream, from its first chunk on.
 
-    It is too slow once any stretch of at least ten seconds and five tokens has
-    had fewer tokens a second than `slowest`. Time that the reader takes for
-    itself is not counted.
+    The stream is too slow once a window of at least ten seconds, and long
+    enough for five tokens, has had fewer than `min_rate` tokens a second.
+    Time that the reader spends between two chunks is not counted.
 
     Args:
-        slowest: Tokens a second, more than 0.
+        min_rate: Tokens a second, more than 0.
     """
 
-    def __init__(self, slowest: float) -> None:
-        self._seconds = max(_LEAST_SECONDS, _LEAST_TOKENS / slowest)
-        self._tokens = ceil(self._seconds * slowest)
-        self._now = 0.0  # seconds that the server needed since then
-        self._come: deque[tuple[float, int]] = deque()  # when how many came
-        self._counted = 0
+    def __init__(self, min_rate: float) -> None:
+        self._window_seconds = max(_MIN_SECONDS, _MIN_TOKENS / min_rate)
+        self._window_tokens = ceil(self._window_seconds * min_rate)
+        self._now = 0.0  # seconds spent waiting for the server
+        self._arrivals: deque[tuple[float, int]] = deque()  # time and number of tokens
+        self._arrived = 0  # tokens in `_arrivals`
 
     @property
-    def patience(self) -> float:
-        """Seconds that the next piece may take."""
-        enough = self._counted >= self._tokens
-        since = self._come[0][0] if enough else 0.0
-        return since + self._seconds - self._now
+    def max_wait(self) -> float:
+        """Seconds that the next chunk may take before the stream is too slow."""
+        full = self._arrived >= self._window_tokens
+        window_start = self._arrivals[0][0] if full else 0.0
+        return window_start + self._window_seconds - self._now
 
     def add(self, seconds: float, tokens: int) -> None:
-        """Some tokens came, for which the server needed some seconds."""
+        """Record the arrival of `tokens` after waiting `seconds` for the server."""
         self._now += seconds
-        self._come.append((self._now, tokens))
-        self._counted += tokens
-        # Where enough came after it, the stretch that begins there has kept the pace.
-        while self._counted - self._come[0][1] >= self._tokens:
-            self._counted -= self._come.popleft()[1]
+        self._arrivals.append((self._now, tokens))
+        self._arrived += tokens
+        # An arrival followed by enough tokens cannot start a window that is too slow.
+        while self._arrived - self._arrivals[0][1] >= self._window_tokens:
+            self._arrived -= self._arrivals.popleft()[1]

@@ -47,7 +47,7 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.snapshot import AnswerState, LogLevel, Phase, PromptSnapshot, Snapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from tests.core.clock import ManualClock
-from tests.core.serving import FAST, Asked, overheard, served
+from tests.core.serving import FAST, ReceivedRequest, recording_simulator, served
 
 PATIENCE = 20.0  # seconds after which something that should have come will not come
 
@@ -554,7 +554,7 @@ class TestTraffic:
             assert it.engine.snapshot().caches == ()
 
     async def test_a_real_ones_models_are_loaded_one_after_the_other(self) -> None:
-        async with overheard() as (url, heard):
+        async with recording_simulator() as (url, heard):
             await run_briefly(heard, 20, traffic=None, ollama=url, prompts=("my own question?",))
         tags, embedding, speaking, *rest = heard
         assert tags.path == "/api/tags"
@@ -569,12 +569,12 @@ class TestTraffic:
 
     async def test_what_the_traffic_does_not_need_is_not_loaded(self) -> None:
         for kind, path in ((TrafficKind.CHAT, "/api/generate"), (TrafficKind.EMBED, "/api/embed")):
-            async with overheard() as (url, heard):
+            async with recording_simulator() as (url, heard):
                 await run_briefly(heard, 4, traffic=kind, ollama=url)
             assert {asked.path for asked in heard} == {"/api/tags", path, f"/api/{kind.value}"}
 
     async def test_one_that_cannot_embed_is_asked_without_passages(self) -> None:
-        async with overheard(CANNOT_EMBED) as (url, heard):
+        async with recording_simulator(CANNOT_EMBED) as (url, heard):
             ready = await run_briefly(heard, 4, traffic=None, ollama=url)
         assert ready.traffic is not None
         assert ready.traffic.kind is TrafficKind.GENERATE
@@ -586,14 +586,14 @@ class TestTraffic:
 
     @pytest.mark.parametrize("kind", [TrafficKind.RAG, TrafficKind.EMBED])
     async def test_one_that_cannot_embed_is_an_error_where_it_must(self, kind: TrafficKind) -> None:
-        async with overheard(CANNOT_EMBED) as (url, heard):
+        async with recording_simulator(CANNOT_EMBED) as (url, heard):
             failed = await run_briefly(heard, 1, traffic=kind, ollama=url)
         assert failed.phase is Phase.FAILED
         assert "no model that is known to embed" in failed.problem
         assert "`ollama pull nomic-embed-text`" in failed.problem
 
     async def test_the_named_embedding_model_is_taken_if_it_is_there(self) -> None:
-        async with overheard(CANNOT_EMBED) as (url, heard):
+        async with recording_simulator(CANNOT_EMBED) as (url, heard):
             failed = await run_briefly(
                 heard, 1, traffic=None, ollama=url, embedding_model="all-minilm"
             )
@@ -631,7 +631,7 @@ class TestTraffic:
 CANNOT_EMBED = replace(FAST, embedding_models=())
 
 
-async def run_briefly(heard: list[Asked], requests: int, **settings: object) -> Snapshot:
+async def run_briefly(heard: list[ReceivedRequest], requests: int, **settings: object) -> Snapshot:
     """Run an engine before a real server until that has had so many requests."""
 
     def run() -> Snapshot:

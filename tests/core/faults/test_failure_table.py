@@ -24,7 +24,7 @@ from fuseboard.faults.switches import FaultSwitches
 from fuseboard.http import ollama_judge
 from fuseboard.http.transport import BreakerTransport
 from fuseboard.ollama import OllamaClient, OllamaError, Operation
-from tests.core.http.test_third_party_clients import COMPLETIONS, openai_saying
+from tests.core.http.test_third_party_clients import COMPLETIONS, openai_prompting
 from tests.core.ollama.test_client import MODEL, skip_ahead
 from tests.core.serving import closed_port, open_port, proxied, served, simulated
 
@@ -128,7 +128,7 @@ async def ollama_package(url: str, breaker: CircuitBreaker, stream: bool) -> Asy
 @asynccontextmanager
 async def openai_package(url: str, breaker: CircuitBreaker, stream: bool) -> AsyncIterator[Ask]:
     way = "async streaming" if stream else "async"
-    async with openai_saying(way, url, breaker, timeout=5) as send:
+    async with openai_prompting(way, url, breaker, timeout=5) as send:
 
         async def ask() -> None:
             with suppress(TypeError):  # it reads an error as a completion without choices

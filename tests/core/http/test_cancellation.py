@@ -1,4 +1,4 @@
-"""Calls that are cancelled, wherever they are: nothing is lost and nobody is blamed."""
+"""Calls cancelled at any point: nothing is lost, and nothing counts as a failure."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.core.ollama.test_client import (
     TOKEN,
     Reader,
     Writer,
-    chunk,
     generate,
+    http_chunk,
 )
 from tests.core.serving import raw_server, simulated
 
 CONNECTIONS = 3
 
 
-class Wire:
-    """A client and all that must be clean after a call that was cancelled."""
+class CheckedClient:
+    """A client, and checks that a cancelled call has left nothing behind."""
 
     def __init__(self, client: OllamaClient, breakers: dict[Operation, CircuitBreaker]) -> None:
         self.client = client
@@ -56,10 +56,10 @@ class Wire:
 
 
 @asynccontextmanager
-async def wired(url: str, connections: int = CONNECTIONS) -> AsyncIterator[Wire]:
+async def checked_client(url: str, connections: int = CONNECTIONS) -> AsyncIterator[CheckedClient]:
     breakers = breaker_per_operation(lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(1)))
     async with OllamaClient(url, breakers, max_connections=connections) as client:
-        yield Wire(client, breakers)
+        yield CheckedClient(client, breakers)
 
 
 async def cancel(call: asyncio.Task[object], *, times: int = 1) -> None:
@@ -73,7 +73,7 @@ async def test_while_it_waits_for_a_connection() -> None:
     async def hang(reader: Reader, writer: Writer) -> None:
         await reader.read()
 
-    async with raw_server(hang) as url, wired(url) as it:
+    async with raw_server(hang) as url, checked_client(url) as it:
         calls = [asyncio.create_task(generate(it.client)) for _ in range(CONNECTIONS + 2)]
         await until(lambda: it.client.pool.snapshot().active == CONNECTIONS)
         for waiting in calls[-2:]:
@@ -90,11 +90,11 @@ async def test_while_it_connects() -> None:
         listener = sockets.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        for _ in range(4):  # who fills its queue makes it drop who comes then
+        for _ in range(4):  # a full accept queue drops further connections
             other = sockets.enter_context(socket.socket())
             other.setblocking(False)
             other.connect_ex(listener.getsockname())
-        async with wired(url_of(listener)) as it:
+        async with checked_client(url_of(listener)) as it:
             call = asyncio.create_task(generate(it.client))
             await until(lambda: it.client.pool.snapshot().active == 1)
             for _ in range(50):
@@ -115,7 +115,7 @@ async def test_while_it_sends() -> None:
 
     server = await asyncio.start_server(take_no_more, "127.0.0.1", 0, limit=1024)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, wired(url) as it:
+    async with server, checked_client(url) as it:
         prompt = "word " * 4_000_000
         call = asyncio.create_task(anext(it.client.generate(prompt, model=MODEL)))
         await head.wait()
@@ -127,7 +127,13 @@ async def test_while_it_sends() -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [(), (STREAM_HEAD[:20],), (STREAM_HEAD,), (STREAM_HEAD, chunk(TOKEN)), (STREAM_HEAD, b"9\r\n")],
+    [
+        (),
+        (STREAM_HEAD[:20],),
+        (STREAM_HEAD,),
+        (STREAM_HEAD, http_chunk(TOKEN)),
+        (STREAM_HEAD, b"9\r\n"),
+    ],
     ids=["before the head", "in the head", "before a token", "after a token", "in a chunk"],
 )
 async def test_while_it_reads(parts: tuple[bytes, ...]) -> None:
@@ -139,7 +145,7 @@ async def test_while_it_reads(parts: tuple[bytes, ...]) -> None:
         taken.set()
         await reader.read()
 
-    async with raw_server(hang) as url, wired(url) as it:
+    async with raw_server(hang) as url, checked_client(url) as it:
         call = asyncio.create_task(generate(it.client))
         await taken.wait()
         for _ in range(50):
@@ -150,25 +156,25 @@ async def test_while_it_reads(parts: tuple[bytes, ...]) -> None:
 
 
 async def test_while_it_is_closed() -> None:
-    async def speak_on(reader: Reader, writer: Writer) -> None:
-        writer.write(STREAM_HEAD + chunk(TOKEN))
+    async def keep_streaming(reader: Reader, writer: Writer) -> None:
+        writer.write(STREAM_HEAD + http_chunk(TOKEN))
         await reader.read()
 
     async def take_one(client: OllamaClient) -> None:
-        async with aclosing(client.generate("hello", model=MODEL)) as pieces:
-            await anext(pieces)
-            leaving.set()
+        async with aclosing(client.generate("hello", model=MODEL)) as chunks:
+            await anext(chunks)
+            reading.set()
 
-    async with raw_server(speak_on) as url, wired(url) as it:
+    async with raw_server(keep_streaming) as url, checked_client(url) as it:
         for steps in range(12):
-            leaving = asyncio.Event()
+            reading = asyncio.Event()
             call = asyncio.create_task(take_one(it.client))
-            await leaving.wait()
+            await reading.wait()
             for _ in range(steps):
                 await asyncio.sleep(0)
             await cancel(call, times=3)
             await it.is_clean()
-        assert it.counted() == (12, 0, 0, 0), "who had a piece has had an answer"
+        assert it.counted() == (12, 0, 0, 0), "a caller that got a chunk has been served"
 
 
 async def read_all(client: OllamaClient) -> None:
@@ -176,14 +182,14 @@ async def read_all(client: OllamaClient) -> None:
 
 
 async def read_some(client: OllamaClient) -> None:
-    async with aclosing(client.chat([Message("user", "hello")], model=MODEL)) as pieces:
-        async for _ in pieces:
+    async with aclosing(client.chat([Message("user", "hello")], model=MODEL)) as chunks:
+        async for _ in chunks:
             return
 
 
 async def read_whole(client: OllamaClient) -> None:
-    async with aclosing(client.generate("hello", model=MODEL, stream=False)) as pieces:
-        async for _ in pieces:
+    async with aclosing(client.generate("hello", model=MODEL, stream=False)) as chunks:
+        async for _ in chunks:
             pass
 
 
@@ -194,8 +200,8 @@ async def embed(client: OllamaClient) -> None:
 KINDS: list[Callable[[OllamaClient], Awaitable[None]]] = [read_all, read_some, read_whole, embed]
 
 
-async def spoken(reader: Reader, writer: Writer) -> None:
-    for part in (STREAM_HEAD, chunk(TOKEN), chunk(TOKEN), chunk(DONE), END):
+async def send_text(reader: Reader, writer: Writer) -> None:
+    for part in (STREAM_HEAD, http_chunk(TOKEN), http_chunk(TOKEN), http_chunk(DONE), END):
         writer.write(part)
         await asyncio.sleep(0)
 
@@ -203,18 +209,18 @@ async def spoken(reader: Reader, writer: Writer) -> None:
 REPLACED = "lost connections: replaced"
 
 
-@pytest.mark.parametrize("keeps", [True, False], ids=["an old connection", "a new one"])
-async def test_at_every_step_of_a_call(keeps: bool, caplog: pytest.LogCaptureFixture) -> None:
-    async def answer(reader: Reader, writer: Writer) -> None:
-        await spoken(reader, writer)
-        while keeps:
+@pytest.mark.parametrize("reuses", [True, False], ids=["an old connection", "a new one"])
+async def test_at_every_step_of_a_call(reuses: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def respond(reader: Reader, writer: Writer) -> None:
+        await send_text(reader, writer)
+        while reuses:
             await reader.readuntil(b"}")  # the end of the next request
-            await spoken(reader, writer)
+            await send_text(reader, writer)
 
-    async with raw_server(answer) as url, wired(url, connections=1) as it:
+    async with raw_server(respond) as url, checked_client(url, connections=1) as it:
         steps, finished = 0, False
         while not finished and steps < 300:
-            if keeps:
+            if reuses:
                 assert await generate(it.client)
             call = asyncio.create_task(generate(it.client))
             for _ in range(steps):
@@ -231,7 +237,7 @@ async def test_at_every_step_of_a_call(keeps: bool, caplog: pytest.LogCaptureFix
 
 
 async def test_twice_at_every_step_of_a_call() -> None:
-    async with raw_server(spoken) as url, wired(url) as it:
+    async with raw_server(send_text) as url, checked_client(url) as it:
         for steps in range(40):
             call = asyncio.create_task(generate(it.client))
             for _ in range(steps):
@@ -244,15 +250,15 @@ async def test_twice_at_every_step_of_a_call() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_at_random_while_many_compete(seed: int, caplog: pytest.LogCaptureFixture) -> None:
-    dice = random.Random(seed)
-    async with simulated() as url, wired(url) as it:
+    rng = random.Random(seed)
+    async with simulated() as url, checked_client(url) as it:
         calls: set[asyncio.Task[None]] = set()
         for _ in range(300):
-            calls.add(asyncio.ensure_future(dice.choice(KINDS)(it.client)))
-            for _ in range(dice.randrange(12)):
+            calls.add(asyncio.ensure_future(rng.choice(KINDS)(it.client)))
+            for _ in range(rng.randrange(12)):
                 await asyncio.sleep(0)
-            while len(calls) > 3 * CONNECTIONS or (calls and dice.random() < 0.3):
-                call = dice.choice(sorted(calls, key=id))
+            while len(calls) > 3 * CONNECTIONS or (calls and rng.random() < 0.3):
+                call = rng.choice(sorted(calls, key=id))
                 calls.remove(call)
                 await cancel(call)
         for call in calls:

@@ -1,4 +1,4 @@
-"""Content codings, undone piece by piece."""
+"""Content codings, undone chunk by chunk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard.http import decompression as content_coding
+from fuseboard.http import decompression
 from fuseboard.http.decompression import decoder_for
 
 
@@ -43,10 +43,10 @@ CODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 PACKED = [name for name in CODINGS if name not in {"none", "identity"}]
 
 
-def decoded(coding: str, pieces: Sequence[bytes]) -> bytes:
+def decoded(coding: str, chunks: Sequence[bytes]) -> bytes:
     decoder = decoder_for(httpx.Headers({"Content-Encoding": coding}))
     assert decoder is not None
-    body = b"".join(piece for data in pieces for piece in decoder.decode(data))
+    body = b"".join(chunk for data in chunks for chunk in decoder.decode(data))
     decoder.end()
     return body
 
@@ -74,11 +74,11 @@ def test_a_body_that_breaks_off_is_broken(name: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", PACKED)
-@given(pieces=st.lists(st.binary(max_size=200), max_size=5))
-def test_any_bytes_are_decoded_or_broken(name: str, pieces: list[bytes]) -> None:
+@given(chunks=st.lists(st.binary(max_size=200), max_size=5))
+def test_any_bytes_are_decoded_or_broken(name: str, chunks: list[bytes]) -> None:
     coding, _ = CODINGS[name]
     with suppress(httpx.DecodingError):
-        decoded(coding, pieces)
+        decoded(coding, chunks)
 
 
 @pytest.mark.parametrize("name", CODINGS)
@@ -99,13 +99,13 @@ def test_codings_need_the_packages_that_httpx_needs(
     def refuse(name: str) -> object:
         raise ImportError(name)
 
-    monkeypatch.setattr(content_coding, "import_module", refuse)
+    monkeypatch.setattr(decompression, "import_module", refuse)
     assert decoder_for(httpx.Headers({"Content-Encoding": coding})) is None
 
 
-def test_little_that_becomes_much_comes_in_pieces() -> None:
+def test_a_small_body_that_expands_a_lot_comes_in_chunks() -> None:
     decoder = decoder_for(httpx.Headers({"Content-Encoding": "gzip"}))
     assert decoder is not None
-    sizes = [len(piece) for piece in decoder.decode(gzip.compress(bytes(10_000_000)))]
+    sizes = [len(chunk) for chunk in decoder.decode(gzip.compress(bytes(10_000_000)))]
     assert sum(sizes) == 10_000_000
     assert max(sizes) <= 64 * 1024

@@ -1,4 +1,4 @@
-"""The bounded pool: who waits, who is counted, and that nothing is lost."""
+"""The bounded pool: waiting, counting, and that no connection is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def pooled(maximum: int) -> AsyncIterator[tuple[httpx.AsyncClient, ConnectionPool]]:
-    """A client whose pool leads to what never answers."""
+    """A client and its pool, in front of a server that never responds."""
 
     async def hang(_: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -31,8 +31,8 @@ async def pooled(maximum: int) -> AsyncIterator[tuple[httpx.AsyncClient, Connect
         "ollama",
         lambda: httpx.MockTransport(hang),
         maximum,
-        patience=30,
-        clock=lambda: loop.time(),  # looked up each time: skip_ahead() puts another in its place
+        timeout=30,
+        clock=lambda: loop.time(),  # looked up each time: skip_ahead() replaces it
     )
     async with httpx.AsyncClient(transport=pool, base_url="http://model") as client:
         yield client, pool
@@ -60,7 +60,7 @@ async def test_counts_what_is_under_way_and_what_waits() -> None:
 
 async def test_gives_up_waiting_without_having_sent_anything() -> None:
     async with pooled(1) as (client, pool):
-        holding = asyncio.create_task(client.get("/"))
+        held = asyncio.create_task(client.get("/"))
         await until(lambda: pool.snapshot().active == 1)
         waiting = asyncio.create_task(client.get("/"))
         await asyncio.sleep(0)
@@ -69,7 +69,7 @@ async def test_gives_up_waiting_without_having_sent_anything() -> None:
             await waiting
         assert pool.snapshot().active == 1
         assert pool.snapshot().waits.sum == pytest.approx(31, abs=1)
-        holding.cancel()
+        held.cancel()
 
 
 async def test_no_slot_is_lost_to_cancellation() -> None:
@@ -89,12 +89,12 @@ async def test_no_slot_is_lost_to_cancellation() -> None:
 
 
 async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
-    async def answer(_: Reader, writer: Writer) -> None:
+    async def respond(_: Reader, writer: Writer) -> None:
         writer.write(OK)
         await writer.drain()
 
-    async with raw_server(answer) as url:
-        pool = ConnectionPool("ollama", httpx.AsyncHTTPTransport, 1, patience=30)
+    async with raw_server(respond) as url:
+        pool = ConnectionPool("ollama", httpx.AsyncHTTPTransport, 1, timeout=30)
         async with httpx.AsyncClient(transport=pool) as client:
             async with client.stream("GET", url) as response:
                 assert pool.snapshot().active == 1
@@ -106,19 +106,19 @@ async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
 
 def test_a_senseless_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        ConnectionPool("ollama", httpx.AsyncHTTPTransport, 0, patience=1)
+        ConnectionPool("ollama", httpx.AsyncHTTPTransport, 0, timeout=1)
 
 
-# What httpx's own pool loses (encode/httpcore#1093)
+# Slots that httpx's own pool loses (encode/httpcore#1093)
 
 
-async def goodbye(_: Reader, writer: Writer) -> None:
+async def respond_and_close(_: Reader, writer: Writer) -> None:
     writer.write(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     await writer.drain()
 
 
 async def lose_a_slot(client: httpx.AsyncClient, url: str) -> None:
-    """Cancel a call between being given the only connection and hearing of it."""
+    """Cancel a call after the only connection is assigned to it, before it runs again."""
     async with client.stream("GET", url) as first:
         second = asyncio.create_task(client.get(url))
         for _ in range(20):
@@ -128,12 +128,12 @@ async def lose_a_slot(client: httpx.AsyncClient, url: str) -> None:
         await asyncio.wait([second])
 
 
-HASTY = httpx.Timeout(10, pool=0.02)
+SHORT_TIMEOUT = httpx.Timeout(10, pool=0.02)
 ONE = httpx.Limits(max_connections=1)
 
 
-class Watched(httpx.AsyncHTTPTransport):
-    """A transport that tells when it is closed."""
+class CloseRecordingTransport(httpx.AsyncHTTPTransport):
+    """A transport that records whether it is closed."""
 
     def __init__(self, limits: httpx.Limits) -> None:
         super().__init__(limits=limits)
@@ -145,8 +145,8 @@ class Watched(httpx.AsyncHTTPTransport):
 
 
 async def test_a_slot_that_httpx_loses_is_not_lost_here() -> None:
-    async with raw_server(goodbye) as url:
-        async with httpx.AsyncClient(limits=ONE, timeout=HASTY) as plain:
+    async with raw_server(respond_and_close) as url:
+        async with httpx.AsyncClient(limits=ONE, timeout=SHORT_TIMEOUT) as plain:
             await lose_a_slot(plain, url)
             try:
                 await plain.get(url)
@@ -154,10 +154,8 @@ async def test_a_slot_that_httpx_loses_is_not_lost_here() -> None:
                 pass
             else:
                 pytest.skip("this httpcore loses no slots")
-        pool = ConnectionPool(
-            "ollama", lambda: httpx.AsyncHTTPTransport(limits=ONE), 1, patience=30
-        )
-        async with httpx.AsyncClient(transport=pool, timeout=HASTY) as client:
+        pool = ConnectionPool("ollama", lambda: httpx.AsyncHTTPTransport(limits=ONE), 1, timeout=30)
+        async with httpx.AsyncClient(transport=pool, timeout=SHORT_TIMEOUT) as client:
             for _ in range(20):
                 await lose_a_slot(client, url)
                 assert (await client.get(url)).text == "ok"
@@ -167,15 +165,15 @@ async def test_a_slot_that_httpx_loses_is_not_lost_here() -> None:
 async def test_a_transport_that_lost_its_slots_is_replaced(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made: list[Watched] = []
+    made: list[CloseRecordingTransport] = []
 
-    def make() -> Watched:
-        made.append(Watched(ONE))  # less room than the pool believes
+    def make() -> CloseRecordingTransport:
+        made.append(CloseRecordingTransport(ONE))  # less room than the pool believes
         return made[-1]
 
-    async with raw_server(goodbye) as url:
-        pool = ConnectionPool("ollama", make, 2, patience=30)
-        async with httpx.AsyncClient(transport=pool, timeout=HASTY) as client:
+    async with raw_server(respond_and_close) as url:
+        pool = ConnectionPool("ollama", make, 2, timeout=30)
+        async with httpx.AsyncClient(transport=pool, timeout=SHORT_TIMEOUT) as client:
             async with client.stream("GET", url) as held:
                 assert (await client.get(url)).text == "ok"
                 assert [transport.closed for transport in made] == [False, False]
@@ -201,10 +199,10 @@ async def test_many_calls_replace_a_transport_once() -> None:
         made += 1
         return httpx.MockTransport(full if made == 1 else lambda _: httpx.Response(200))
 
-    pool = ConnectionPool("ollama", make, 8, patience=30)
+    pool = ConnectionPool("ollama", make, 8, timeout=30)
     async with httpx.AsyncClient(transport=pool, base_url="http://model") as client:
-        answers = await asyncio.gather(*(client.get("/") for _ in range(8)))
-    assert [answer.status_code for answer in answers] == [200] * 8
+        responses = await asyncio.gather(*(client.get("/") for _ in range(8)))
+    assert [response.status_code for response in responses] == [200] * 8
     assert made == 2
 
 
@@ -213,7 +211,7 @@ async def test_a_call_that_finds_no_room_in_the_new_one_either_was_never_sent() 
         raise httpx.PoolTimeout("full")
 
     breaker = CircuitBreaker("wire")
-    pool = ConnectionPool("ollama", lambda: httpx.MockTransport(full), 1, patience=30)
+    pool = ConnectionPool("ollama", lambda: httpx.MockTransport(full), 1, timeout=30)
     async with httpx.AsyncClient(transport=BreakerTransport(breaker, pool)) as client:
         for _ in range(3):
             with pytest.raises(httpx.PoolTimeout, match="full"):

@@ -20,9 +20,10 @@ from fuseboard import Call, CircuitBreaker, CircuitOpenError, ConsecutiveFailure
 from fuseboard.breaker.outcome import Ruling
 from fuseboard.faults.switches import FaultSwitches
 from fuseboard.http import http_judge, ollama_judge, openai_judge
-from fuseboard.http.judge import Judge, rule_on_error
+from fuseboard.http.judge import Judge
 from fuseboard.http.judges.http import HttpJudge
-from fuseboard.http.transport import JUDGE, BreakerTransport, RequestRejectedError
+from fuseboard.http.judges.transport_error import judge_error
+from fuseboard.http.transport import JUDGE_EXTENSION, BreakerTransport, RequestRejectedError
 from fuseboard.server.sockets import bind, url_of
 from tests.core.ollama.test_client import (
     DONE,
@@ -31,18 +32,18 @@ from tests.core.ollama.test_client import (
     TOKEN,
     Reader,
     Writer,
-    chunk,
+    http_chunk,
     plain,
     reset,
     writes,
     writes_then,
 )
-from tests.core.ollama.test_client import MODES as OLLAMAS_MODES
-from tests.core.serving import Answer, proxied, raw_server, simulated
+from tests.core.ollama.test_client import MODES as OLLAMA_MODES
+from tests.core.serving import ResponseHandler, proxied, raw_server, simulated
 
 SUCCESS, FAILURE, IGNORED = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)
-PATIENT = httpx.Timeout(10)
-HASTY = httpx.Timeout(10, read=0.02)
+LONG_TIMEOUT = httpx.Timeout(10)
+SHORT_TIMEOUT = httpx.Timeout(10, read=0.02)
 
 EVENTS_HEAD = STREAM_HEAD.replace(b"application/x-ndjson", b"text/event-stream")
 DELTA = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
@@ -50,16 +51,16 @@ STOP = b"data: [DONE]\n\n"
 
 
 class Settlements:
-    """What a breaker was told, call by call."""
+    """The outcomes that a breaker recorded, call by call."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self.reasons: list[str] = []
         self.retry_after: list[float | None] = []
         self.unsent = 0
         self.first_items = 0
-        breaker.on_call(self._hear)
+        breaker.on_call(self._record)
 
-    def _hear(self, _: CircuitBreaker, call: Call) -> None:
+    def _record(self, _: CircuitBreaker, call: Call) -> None:
         self.first_items += call.first_item is not None
         self.unsent += not call.ruling.sent
         if call.ruling.verdict is Verdict.FAILURE:
@@ -68,7 +69,7 @@ class Settlements:
 
 
 @pytest.fixture
-def told(breaker: CircuitBreaker) -> Settlements:
+def settlements(breaker: CircuitBreaker) -> Settlements:
     return Settlements(breaker)
 
 
@@ -83,27 +84,31 @@ def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
 
 
 class Caller:
-    """A client that guards its calls, of either kind, to be used from a test's loop."""
+    """An httpx client of either kind with guarded calls, used from the event loop of a test."""
 
     def __init__(self, *settings: Any, **more: Any) -> None:
         raise NotImplementedError
 
-    async def ask(
-        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
+    async def send(
+        self,
+        url: str,
+        method: str = "POST",
+        timeouts: httpx.Timeout = LONG_TIMEOUT,
+        prompt: str = "",
     ) -> httpx.Response:
-        """Get a whole answer."""
+        """Return a complete response."""
         raise NotImplementedError
 
-    async def begin(self, url: str, pieces: int) -> httpx.Response:
-        """Read some pieces of an answer and close it."""
+    async def read_some(self, url: str, chunks: int) -> httpx.Response:
+        """Read some chunks of a response and close it."""
         raise NotImplementedError
 
-    async def hold(self, url: str) -> httpx.Response:
-        """Get the head of an answer."""
+    async def open_response(self, url: str) -> httpx.Response:
+        """Return a response of which only the head is read."""
         raise NotImplementedError
 
-    async def let_go(self, response: httpx.Response) -> None:
-        """Close an answer."""
+    async def close_response(self, response: httpx.Response) -> None:
+        """Close a response."""
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -118,23 +123,27 @@ class AsyncCaller(Caller):
     def __init__(self, *settings: Any, **more: Any) -> None:
         self.client = httpx.AsyncClient(transport=BreakerTransport(*settings, **more))
 
-    async def ask(
-        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
+    async def send(
+        self,
+        url: str,
+        method: str = "POST",
+        timeouts: httpx.Timeout = LONG_TIMEOUT,
+        prompt: str = "",
     ) -> httpx.Response:
         body = {"prompt": prompt} if prompt else None
-        return await self.client.request(method, url, timeout=patience, json=body)
+        return await self.client.request(method, url, timeout=timeouts, json=body)
 
-    async def begin(self, url: str, pieces: int) -> httpx.Response:
+    async def read_some(self, url: str, chunks: int) -> httpx.Response:
         async with self.client.stream("POST", url) as response:
             body = response.aiter_bytes()
-            for _ in range(pieces):
+            for _ in range(chunks):
                 await anext(body)
         return response
 
-    async def hold(self, url: str) -> httpx.Response:
+    async def open_response(self, url: str) -> httpx.Response:
         return await self.client.send(self.client.build_request("POST", url), stream=True)
 
-    async def let_go(self, response: httpx.Response) -> None:
+    async def close_response(self, response: httpx.Response) -> None:
         await response.aclose()
 
     async def close(self) -> None:
@@ -148,29 +157,33 @@ class SyncCaller(Caller):
     def __init__(self, *settings: Any, **more: Any) -> None:
         self.client = httpx.Client(transport=BreakerTransport(*settings, **more))
 
-    async def ask(
-        self, url: str, method: str = "POST", patience: httpx.Timeout = PATIENT, prompt: str = ""
+    async def send(
+        self,
+        url: str,
+        method: str = "POST",
+        timeouts: httpx.Timeout = LONG_TIMEOUT,
+        prompt: str = "",
     ) -> httpx.Response:
         body = {"prompt": prompt} if prompt else None
         return await asyncio.to_thread(
-            self.client.request, method, url, timeout=patience, json=body
+            self.client.request, method, url, timeout=timeouts, json=body
         )
 
-    async def begin(self, url: str, pieces: int) -> httpx.Response:
-        def read_some() -> httpx.Response:
+    async def read_some(self, url: str, chunks: int) -> httpx.Response:
+        def read() -> httpx.Response:
             with self.client.stream("POST", url) as response:
                 body = response.iter_bytes()
-                for _ in range(pieces):
+                for _ in range(chunks):
                     next(body)
             return response
 
-        return await asyncio.to_thread(read_some)
+        return await asyncio.to_thread(read)
 
-    async def hold(self, url: str) -> httpx.Response:
+    async def open_response(self, url: str) -> httpx.Response:
         request = self.client.build_request("POST", url)
         return await asyncio.to_thread(self.client.send, request, stream=True)
 
-    async def let_go(self, response: httpx.Response) -> None:
+    async def close_response(self, response: httpx.Response) -> None:
         await asyncio.to_thread(response.close)
 
     async def close(self) -> None:
@@ -194,24 +207,24 @@ async def calling(kind: Kind, *settings: Any, **more: Any) -> AsyncIterator[Call
         await caller.close()
 
 
-def first_then(first: Answer, *later: bytes) -> Answer:
-    """Answer the first request as the test wants and each later one well."""
+def first_then(first: ResponseHandler, *later: bytes) -> ResponseHandler:
+    """Handle the first request with `first`, and every later one with `later`."""
     requests = 0
 
-    async def answer(reader: Reader, writer: Writer) -> None:
+    async def respond(reader: Reader, writer: Writer) -> None:
         nonlocal requests
         requests += 1
         await (first if requests == 1 else writes(*later))(reader, writer)
 
-    return answer
+    return respond
 
 
-def hangs_after(*parts: bytes) -> Answer:
-    async def answer(reader: Reader, writer: Writer) -> None:
+def hangs_after(*parts: bytes) -> ResponseHandler:
+    async def respond(reader: Reader, writer: Writer) -> None:
         await writes(*parts)(reader, writer)
         await reader.read()  # until the client leaves
 
-    return answer
+    return respond
 
 
 def closing(head: bytes) -> bytes:
@@ -220,7 +233,7 @@ def closing(head: bytes) -> bytes:
 
 # Every way to fail
 
-Mode = tuple[str, Answer, tuple[int, int, int, int], str]
+Mode = tuple[str, ResponseHandler, tuple[int, int, int, int], str]
 
 BEFORE_THE_BODY: list[Mode] = [
     ("reset before headers", writes_then(reset), FAILURE, "connection reset"),
@@ -251,21 +264,22 @@ def streamed(head: bytes, item: bytes, last: bytes, unended: str) -> list[Mode]:
         b'"done":false', b'"done":true,"error":"oom"'
     )
     return [
-        ("error in the stream", writes(head, chunk(item), chunk(bad), END), FAILURE,
+        ("error in the stream", writes(head, http_chunk(item), http_chunk(bad), END), FAILURE,
          "error in the answer: oom"),
-        ("error, then reset", writes_then(reset, head, chunk(bad)), FAILURE,
+        ("error, then reset", writes_then(reset, head, http_chunk(bad)), FAILURE,
          "error in the answer: oom"),
-        ("clean end, not done", writes(head, chunk(item), END), FAILURE, unended),
+        ("clean end, not done", writes(head, http_chunk(item), END), FAILURE, unended),
         ("empty stream", writes(head, END), FAILURE, "empty answer"),
-        ("broken framing", writes(head, chunk(item), b"zz\r\n"), FAILURE, "answer is not HTTP"),
-        ("breaks off", writes(head, chunk(item)), FAILURE, "answer broke off"),
-        ("reset", writes_then(reset, head, chunk(item)), FAILURE, "connection reset"),
-        ("hang", hangs_after(head, chunk(item)), FAILURE, "timed out"),
-        ("garbage", writes(head, chunk(item), chunk(b"data: \x00\xff\n\n"), END), FAILURE,
+        ("broken framing", writes(head, http_chunk(item), b"zz\r\n"), FAILURE,
+         "answer is not HTTP"),
+        ("breaks off", writes(head, http_chunk(item)), FAILURE, "answer broke off"),
+        ("reset", writes_then(reset, head, http_chunk(item)), FAILURE, "connection reset"),
+        ("hang", hangs_after(head, http_chunk(item)), FAILURE, "timed out"),
+        ("garbage", writes(head, http_chunk(item), http_chunk(b"data: \x00\xff\n\n"), END), FAILURE,
          "answer is not JSON"),
-        ("half an item", writes(head, chunk(item), chunk(item[:20]), END), FAILURE,
+        ("half an item", writes(head, http_chunk(item), http_chunk(item[:20]), END), FAILURE,
          "answer is not JSON"),
-        ("done, then reset", writes_then(reset, head, chunk(item + last)), SUCCESS, ""),
+        ("done, then reset", writes_then(reset, head, http_chunk(item + last)), SUCCESS, ""),
     ]  # fmt: skip
 
 
@@ -273,13 +287,13 @@ MODES: dict[str, tuple[Callable[[httpx.Request], Judge], str, bytes, list[Mode]]
     "ollama": (
         ollama_judge,
         "/api/generate",
-        closing(STREAM_HEAD) + chunk(TOKEN) + chunk(DONE) + END,
+        closing(STREAM_HEAD) + http_chunk(TOKEN) + http_chunk(DONE) + END,
         streamed(STREAM_HEAD, TOKEN, DONE, "stream ended without done"),
     ),
     "openai": (
         openai_judge,
         "/v1/chat/completions",
-        closing(EVENTS_HEAD) + chunk(DELTA) + chunk(STOP) + END,
+        closing(EVENTS_HEAD) + http_chunk(DELTA) + http_chunk(STOP) + END,
         streamed(EVENTS_HEAD, DELTA, STOP, "stream ended without [DONE]"),
     ),
     "ollama, not streamed": (
@@ -328,106 +342,106 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("judge", "path", "good", "answer", "verdict", "reason"), CASES)
+@pytest.mark.parametrize(("judge", "path", "good", "respond", "verdict", "reason"), CASES)
 async def test_every_failure_is_judged_right(
     kind: Kind,
     judge: Callable[[httpx.Request], Judge],
     path: str,
     good: bytes,
-    answer: Answer,
+    respond: ResponseHandler,
     verdict: tuple[int, int, int, int],
     reason: str,
     breaker: CircuitBreaker,
-    told: Settlements,
+    settlements: Settlements,
 ) -> None:
     hangs = reason == "timed out"
     async with (
-        raw_server(first_then(answer, good)) as url,
+        raw_server(first_then(respond, good)) as url,
         calling(kind, breaker, judge=judge) as caller,
     ):
         with suppress(httpx.TransportError):
-            await caller.ask(url + path, patience=HASTY if hangs else PATIENT)
+            await caller.send(url + path, timeouts=SHORT_TIMEOUT if hangs else LONG_TIMEOUT)
         assert verdicts(breaker) == verdict
-        assert told.reasons == ([reason] if reason else [])
-        response = await caller.ask(url + path)
+        assert settlements.reasons == ([reason] if reason else [])
+        response = await caller.send(url + path)
         assert response.status_code == 200, "the next call on the same client must succeed"
     success, *others = verdict
     assert verdicts(breaker) == (success + 1, *others)
 
 
-# Deadlines, and what an object holds, are the client's own affair.
-THE_CLIENTS_OWN = {"no headers", "hang in mid-stream", "another shape"}
-SHARED_MODES = [mode for mode in OLLAMAS_MODES if mode[0] not in THE_CLIENTS_OWN]
+# Deadlines and the content of objects are checked by the client alone.
+CHECKED_BY_CLIENT = {"no headers", "hang in mid-stream", "another shape"}
+SHARED_MODES = [mode for mode in OLLAMA_MODES if mode[0] not in CHECKED_BY_CLIENT]
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict", "reason"),
+    ("respond", "verdict", "reason"),
     [mode[1:] for mode in SHARED_MODES],
     ids=[mode[0] for mode in SHARED_MODES],
 )
 async def test_it_gives_the_reasons_that_the_client_for_ollama_gives(
     kind: Kind,
-    answer: Answer,
+    respond: ResponseHandler,
     verdict: tuple[int, int, int, int],
     reason: str,
     breaker: CircuitBreaker,
-    told: Settlements,
+    settlements: Settlements,
 ) -> None:
     async with (
-        raw_server(first_then(answer, b"")) as url,
+        raw_server(first_then(respond, b"")) as url,
         calling(kind, breaker, judge=ollama_judge) as caller,
     ):
         with suppress(httpx.HTTPError):
-            await caller.ask(f"{url}/api/generate", prompt="hello")
+            await caller.send(f"{url}/api/generate", prompt="hello")
     assert verdicts(breaker) == verdict
-    assert told.reasons == ([reason] if verdict == FAILURE else [])
+    assert settlements.reasons == ([reason] if verdict == FAILURE else [])
 
 
 UNTRUSTED = Path(__file__).with_name("untrusted.pem")
 
 
-async def leave(_: Reader, writer: Writer) -> None:
+async def close_at_once(_: Reader, writer: Writer) -> None:
     writer.close()
 
 
 async def test_a_certificate_that_nobody_trusts(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(UNTRUSTED)
-    server = await asyncio.start_server(leave, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(close_at_once, "127.0.0.1", 0, ssl=tls)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, calling(kind, breaker) as caller:
         with pytest.raises(httpx.ConnectError):
-            await caller.ask(url)
-    assert told.reasons == ["certificate not trusted"]
+            await caller.send(url)
+    assert settlements.reasons == ["certificate not trusted"]
 
 
 async def test_a_server_that_speaks_no_tls(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
-    async def speak_http(_: Reader, writer: Writer) -> None:
+    async def respond_in_plain_http(_: Reader, writer: Writer) -> None:
         writer.write(plain(400, b""))
         writer.close()
 
-    server = await asyncio.start_server(speak_http, "127.0.0.1", 0)
+    server = await asyncio.start_server(respond_in_plain_http, "127.0.0.1", 0)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, calling(kind, breaker) as caller:
         with pytest.raises(httpx.ConnectError):
-            await caller.ask(url)
-    assert told.reasons == ["TLS handshake failed"]
+            await caller.send(url)
+    assert settlements.reasons == ["TLS handshake failed"]
 
 
 async def test_a_proxy_that_does_not_connect(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     async with (
         raw_server(writes(plain(407, b""))) as proxy,
         calling(kind, breaker, kind.inner(proxy=httpx.Proxy(proxy))) as caller,
     ):
         with pytest.raises(httpx.ProxyError):
-            await caller.ask("https://model.invalid")
-    assert told.reasons == ["the proxy did not connect"]
+            await caller.send("https://model.invalid")
+    assert settlements.reasons == ["the proxy did not connect"]
 
 
 @pytest.mark.parametrize(
@@ -455,95 +469,97 @@ async def test_a_proxy_that_does_not_connect(
 def test_every_error_has_words(
     error: BaseException, verdict: Verdict, reason: str, sent: bool
 ) -> None:
-    assert rule_on_error(error) == Ruling(verdict, reason, sent=sent)
+    assert judge_error(error) == Ruling(verdict, reason, sent=sent)
 
 
-async def test_a_refused_connection(kind: Kind, breaker: CircuitBreaker, told: Settlements) -> None:
+async def test_a_refused_connection(
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
+) -> None:
     with bind("127.0.0.1", 0) as listener:
         url = url_of(listener)
     async with calling(kind, breaker) as caller:
         with pytest.raises(httpx.ConnectError):
-            await caller.ask(url)
+            await caller.send(url)
     assert verdicts(breaker) == FAILURE
-    assert told.reasons == ["connect refused"]
+    assert settlements.reasons == ["connect refused"]
 
 
 async def test_a_host_that_does_not_exist(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     async with calling(kind, breaker) as caller:
         with pytest.raises(httpx.ConnectError):
-            await caller.ask("http://nobody.invalid/")
+            await caller.send("http://nobody.invalid/")
     assert verdicts(breaker) == FAILURE
-    assert told.reasons == ["host name not found"]
+    assert settlements.reasons == ["host name not found"]
 
 
 async def test_a_connection_nobody_takes(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     with ExitStack() as sockets:
         listener = sockets.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        for _ in range(4):  # who fills its queue makes it drop who comes then
+        for _ in range(4):  # a full accept queue drops further connections
             waiting = sockets.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
         async with calling(kind, breaker) as caller:
             with pytest.raises(httpx.ConnectTimeout):
-                await caller.ask(url_of(listener), patience=httpx.Timeout(10, connect=0.02))
+                await caller.send(url_of(listener), timeouts=httpx.Timeout(10, connect=0.02))
     assert verdicts(breaker) == FAILURE
-    assert told.reasons == ["connect timed out"]
+    assert settlements.reasons == ["connect timed out"]
 
 
 @pytest.mark.parametrize("url", ["ftp://here/", "here"])
 async def test_a_request_that_cannot_be_sent(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements, url: str
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements, url: str
 ) -> None:
     async with calling(kind, breaker) as caller:
         with pytest.raises(httpx.UnsupportedProtocol):
-            await caller.ask(url)
+            await caller.send(url)
     assert verdicts(breaker) == IGNORED
-    assert told.unsent == 1
+    assert settlements.unsent == 1
 
 
 async def test_a_full_pool_is_not_the_servers_fault(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     inner = kind.inner(limits=httpx.Limits(max_connections=1))
     async with (
-        raw_server(hangs_after(STREAM_HEAD, chunk(TOKEN))) as url,
+        raw_server(hangs_after(STREAM_HEAD, http_chunk(TOKEN))) as url,
         calling(kind, breaker, inner) as caller,
     ):
-        held = await caller.hold(url)
+        held = await caller.open_response(url)
         with pytest.raises(httpx.PoolTimeout):
-            await caller.ask(url, patience=httpx.Timeout(10, pool=0.02))
+            await caller.send(url, timeouts=httpx.Timeout(10, pool=0.02))
         assert verdicts(breaker) == (0, 0, 1, 1)
-        assert told.unsent == 1
-        await caller.let_go(held)
+        assert settlements.unsent == 1
+        await caller.close_response(held)
     assert verdicts(breaker) == (0, 0, 2, 0)
-    assert told.unsent == 1
+    assert settlements.unsent == 1
 
 
-# Good answers
+# Good responses
 
 
 async def test_good_answers_pass_unchanged(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     async with raw_server(writes(plain(200, b"fine", b"X-Said: yes"))) as url:
         async with calling(kind, breaker) as caller:
-            response = await caller.ask(url)
+            response = await caller.send(url)
         assert (response.text, response.headers["X-Said"]) == ("fine", "yes")
         assert response.http_version == "HTTP/1.1"
         assert response.reason_phrase == "Said"
         assert response.elapsed.total_seconds() > 0
     assert verdicts(breaker) == SUCCESS
-    assert told.first_items == 1
+    assert settlements.first_items == 1
 
 
 @pytest.mark.parametrize(
-    ("method", "answer"),
+    ("method", "raw_response"),
     [
         ("HEAD", plain(200, b"")[:-2] + b"Content-Encoding: gzip\r\n\r\n"),
         ("GET", b"HTTP/1.1 204 Nothing\r\n\r\n"),
@@ -553,13 +569,13 @@ async def test_good_answers_pass_unchanged(
     ids=["HEAD", "204", "304", "nothing in it"],
 )
 async def test_answers_without_a_body(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements, method: str, answer: bytes
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements, method: str, raw_response: bytes
 ) -> None:
-    async with raw_server(writes(answer)) as url, calling(kind, breaker) as caller:
-        response = await caller.ask(url, method)
+    async with raw_server(writes(raw_response)) as url, calling(kind, breaker) as caller:
+        response = await caller.send(url, method)
     assert response.content == b""
     assert verdicts(breaker) == SUCCESS
-    assert told.first_items == 0
+    assert settlements.first_items == 0
 
 
 async def test_every_request_of_a_redirect_is_a_call(kind: Kind, breaker: CircuitBreaker) -> None:
@@ -569,7 +585,7 @@ async def test_every_request_of_a_redirect_is_a_call(kind: Kind, breaker: Circui
         calling(kind, breaker) as caller,
     ):
         caller.client.follow_redirects = True  # type: ignore[attr-defined]
-        assert (await caller.ask(url)).text == "there"
+        assert (await caller.send(url)).text == "there"
     assert verdicts(breaker) == (2, 0, 0, 0)
 
 
@@ -585,18 +601,18 @@ async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
         ) as caller,
     ):
         request = httpx.Request("GET", f"{url}/free")
-        brought = request.extensions[JUDGE] = HttpJudge(request)
+        brought = request.extensions[JUDGE_EXTENSION] = HttpJudge(request)
         if isinstance(caller, AsyncCaller):
             await caller.client.send(request)
         elif isinstance(caller, SyncCaller):
             await asyncio.to_thread(caller.client.send, request)
-        assert brought.answered
+        assert brought.content_started
         assert verdicts(breaker) == (0, 0, 0, 0)
-        await caller.ask(f"{url}/guarded")
+        await caller.send(f"{url}/guarded")
     assert verdicts(breaker) == SUCCESS
 
 
-# Compressed answers
+# Compressed responses
 
 
 @pytest.mark.parametrize("size", [1, 9, 1000])
@@ -612,7 +628,7 @@ async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
 async def test_what_is_compressed_is_judged_by_what_it_says(
     kind: Kind,
     breaker: CircuitBreaker,
-    told: Settlements,
+    settlements: Settlements,
     body: bytes,
     verdict: tuple[int, int, int, int],
     reason: str | None,
@@ -620,33 +636,33 @@ async def test_what_is_compressed_is_judged_by_what_it_says(
 ) -> None:
     head = STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
     packed = gzip.compress(body)
-    chunks = [chunk(packed[at : at + size]) for at in range(0, len(packed), size)]
+    chunks = [http_chunk(packed[at : at + size]) for at in range(0, len(packed), size)]
     async with (
         raw_server(writes(head, *chunks, END)) as url,
         calling(kind, breaker, judge=ollama_judge) as caller,
     ):
-        assert (await caller.ask(f"{url}/api/generate")).content == body
+        assert (await caller.send(f"{url}/api/generate")).content == body
     assert verdicts(breaker) == verdict
-    assert told.reasons == ([reason] if reason else [])
-    assert told.first_items == 1
+    assert settlements.reasons == ([reason] if reason else [])
+    assert settlements.first_items == 1
 
 
 @pytest.mark.parametrize(
     ("status", "reason"), [(200, "answer cannot be decoded"), (503, "HTTP 503")]
 )
 async def test_a_body_that_cannot_be_decoded_is_a_failure(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements, status: int, reason: str
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements, status: int, reason: str
 ) -> None:
-    answer = plain(status, b"this is no gzip", b"Content-Encoding: gzip")
-    async with raw_server(writes(answer)) as url, calling(kind, breaker) as caller:
+    raw_response = plain(status, b"this is no gzip", b"Content-Encoding: gzip")
+    async with raw_server(writes(raw_response)) as url, calling(kind, breaker) as caller:
         with pytest.raises(httpx.DecodingError):
-            await caller.ask(url)
+            await caller.send(url)
     assert verdicts(breaker) == FAILURE
-    assert told.reasons == [reason]
+    assert settlements.reasons == [reason]
 
 
 async def test_a_coding_nobody_knows_leaves_the_status_and_the_end(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     coded = b"Content-Encoding: secret"
     good, bad = (closing(plain(status, b"\x01\x02", coded)) for status in (200, 503))
@@ -654,24 +670,24 @@ async def test_a_coding_nobody_knows_leaves_the_status_and_the_end(
         raw_server(first_then(writes(good), bad)) as url,
         calling(kind, breaker, judge=ollama_judge) as caller,
     ):
-        await caller.ask(f"{url}/api/generate")
+        await caller.send(f"{url}/api/generate")
         assert verdicts(breaker) == SUCCESS
-        await caller.ask(f"{url}/api/generate")
+        await caller.send(f"{url}/api/generate")
     assert verdicts(breaker) == (1, 1, 0, 0)
-    assert told.reasons == ["HTTP 503"]
+    assert settlements.reasons == ["HTTP 503"]
 
 
 # Readers that stop
 
 
 @pytest.mark.parametrize(
-    ("parts", "pieces", "verdict"),
+    ("parts", "chunks", "verdict"),
     [
-        ([chunk(TOKEN)], 1, SUCCESS),
-        ([chunk(TOKEN)], 0, IGNORED),
-        ([chunk(TOKEN[:9])], 1, IGNORED),
-        ([chunk(TOKEN + DONE)], 1, SUCCESS),
-        ([chunk(TOKEN + b'{"error":"oom"}\n')], 1, FAILURE),
+        ([http_chunk(TOKEN)], 1, SUCCESS),
+        ([http_chunk(TOKEN)], 0, IGNORED),
+        ([http_chunk(TOKEN[:9])], 1, IGNORED),
+        ([http_chunk(TOKEN + DONE)], 1, SUCCESS),
+        ([http_chunk(TOKEN + b'{"error":"oom"}\n')], 1, FAILURE),
     ],
     ids=["after a token", "before any", "within a token", "after the last", "after an error"],
 )
@@ -679,7 +695,7 @@ async def test_a_reader_may_stop_early(
     kind: Kind,
     breaker: CircuitBreaker,
     parts: Sequence[bytes],
-    pieces: int,
+    chunks: int,
     verdict: tuple[int, int, int, int],
 ) -> None:
     good = MODES["ollama"][2]
@@ -687,25 +703,25 @@ async def test_a_reader_may_stop_early(
         raw_server(first_then(hangs_after(STREAM_HEAD, *parts), good)) as url,
         calling(kind, breaker, judge=ollama_judge) as caller,
     ):
-        await caller.begin(f"{url}/api/generate", pieces)
+        await caller.read_some(f"{url}/api/generate", chunks)
         assert verdicts(breaker) == verdict
-        await caller.ask(f"{url}/api/generate")
+        await caller.send(f"{url}/api/generate")
     assert verdicts(breaker)[3] == 0
 
 
 async def test_the_status_of_an_unread_answer_counts(
-    kind: Kind, breaker: CircuitBreaker, told: Settlements
+    kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
-    answer = plain(503, b"busy", b"Retry-After: 7")
-    async with raw_server(writes(answer)) as url, calling(kind, breaker) as caller:
-        await caller.begin(url, 0)
+    raw_response = plain(503, b"busy", b"Retry-After: 7")
+    async with raw_server(writes(raw_response)) as url, calling(kind, breaker) as caller:
+        await caller.read_some(url, 0)
     assert verdicts(breaker) == FAILURE
-    assert told.retry_after == [7.0]
+    assert settlements.retry_after == [7.0]
 
 
 async def test_an_answer_is_settled_once(kind: Kind, breaker: CircuitBreaker) -> None:
     async with raw_server(writes(plain(200, b"fine"))) as url, calling(kind, breaker) as caller:
-        held = await caller.hold(url)
+        held = await caller.open_response(url)
         assert breaker.snapshot().in_flight == 1
         if isinstance(caller, AsyncCaller):
             assert await held.aread() == b"fine"
@@ -715,8 +731,8 @@ async def test_an_answer_is_settled_once(kind: Kind, breaker: CircuitBreaker) ->
             assert await asyncio.to_thread(held.read) == b"fine"
             with pytest.raises(httpx.StreamConsumed):
                 next(held.iter_raw())
-        await caller.let_go(held)
-        await caller.let_go(held)
+        await caller.close_response(held)
+        await caller.close_response(held)
     assert verdicts(breaker) == SUCCESS
 
 
@@ -738,7 +754,7 @@ def test_a_dropped_reader_stops_its_answer(breaker: CircuitBreaker) -> None:
     assert verdicts(breaker) == SUCCESS
 
 
-@pytest.mark.parametrize("parts", [(), (STREAM_HEAD, chunk(TOKEN))], ids=["head", "body"])
+@pytest.mark.parametrize("parts", [(), (STREAM_HEAD, http_chunk(TOKEN))], ids=["head", "body"])
 async def test_cancelling_is_no_verdict(breaker: CircuitBreaker, parts: tuple[bytes, ...]) -> None:
     waiting = asyncio.Event()
 
@@ -765,30 +781,30 @@ async def test_cancelling_is_no_verdict(breaker: CircuitBreaker, parts: tuple[by
         with pytest.raises(asyncio.CancelledError):
             await call
         assert verdicts(breaker) == IGNORED
-        await caller.ask(f"{url}/api/generate")
+        await caller.send(f"{url}/api/generate")
     assert verdicts(breaker) == (1, 0, 1, 0)
 
 
 class Interrupted(httpx.SyncByteStream):
-    """A body that a person's ^C meets after some pieces."""
+    """A body that is interrupted by Ctrl-C after some chunks."""
 
-    def __init__(self, *pieces: bytes) -> None:
-        self._pieces = pieces
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
+        yield from self._chunks
         raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
-    ("pieces", "verdict"),
+    ("chunks", "verdict"),
     [((), IGNORED), ((TOKEN,), IGNORED), ((TOKEN, DONE), SUCCESS)],
     ids=["at once", "in the middle", "after the last"],
 )
 def test_an_interrupt_is_no_verdict(
-    breaker: CircuitBreaker, pieces: tuple[bytes, ...], verdict: tuple[int, int, int, int]
+    breaker: CircuitBreaker, chunks: tuple[bytes, ...], verdict: tuple[int, int, int, int]
 ) -> None:
-    inner = httpx.MockTransport(lambda _: httpx.Response(200, stream=Interrupted(*pieces)))
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, stream=Interrupted(*chunks)))
     transport = BreakerTransport(breaker, inner, judge=ollama_judge)
     with httpx.Client(transport=transport) as client, pytest.raises(KeyboardInterrupt):
         client.post("http://x/api/generate")
@@ -808,7 +824,7 @@ async def test_an_open_breaker_lets_nothing_out(kind: Kind, breaker: CircuitBrea
     breaker.trip()
     async with raw_server(count) as url, calling(kind, breaker) as caller:
         with pytest.raises(RequestRejectedError) as caught:
-            await caller.ask(f"{url}/path")
+            await caller.send(f"{url}/path")
     rejection = caught.value
     assert isinstance(rejection, CircuitOpenError)
     assert isinstance(rejection, httpx.TransportError)
@@ -823,21 +839,21 @@ async def test_an_open_breaker_lets_nothing_out(kind: Kind, breaker: CircuitBrea
 async def test_failures_trip_it_and_a_good_probe_closes_it(kind: Kind) -> None:
     now = 0.0
     breaker = CircuitBreaker("wire", trip=ConsecutiveFailures(3), clock=lambda: now)
-    board = FaultSwitches()
+    switches = FaultSwitches()
     async with (
         simulated() as upstream,
-        proxied(upstream, board) as url,
+        proxied(upstream, switches) as url,
         calling(kind, breaker, judge=ollama_judge) as caller,
     ):
-        assert (await caller.ask(f"{url}/api/tags", "GET")).is_success
-        board.switch("busy503", active=True)
+        assert (await caller.send(f"{url}/api/tags", "GET")).is_success
+        switches.switch("busy503", active=True)
         for _ in range(3):
-            assert (await caller.ask(f"{url}/api/tags", "GET")).status_code == 503
+            assert (await caller.send(f"{url}/api/tags", "GET")).status_code == 503
         with pytest.raises(RequestRejectedError):
-            await caller.ask(f"{url}/api/tags", "GET")
-        board.clear()
+            await caller.send(f"{url}/api/tags", "GET")
+        switches.clear()
         now = 30.0
-        assert (await caller.ask(f"{url}/api/tags", "GET")).is_success
+        assert (await caller.send(f"{url}/api/tags", "GET")).is_success
     assert breaker.state is State.CLOSED
 
 
@@ -850,7 +866,7 @@ async def test_an_inner_transport_of_the_other_kind_is_refused(
     inner = kind.other_inner()
     async with calling(kind, breaker, inner) as caller:
         with pytest.raises(TypeError, match=r"works in an httpx\.(Async)?Client only"):
-            await caller.ask("http://x")
+            await caller.send("http://x")
     assert verdicts(breaker) == (0, 0, 0, 0)
 
 
@@ -864,7 +880,7 @@ async def test_an_answer_that_is_complete_from_the_start_is_settled(
 ) -> None:
     inner = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 1}))
     async with calling(kind, breaker, inner) as caller:
-        assert (await caller.ask("http://x")).json() == {"id": 1}
+        assert (await caller.send("http://x")).json() == {"id": 1}
     assert verdicts(breaker) == SUCCESS
 
 
@@ -892,18 +908,18 @@ async def test_threads_share_one_pool(
     monkeypatch.setattr(httpx, "HTTPTransport", Counted)
     async with simulated() as url:
 
-        def ask(client: httpx.Client) -> int:
+        def send(client: httpx.Client) -> int:
             together.wait()
             return client.get(url).status_code
 
         with httpx.Client(transport=BreakerTransport(breaker)) as client:
-            asked = await asyncio.gather(*(asyncio.to_thread(ask, client) for _ in range(4)))
-    assert asked == [200] * 4
+            statuses = await asyncio.gather(*(asyncio.to_thread(send, client) for _ in range(4)))
+    assert statuses == [200] * 4
     assert len(made) == 1
     assert verdicts(breaker) == (4, 0, 0, 0)
 
 
-# Judges with faults of their own
+# Judges that raise
 
 
 class Faulty(HttpJudge):
@@ -936,7 +952,7 @@ async def test_a_judge_that_raises_proves_nothing_and_breaks_nothing(
         raw_server(writes(plain(200, b"fine"))) as url,
         calling(kind, breaker, judge=lambda request: Faulty(request, where)) as caller,
     ):
-        assert (await caller.ask(url)).text == "fine"
+        assert (await caller.send(url)).text == "fine"
     assert verdicts(breaker) == IGNORED
     assert [record.levelno for record in caplog.records if record.name.startswith("fuseboard")] == [
         logging.ERROR

@@ -1,4 +1,4 @@
-"""The cache: what is kept and for how long, and that many askers make one question."""
+"""The response cache: what is stored, for how long, and single flight."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.core.clock import ManualClock
 
 
 class Service:
-    """Answers `key` with a few pieces, when it is told to."""
+    """Responds to `key` with two chunks, the second when `go` is set."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.cancelled = 0
         self.go = asyncio.Event()
         self.slow_to_end = False
         self.error: Exception | None = None
 
-    def asks(self, key: str) -> AsyncGenerator[str, None]:
-        return self._answer(key)
+    def respond(self, key: str) -> AsyncGenerator[str, None]:
+        return self._respond(key)
 
-    async def _answer(self, key: str) -> AsyncGenerator[str, None]:
-        self.asked.append(key)
+    async def _respond(self, key: str) -> AsyncGenerator[str, None]:
+        self.requests.append(key)
         try:
             yield f"{key}1"
             await self.go.wait()
@@ -60,7 +60,7 @@ async def service() -> Service:
 
 
 async def read(cache: ResponseCache, service: Service, key: str) -> list[str]:
-    return [piece async for piece in cache.stream(key, lambda: service.asks(key))]
+    return [chunk async for chunk in cache.stream(key, lambda: service.respond(key))]
 
 
 async def leave(stream: AsyncGenerator[str, None]) -> None:
@@ -81,31 +81,31 @@ async def test_asks_once_and_then_remembers(cache: ResponseCache, service: Servi
     service.go.set()
     for _ in range(3):
         assert await read(cache, service, "a") == ["a1", "a2"]
-    assert service.asked == ["a"]
+    assert service.requests == ["a"]
     assert figures(cache) == (2, 1, 1)
     assert cache.snapshot().hit_rate == pytest.approx(2 / 3)
 
 
-async def test_concurrent_askers_share_one_flight(cache: ResponseCache, service: Service) -> None:
+async def test_concurrent_requests_share_one_flight(cache: ResponseCache, service: Service) -> None:
     readers = [asyncio.create_task(read(cache, service, "a")) for _ in range(5)]
     await settle()
     service.go.set()
     assert await asyncio.gather(*readers) == [["a1", "a2"]] * 5
-    assert service.asked == ["a"]
+    assert service.requests == ["a"]
     assert figures(cache) == (4, 1, 1)
 
 
-async def test_pieces_are_passed_on_as_they_come(cache: ResponseCache, service: Service) -> None:
-    stream = cache.stream("a", lambda: service.asks("a"))
+async def test_chunks_are_passed_on_as_they_arrive(cache: ResponseCache, service: Service) -> None:
+    stream = cache.stream("a", lambda: service.respond("a"))
     assert await anext(stream) == "a1"
-    late = cache.stream("a", lambda: service.asks("a"))
+    late = cache.stream("a", lambda: service.respond("a"))
     assert await anext(late) == "a1"
     service.go.set()
-    assert [piece async for piece in stream] == ["a2"]
-    assert [piece async for piece in late] == ["a2"]
+    assert [chunk async for chunk in stream] == ["a2"]
+    assert [chunk async for chunk in late] == ["a2"]
 
 
-async def test_a_flight_that_fails_fails_for_all_and_is_not_kept(
+async def test_a_flight_that_fails_fails_for_all_and_is_not_stored(
     cache: ResponseCache, service: Service
 ) -> None:
     readers = [asyncio.create_task(read(cache, service, "a")) for _ in range(3)]
@@ -116,10 +116,10 @@ async def test_a_flight_that_fails_fails_for_all_and_is_not_kept(
     assert [type(end) for end in ends] == [RuntimeError] * 3
     service.error = None
     assert await read(cache, service, "a") == ["a1", "a2"]
-    assert service.asked == ["a", "a"]
+    assert service.requests == ["a", "a"]
 
 
-async def test_one_that_leaves_does_not_end_it_for_the_others(
+async def test_a_reader_that_leaves_does_not_end_it_for_the_others(
     cache: ResponseCache, service: Service
 ) -> None:
     first, second = (asyncio.create_task(read(cache, service, "a")) for _ in range(2))
@@ -131,7 +131,7 @@ async def test_one_that_leaves_does_not_end_it_for_the_others(
     assert service.cancelled == 0
 
 
-async def test_the_last_that_leaves_ends_it(cache: ResponseCache, service: Service) -> None:
+async def test_the_last_reader_to_leave_ends_it(cache: ResponseCache, service: Service) -> None:
     readers = [asyncio.create_task(read(cache, service, "a")) for _ in range(2)]
     await settle()
     for reader in readers:
@@ -143,21 +143,21 @@ async def test_the_last_that_leaves_ends_it(cache: ResponseCache, service: Servi
     assert await read(cache, service, "a") == ["a1", "a2"]
 
 
-async def test_whoever_comes_after_the_last_left_starts_a_new_flight(
+async def test_a_request_after_the_last_reader_left_starts_a_new_flight(
     cache: ResponseCache, service: Service
 ) -> None:
-    leaving = cache.stream("a", lambda: service.asks("a"))
+    leaving = cache.stream("a", lambda: service.respond("a"))
     assert await anext(leaving) == "a1"
     service.slow_to_end = True
     left = asyncio.create_task(leave(leaving))
     await settle()
     assert not left.done()
-    coming = cache.stream("a", lambda: service.asks("a"))  # before the flight has ended
+    coming = cache.stream("a", lambda: service.respond("a"))  # before the flight has ended
     assert await anext(coming) == "a1"
     service.go.set()
-    assert [piece async for piece in coming] == ["a2"]
+    assert [chunk async for chunk in coming] == ["a2"]
     await left
-    assert service.asked == ["a", "a"]
+    assert service.requests == ["a", "a"]
     assert figures(cache) == (0, 2, 1)
 
 
@@ -175,8 +175,8 @@ async def test_a_flight_that_is_ended_from_outside_leaves_nobody_waiting(
     assert await read(cache, service, "a") == ["a1", "a2"]
 
 
-class ClockForOne:
-    """A clock that goes with each reading, and notices when two threads read it at once."""
+class ExclusiveClock:
+    """A clock that advances with each reading and counts concurrent readings."""
 
     def __init__(self) -> None:
         self._alone = threading.Lock()
@@ -193,12 +193,12 @@ class ClockForOne:
         return float(self.readings)
 
 
-def test_pictures_taken_on_another_thread_do_not_disturb_what_is_kept() -> None:
-    clock = ClockForOne()
+def test_snapshots_taken_on_another_thread_do_not_disturb_the_entries() -> None:
+    clock = ExclusiveClock()
     cache = ResponseCache("answers", 3, 5, clock)
     done = threading.Event()
 
-    def look() -> None:
+    def take_snapshots() -> None:
         while not done.is_set():
             cache.snapshot()
 
@@ -209,13 +209,13 @@ def test_pictures_taken_on_another_thread_do_not_disturb_what_is_kept() -> None:
             key = "abcde"[n % 5]
             assert await read(cache, service, key) == [f"{key}1", f"{key}2"]
 
-    looking = threading.Thread(target=look)
-    looking.start()
+    thread = threading.Thread(target=take_snapshots)
+    thread.start()
     try:
         asyncio.run(asyncio.wait_for(use(), 30))
     finally:
         done.set()
-        looking.join()
+        thread.join()
     assert clock.readings > 200
     assert clock.clashes == 0
 
@@ -225,26 +225,26 @@ def test_pictures_taken_on_another_thread_do_not_disturb_what_is_kept() -> None:
         st.tuples(st.sampled_from("abcde"), st.sampled_from([0.0, 1.0, 20.0, 59.0, 60.0]))
     )
 )
-def test_keeps_the_latest_used_for_their_time(steps: list[tuple[str, float]]) -> None:
+def test_stores_the_latest_used_for_their_time(steps: list[tuple[str, float]]) -> None:
     async def drive() -> None:
         clock, service = ManualClock(), Service()
         cache = ResponseCache("answers", 3, 60, clock)
         service.go.set()
-        kept: OrderedDict[str, float] = OrderedDict()  # until when, the least recently used first
+        stored: OrderedDict[str, float] = OrderedDict()  # until when, the least recently used first
         expected = []
         for key, pause in steps:
             clock.advance(pause)
-            for old in [old for old, until in kept.items() if until <= clock.now]:
-                del kept[old]
-            if key in kept:
-                kept.move_to_end(key)
+            for old in [old for old, until in stored.items() if until <= clock.now]:
+                del stored[old]
+            if key in stored:
+                stored.move_to_end(key)
             else:
                 expected.append(key)
-                if len(kept) == 3:
-                    kept.popitem(last=False)
-                kept[key] = clock.now + 60
+                if len(stored) == 3:
+                    stored.popitem(last=False)
+                stored[key] = clock.now + 60
             assert await read(cache, service, key) == [f"{key}1", f"{key}2"]
-        assert service.asked == expected
+        assert service.requests == expected
         assert cache.snapshot().misses == len(expected)
         assert cache.snapshot().entries <= 3
 

@@ -33,7 +33,7 @@ from fuseboard.ollama import (
 )
 from fuseboard.ollama.client import TextSettings
 from fuseboard.server.sockets import bind, url_of
-from tests.core.serving import Answer, raw_server, served, simulated
+from tests.core.serving import ResponseHandler, raw_server, served, simulated
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -46,7 +46,7 @@ TOKEN = b'{"model":"m","response":"hi","done":false}\n'
 DONE = b'{"model":"m","response":"","done":true,"done_reason":"stop","eval_count":1}\n'
 
 
-def chunk(data: bytes) -> bytes:
+def http_chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -55,7 +55,7 @@ def plain(status: int, body: bytes, *headers: bytes) -> bytes:
     return b"\r\n".join([*head, b"", body])
 
 
-END = chunk(b"")
+END = http_chunk(b"")
 
 
 def reset(writer: Writer) -> None:
@@ -65,39 +65,39 @@ def reset(writer: Writer) -> None:
 
 
 class Script:
-    """A server that answers the first request as the test wants and each later one well."""
+    """A server that handles the first request with `first` and serves every later one well."""
 
-    def __init__(self, first: Answer) -> None:
+    def __init__(self, first: ResponseHandler) -> None:
         self.first = first
         self.requests = 0
         self.taken = asyncio.Event()
 
-    async def answer(self, reader: Reader, writer: Writer) -> None:
+    async def respond(self, reader: Reader, writer: Writer) -> None:
         self.requests += 1
         if self.requests == 1:
             self.taken.set()
             await self.first(reader, writer)
         else:
-            body = STREAM_HEAD + chunk(TOKEN) + chunk(DONE) + END
+            body = STREAM_HEAD + http_chunk(TOKEN) + http_chunk(DONE) + END
             writer.write(body.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
             await writer.drain()
 
 
-def writes(*parts: bytes) -> Answer:
-    async def answer(_: Reader, writer: Writer) -> None:
+def writes(*parts: bytes) -> ResponseHandler:
+    async def respond(_: Reader, writer: Writer) -> None:
         for part in parts:
             writer.write(part)
             await writer.drain()
 
-    return answer
+    return respond
 
 
-def writes_then(last: Callable[[Writer], None], *parts: bytes) -> Answer:
-    async def answer(reader: Reader, writer: Writer) -> None:
+def writes_then(last: Callable[[Writer], None], *parts: bytes) -> ResponseHandler:
+    async def respond(reader: Reader, writer: Writer) -> None:
         await writes(*parts)(reader, writer)
         last(writer)
 
-    return answer
+    return respond
 
 
 class SkippingClock:
@@ -110,24 +110,24 @@ class SkippingClock:
 
 
 def skip_ahead(seconds: float) -> None:
-    """Let the event loop's clock jump: what was due by then happens now."""
+    """Advance the event loop's clock: timers that expire until then fire now."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop.time, SkippingClock):
         loop.time = SkippingClock(loop.time)  # type: ignore[method-assign]
     loop.time.skipped += seconds
 
 
-def hangs_after(*parts: bytes) -> Answer:
-    """Write some parts, let an hour pass once the client has had time to read them, stay silent."""
+def hangs_after(*parts: bytes) -> ResponseHandler:
+    """Write some parts, let the client read them, advance the clock by an hour, write no more."""
 
-    async def answer(reader: Reader, writer: Writer) -> None:
+    async def respond(reader: Reader, writer: Writer) -> None:
         await writes(*parts)(reader, writer)
         for _ in range(50):
             await asyncio.sleep(0)
         skip_ahead(3600)
         await reader.read()  # until the client leaves
 
-    return answer
+    return respond
 
 
 def breakers() -> dict[Operation, CircuitBreaker]:
@@ -143,8 +143,8 @@ async def client_of(
 
 
 async def generate(client: OllamaClient, *, stream: bool = True) -> str:
-    pieces = client.generate("hello", model=MODEL, stream=stream)
-    return "".join([piece.text async for piece in pieces])
+    chunks = client.generate("hello", model=MODEL, stream=stream)
+    return "".join([chunk.text async for chunk in chunks])
 
 
 def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
@@ -154,7 +154,7 @@ def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
 
 FAILURE, IGNORED = (0, 1, 0, 0), (0, 0, 1, 0)
 
-MODES: list[tuple[str, Answer, tuple[int, int, int, int], str]] = [
+MODES: list[tuple[str, ResponseHandler, tuple[int, int, int, int], str]] = [
     ("reset before headers", writes_then(reset), FAILURE, "connection reset"),
     ("close before headers", writes(), FAILURE, "closed without an answer"),
     ("no headers", hangs_after(), FAILURE, "no first token within 5 s"),
@@ -188,53 +188,58 @@ MODES: list[tuple[str, Answer, tuple[int, int, int, int], str]] = [
     ("bad request", writes(plain(400, b'{"error":"no"}')), IGNORED, "HTTP 400: no"),
     (
         "error line",
-        writes(STREAM_HEAD, chunk(TOKEN), chunk(b'{"error":"out of memory"}\n'), END),
+        writes(STREAM_HEAD, http_chunk(TOKEN), http_chunk(b'{"error":"out of memory"}\n'), END),
         FAILURE,
         "error in the answer: out of memory",
     ),
     (
         "done and error on one line",
-        writes(STREAM_HEAD, chunk(b'{"done":true,"error":"Connection error."}\n'), END),
+        writes(STREAM_HEAD, http_chunk(b'{"done":true,"error":"Connection error."}\n'), END),
         FAILURE,
         "error in the answer: Connection error.",
     ),
     (
         "clean end without done",
-        writes(STREAM_HEAD, chunk(TOKEN), END),
+        writes(STREAM_HEAD, http_chunk(TOKEN), END),
         FAILURE,
         "stream ended without done",
     ),
     ("empty stream", writes(STREAM_HEAD, END), FAILURE, "empty answer"),
     (
         "broken framing",
-        writes(STREAM_HEAD, chunk(TOKEN), b"zz\r\n"),
+        writes(STREAM_HEAD, http_chunk(TOKEN), b"zz\r\n"),
         FAILURE,
         "answer is not HTTP",
     ),
-    ("stream breaks off", writes(STREAM_HEAD, chunk(TOKEN)), FAILURE, "answer broke off"),
+    ("stream breaks off", writes(STREAM_HEAD, http_chunk(TOKEN)), FAILURE, "answer broke off"),
     (
         "reset in mid-stream",
-        writes_then(reset, STREAM_HEAD, chunk(TOKEN)),
+        writes_then(reset, STREAM_HEAD, http_chunk(TOKEN)),
         FAILURE,
         "connection reset",
     ),
     (
         "hang in mid-stream",
-        hangs_after(STREAM_HEAD, chunk(TOKEN)),
+        hangs_after(STREAM_HEAD, http_chunk(TOKEN)),
         FAILURE,
         "no token for 5 s",
     ),
-    ("garbage", writes(STREAM_HEAD, chunk(b"\x00\xff\n"), END), FAILURE, "answer is not JSON"),
+    ("garbage", writes(STREAM_HEAD, http_chunk(b"\x00\xff\n"), END), FAILURE, "answer is not JSON"),
     (
         "half a line",
-        writes(STREAM_HEAD, chunk(TOKEN), chunk(DONE[:20]), END),
+        writes(STREAM_HEAD, http_chunk(TOKEN), http_chunk(DONE[:20]), END),
         FAILURE,
         "answer is not JSON",
     ),
-    ("a list", writes(STREAM_HEAD, chunk(b"[1]\n"), END), FAILURE, "answer is not a JSON object"),
+    (
+        "a list",
+        writes(STREAM_HEAD, http_chunk(b"[1]\n"), END),
+        FAILURE,
+        "answer is not a JSON object",
+    ),
     (
         "another shape",
-        writes(STREAM_HEAD, chunk(b'{"response":7,"done":false}\n'), END),
+        writes(STREAM_HEAD, http_chunk(b'{"response":7,"done":false}\n'), END),
         FAILURE,
         "response is not text",
     ),
@@ -261,7 +266,7 @@ MODES: list[tuple[str, Answer, tuple[int, int, int, int], str]] = [
     ),
     (
         "the prompt is in the error",
-        writes(STREAM_HEAD, chunk(b'{"error":"cannot tokenize: hello"}\n'), END),
+        writes(STREAM_HEAD, http_chunk(b'{"error":"cannot tokenize: hello"}\n'), END),
         FAILURE,
         "error in the answer: cannot tokenize …",
     ),
@@ -282,16 +287,16 @@ MODES: list[tuple[str, Answer, tuple[int, int, int, int], str]] = [
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize(
-    ("answer", "verdict", "reason"), [mode[1:] for mode in MODES], ids=[mode[0] for mode in MODES]
+    ("respond", "verdict", "reason"), [mode[1:] for mode in MODES], ids=[mode[0] for mode in MODES]
 )
 async def test_every_failure_is_judged_right(
-    answer: Answer, verdict: tuple[int, int, int, int], reason: str, stream: bool
+    respond: ResponseHandler, verdict: tuple[int, int, int, int], reason: str, stream: bool
 ) -> None:
     guards = breakers()
-    script = Script(answer)
+    script = Script(respond)
     if not stream and reason == "no first token within 5 s":
         reason = "not finished within 60 s"
-    async with raw_server(script.answer) as url, client_of(url, guards) as client:
+    async with raw_server(script.respond) as url, client_of(url, guards) as client:
         with pytest.raises(OllamaError) as caught:
             await generate(client, stream=stream)
         assert caught.value.reason == reason
@@ -313,28 +318,28 @@ async def test_a_refused_connection_is_a_failure() -> None:
 
 async def test_a_400_on_an_embedding_is_a_failure() -> None:
     guards = breakers()
-    answer = writes(plain(400, b'{"error":"EOF"}'))
-    async with raw_server(answer) as url, client_of(url, guards) as client:
+    respond = writes(plain(400, b'{"error":"EOF"}'))
+    async with raw_server(respond) as url, client_of(url, guards) as client:
         with pytest.raises(OllamaError, match=r"^HTTP 400: EOF$"):
             await client.embed(["text"], model=MODEL)
     assert verdicts(guards[Operation.EMBED]) == FAILURE
 
 
-def drips(*gaps: float, piece: bytes = TOKEN) -> Answer:
-    """Write a piece again and again with these gaps between, seconds; then the end."""
+def drips(*gaps: float, chunk: bytes = TOKEN) -> ResponseHandler:
+    """Write a chunk repeatedly, each followed by a gap in seconds; then the end."""
 
-    async def answer(reader: Reader, writer: Writer) -> None:
+    async def respond(reader: Reader, writer: Writer) -> None:
         writer.write(STREAM_HEAD)
         for gap in gaps:
-            writer.write(chunk(piece))
+            writer.write(http_chunk(chunk))
             await writer.drain()
             for _ in range(20 if gap else 1):
                 await asyncio.sleep(0)
             if gap:
                 skip_ahead(gap)
-        await writes(chunk(DONE), END)(reader, writer)
+        await writes(http_chunk(DONE), END)(reader, writer)
 
-    return answer
+    return respond
 
 
 async def test_a_drip_meets_the_total_deadline() -> None:
@@ -342,7 +347,7 @@ async def test_a_drip_meets_the_total_deadline() -> None:
     deadlines = Deadlines(slowest_pace=0)
     drip = drips(*[4] * 20)  # each gap is shorter than the deadline between tokens
     async with (
-        raw_server(Script(drip).answer) as url,
+        raw_server(Script(drip).respond) as url,
         client_of(url, guards, deadlines=deadlines) as client,
     ):
         with pytest.raises(OllamaError, match=r"^not finished within 60 s$"):
@@ -366,9 +371,9 @@ async def test_a_drip_meets_the_slowest_pace(
 ) -> None:
     guards = breakers()
     deadlines = Deadlines(slowest_pace=pace, total=9000, between_tokens=900)
-    drip = drips(*gaps, piece=TOKEN * tokens or TOKEN[:1])
+    drip = drips(*gaps, chunk=TOKEN * tokens or TOKEN[:1])
     async with (
-        raw_server(Script(drip).answer) as url,
+        raw_server(Script(drip).respond) as url,
         client_of(url, guards, deadlines=deadlines) as client,
     ):
         with pytest.raises(OllamaError, match=rf"^slower than {pace:g} tokens/s$"):
@@ -392,20 +397,20 @@ async def test_who_keeps_the_pace_is_no_drip(
     pace: float, tokens: int, gaps: Sequence[float]
 ) -> None:
     deadlines = Deadlines(slowest_pace=pace, total=9000, between_tokens=900)
-    drip = drips(*gaps, piece=TOKEN * tokens)
+    drip = drips(*gaps, chunk=TOKEN * tokens)
     async with raw_server(drip) as url, client_of(url, {}, deadlines=deadlines) as client:
         assert await generate(client) == "hi" * tokens * len(gaps)
 
 
 async def test_a_slow_reader_makes_no_drip() -> None:
     deadlines = Deadlines(total=9000)
-    answer = drips(*[0] * 20)
-    async with raw_server(answer) as url, client_of(url, {}, deadlines=deadlines) as client:
-        said = ""
-        async for piece in client.generate("hello", model=MODEL):
-            said += piece.text
+    respond = drips(*[0] * 20)
+    async with raw_server(respond) as url, client_of(url, {}, deadlines=deadlines) as client:
+        text = ""
+        async for chunk in client.generate("hello", model=MODEL):
+            text += chunk.text
             skip_ahead(20)
-        assert said == "hi" * 20
+        assert text == "hi" * 20
 
 
 async def test_what_does_not_come_in_tokens_makes_no_drip() -> None:
@@ -420,8 +425,8 @@ async def test_what_does_not_come_in_tokens_makes_no_drip() -> None:
 
     async with raw_server(slow) as url, client_of(url, {}) as client:
         assert (await client.embed(["text"], model=MODEL)).vectors == ((1.0,),)
-        pieces = [piece async for piece in client.generate("hello", model=MODEL, stream=False)]
-    assert [piece.text for piece in pieces] == ["all"]
+        chunks = [chunk async for chunk in client.generate("hello", model=MODEL, stream=False)]
+    assert [chunk.text for chunk in chunks] == ["all"]
 
 
 async def test_a_text_that_is_not_streamed_may_take_all_the_time_there_is() -> None:
@@ -435,8 +440,8 @@ async def test_a_text_that_is_not_streamed_may_take_all_the_time_there_is() -> N
 
     async with raw_server(whole) as url, client_of(url, {}) as client:
         late = 50
-        pieces = [piece async for piece in client.generate("hello", model=MODEL, stream=False)]
-        assert [piece.done for piece in pieces] == [True]
+        chunks = [chunk async for chunk in client.generate("hello", model=MODEL, stream=False)]
+        assert [chunk.done for chunk in chunks] == [True]
         late = 70
         with pytest.raises(OllamaError, match=r"^not finished within 60 s$"):
             await anext(client.generate("hello", model=MODEL, stream=False))
@@ -449,20 +454,20 @@ PACKED = STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
 
 
 @pytest.mark.parametrize(
-    ("begin", "piece", "verdict", "reason", "longest"),
+    ("begin", "chunk", "verdict", "reason", "longest"),
     [
-        ([STREAM_HEAD], chunk(LONG_TOKEN), FAILURE, "answer is too long", 64),
-        ([STREAM_HEAD], chunk(b"a" * MIB), FAILURE, "answer is too long", 16),
-        ([PACKED], chunk(gzip.compress(LONG_TOKEN * 70)), FAILURE, "answer is too long", 2),
-        ([ENDLESS_ERROR], chunk(b"a" * MIB), FAILURE, "HTTP 500: " + "a" * 119 + "…", 1),
-        ([STREAM_HEAD, chunk(DONE)], chunk(b"a" * MIB), (1, 0, 0, 0), "", 64),
+        ([STREAM_HEAD], http_chunk(LONG_TOKEN), FAILURE, "answer is too long", 64),
+        ([STREAM_HEAD], http_chunk(b"a" * MIB), FAILURE, "answer is too long", 16),
+        ([PACKED], http_chunk(gzip.compress(LONG_TOKEN * 70)), FAILURE, "answer is too long", 2),
+        ([ENDLESS_ERROR], http_chunk(b"a" * MIB), FAILURE, "HTTP 500: " + "a" * 119 + "…", 1),
+        ([STREAM_HEAD, http_chunk(DONE)], http_chunk(b"a" * MIB), (1, 0, 0, 0), "", 64),
         ([b"HTTP/1.1 200 OK\r\n"], b"X: " + b"a" * MIB, FAILURE, "answer is not HTTP", 1),
     ],
     ids=["tokens", "a line", "packed", "an error", "after the end", "a header"],
 )
 async def test_an_answer_has_bounds(
     begin: list[bytes],
-    piece: bytes,
+    chunk: bytes,
     verdict: tuple[int, int, int, int],
     reason: str,
     longest: int,
@@ -476,25 +481,25 @@ async def test_an_answer_has_bounds(
         try:
             await writes(*begin)(reader, writer)
             while True:
-                writer.write(piece)
+                writer.write(chunk)
                 await writer.drain()
-                taken += len(piece)
+                taken += len(chunk)
         except ConnectionError:
             left.set()
 
-    async with raw_server(Script(endless).answer) as url, client_of(url, guards) as client:
+    async with raw_server(Script(endless).respond) as url, client_of(url, guards) as client:
         async with asyncio.timeout(50):
             try:
                 async for _ in client.generate("hello", model=MODEL):
                     pass
             except OllamaError as error:
-                said = error.reason
+                given = error.reason
             else:
-                said = ""
+                given = ""
             await left.wait()
-        assert said == reason
+        assert given == reason
         assert verdicts(guards[Operation.GENERATE]) == verdict
-        assert taken < (longest + 12) * MIB, "what lies in the sockets' buffers comes to it"
+        assert taken < (longest + 12) * MIB, "socket buffers add to it"
 
 
 async def test_cancelling_is_no_verdict() -> None:
@@ -504,7 +509,7 @@ async def test_cancelling_is_no_verdict() -> None:
         await reader.read()
 
     script = Script(hang)
-    async with raw_server(script.answer) as url, client_of(url, guards) as client:
+    async with raw_server(script.respond) as url, client_of(url, guards) as client:
         call = asyncio.create_task(generate(client))
         await script.taken.wait()
         call.cancel()
@@ -517,15 +522,15 @@ async def test_cancelling_is_no_verdict() -> None:
 async def test_stopping_after_a_good_piece_is_a_success() -> None:
     guards = breakers()
 
-    async def speak_on(reader: Reader, writer: Writer) -> None:
-        writer.write(STREAM_HEAD + chunk(TOKEN) * 3)
+    async def keep_streaming(reader: Reader, writer: Writer) -> None:
+        writer.write(STREAM_HEAD + http_chunk(TOKEN) * 3)
         await reader.read()
 
-    script = Script(speak_on)
-    async with raw_server(script.answer) as url, client_of(url, guards) as client:
-        async with aclosing(client.generate("hello", model=MODEL)) as pieces:
-            async for piece in pieces:
-                assert piece.text == "hi"
+    script = Script(keep_streaming)
+    async with raw_server(script.respond) as url, client_of(url, guards) as client:
+        async with aclosing(client.generate("hello", model=MODEL)) as chunks:
+            async for chunk in chunks:
+                assert chunk.text == "hi"
                 break
         assert verdicts(guards[Operation.GENERATE]) == (1, 0, 0, 0)
         assert await generate(client) == "hi"
@@ -534,18 +539,18 @@ async def test_stopping_after_a_good_piece_is_a_success() -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 async def test_lines_survive_any_cutting_of_the_bytes(size: int) -> None:
     token = '{"response":"a\u2028b\u0085c é","done":false}\n'.encode()
-    body = STREAM_HEAD + chunk(token + DONE) + END
-    pieces: Sequence[bytes] = [body[at : at + size] for at in range(0, len(body), size)]
+    body = STREAM_HEAD + http_chunk(token + DONE) + END
+    chunks: Sequence[bytes] = [body[at : at + size] for at in range(0, len(body), size)]
     guards = breakers()
-    async with raw_server(writes(*pieces)) as url, client_of(url, guards) as client:
+    async with raw_server(writes(*chunks)) as url, client_of(url, guards) as client:
         assert await generate(client) == "a\u2028b\u0085c é"
     assert verdicts(guards[Operation.GENERATE]) == (1, 0, 0, 0)
 
 
 async def test_an_answer_without_a_newline_is_read_to_its_end() -> None:
-    answer = writes(plain(200, DONE.strip().replace(b'"response":""', b'"response":"all"')))
+    respond = writes(plain(200, DONE.strip().replace(b'"response":""', b'"response":"all"')))
     guards = breakers()
-    async with raw_server(answer) as url, client_of(url, guards) as client:
+    async with raw_server(respond) as url, client_of(url, guards) as client:
         assert await generate(client) == "all"
     assert verdicts(guards[Operation.GENERATE]) == (1, 0, 0, 0)
 
@@ -554,7 +559,7 @@ async def test_an_open_breaker_lets_nothing_out() -> None:
     guards = breakers()
     guards[Operation.GENERATE].trip()
     script = Script(writes())
-    async with raw_server(script.answer) as url, client_of(url, guards) as client:
+    async with raw_server(script.respond) as url, client_of(url, guards) as client:
         with pytest.raises(RequestRejectedError) as caught:
             await generate(client)
     assert isinstance(caught.value, CircuitOpenError)
@@ -567,15 +572,15 @@ async def test_an_open_breaker_lets_nothing_out() -> None:
 async def test_every_operation_works_and_has_its_own_breaker() -> None:
     guards = breakers()
     async with simulated() as url, client_of(url, guards) as client:
-        pieces = [piece async for piece in client.generate("hello", model=MODEL)]
-        assert pieces[-1].done
-        assert pieces[-1].done_reason == "stop"
-        assert pieces[-1].tokens == len(pieces) - 1
-        assert pieces[-1].prompt_tokens > 0
-        assert pieces[-1].seconds > 0
-        assert pieces[-1].seconds >= pieces[-1].prompt_seconds + pieces[-1].text_seconds > 0
-        said = [p.text async for p in client.chat([Message("user", "hello")], model=MODEL)]
-        assert "".join(said)
+        chunks = [chunk async for chunk in client.generate("hello", model=MODEL)]
+        assert chunks[-1].done
+        assert chunks[-1].done_reason == "stop"
+        assert chunks[-1].tokens == len(chunks) - 1
+        assert chunks[-1].prompt_tokens > 0
+        assert chunks[-1].seconds > 0
+        assert chunks[-1].seconds >= chunks[-1].prompt_seconds + chunks[-1].text_seconds > 0
+        texts = [p.text async for p in client.chat([Message("user", "hello")], model=MODEL)]
+        assert "".join(texts)
         embeddings = await client.embed(["a", "b"], model="nomic-embed-text")
         assert [len(vector) for vector in embeddings.vectors] == [384, 384]
         assert next(iter(await client.tags())).name == "llama3.2:latest"
@@ -593,18 +598,18 @@ async def test_every_operation_works_and_has_its_own_breaker() -> None:
 
 
 @asynccontextmanager
-async def overheard(answer: dict[str, object]) -> AsyncIterator[tuple[str, list[Request]]]:
-    """A server that gives one answer to all; gives its URL and what it was asked."""
-    asked: list[Request] = []
+async def recording_server(response: dict[str, object]) -> AsyncIterator[tuple[str, list[Request]]]:
+    """Serve one response to every request; yield the URL and the list of requests."""
+    received: list[Request] = []
 
     async def take(request: Request) -> Response:
         await request.body()
-        asked.append(request)
-        return JSONResponse(answer)
+        received.append(request)
+        return JSONResponse(response)
 
     routes = [Route(operation.value, take, methods=["GET", "POST"]) for operation in Operation]
     async with served(Starlette(routes=routes)) as url:
-        yield url, asked
+        yield url, received
 
 
 async def test_what_is_asked_for_reaches_the_server() -> None:
@@ -617,9 +622,9 @@ async def test_what_is_asked_for_reaches_the_server() -> None:
     }
     sent = {"model": "m", "stream": False, "options": {"seed": 7}, "format": schema}
     sent["keep_alive"] = "5m"
-    said = {"messages": [{"role": "user", "content": "half \ud83d a pair, é"}]}
+    messages = {"messages": [{"role": "user", "content": "half \ud83d a pair, é"}]}
     async with (
-        overheard({"done": True, "embeddings": [[1]]}) as (url, asked),
+        recording_server({"done": True, "embeddings": [[1]]}) as (url, received),
         client_of(url, {}) as client,
     ):
         async for _ in client.generate("why?", model="m", system="be brief", **settings):
@@ -631,10 +636,10 @@ async def test_what_is_asked_for_reaches_the_server() -> None:
         async for _ in client.generate("why?", model="m", options=None):
             pass
         await client.embed(["a"], model="m", truncate=False, options={"num_ctx": 8}, keep_alive=-1)
-        bodies = [await request.json() for request in asked]
+        bodies = [await request.json() for request in received]
     assert bodies == [
         {**sent, "prompt": "why?", "system": "be brief"},
-        {**sent, **said},
+        {**sent, **messages},
         {"model": "m", "prompt": "why?", "stream": True},
         {
             "model": "m",
@@ -685,10 +690,10 @@ async def test_the_key_opens_a_guarded_server_and_is_told_to_nobody(
         with pytest.raises(OllamaError) as caught:
             await client.tags()
         assert caught.value.reason == "HTTP 500: no such key: Bearer …"
-        told = [repr(client), repr(vars(client)), repr(caught.value), caplog.text]
-        told += [repr(breaker.snapshot()) for breaker in guards.values()]
-        told += [repr(breaker.history) for breaker in guards.values()]
-    assert not [text for text in told if KEY in text]
+        exposed = [repr(client), repr(vars(client)), repr(caught.value), caplog.text]
+        exposed += [repr(breaker.snapshot()) for breaker in guards.values()]
+        exposed += [repr(breaker.history) for breaker in guards.values()]
+    assert not [text for text in exposed if KEY in text]
 
 
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "clé"])
@@ -739,12 +744,12 @@ def ask(client: OllamaClient, operation: str) -> Coroutine[object, object, objec
     return calls[operation]()
 
 
-@pytest.mark.parametrize(("operation", "answer", "reason"), BAD_SHAPES)
+@pytest.mark.parametrize(("operation", "response", "reason"), BAD_SHAPES)
 async def test_an_answer_of_another_shape_is_a_failure(
-    operation: str, answer: dict[str, object], reason: str
+    operation: str, response: dict[str, object], reason: str
 ) -> None:
     guards = breakers()
-    body = json.dumps(answer).encode()
+    body = json.dumps(response).encode()
     async with raw_server(writes(plain(200, body))) as url, client_of(url, guards) as client:
         with pytest.raises(OllamaError) as caught:
             await ask(client, operation)
@@ -755,16 +760,16 @@ async def test_an_answer_of_another_shape_is_a_failure(
 async def test_what_ollama_shows_of_a_model() -> None:
     details = {"family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}
     facts = {"general.architecture": "llama", "llama.context_length": 131072}
-    answer = {
+    response = {
         "details": {**details, "families": None},
         "model_info": {**facts, "llama.embedding_length": 3072, "tokenizer.ggml.tokens": None},
         "capabilities": ["completion", "tools"],
     }
-    async with overheard(answer) as (url, _), client_of(url, {}) as client:
+    async with recording_server(response) as (url, _), client_of(url, {}) as client:
         assert await client.show("llama3.2") == ModelDetails(
             frozenset({"completion", "tools"}), "llama", "3.2B", "Q4_K_M", 131072, 3072
         )
-    async with overheard({"modelfile": ""}) as (url, _), client_of(url, {}) as client:
+    async with recording_server({"modelfile": ""}) as (url, _), client_of(url, {}) as client:
         assert await client.show("old") == ModelDetails(frozenset(), "", "", "", 0, 0)
 
 
@@ -777,7 +782,7 @@ async def test_what_ollama_says_of_a_model_that_runs() -> None:
         "expires_at": "2318-11-23T12:00:00.123456789+01:00",
         "context_length": 4096,
     }
-    async with overheard({"models": [loaded]}) as (url, _), client_of(url, {}) as client:
+    async with recording_server({"models": [loaded]}) as (url, _), client_of(url, {}) as client:
         (model,) = await client.ps()
     assert model == RunningModel(
         "llama3.2:latest",
@@ -791,8 +796,8 @@ async def test_what_ollama_says_of_a_model_that_runs() -> None:
 async def test_more_calls_than_connections_wait_for_their_turn() -> None:
     guards = breakers()
     async with simulated() as url, client_of(url, guards, max_connections=2) as client:
-        answers = await asyncio.gather(*(generate(client) for _ in range(20)))
-    assert all(answers)
+        texts = await asyncio.gather(*(generate(client) for _ in range(20)))
+    assert all(texts)
     assert verdicts(guards[Operation.GENERATE]) == (20, 0, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""Whatever comes over the socket, a call ends with an answer or an error of ours, and is counted.
+"""Whatever arrives on the socket, a call returns or raises `OllamaError`, and is counted once.
 
 One server and one event loop serve all examples: a connection is what an example costs.
 """
@@ -25,26 +25,26 @@ from fuseboard.ollama import (
     breaker_per_operation,
 )
 from tests.core.http.test_pool import until
-from tests.core.ollama.test_client import DONE, END, STREAM_HEAD, TOKEN, Reader, Writer, chunk
+from tests.core.ollama.test_client import DONE, END, STREAM_HEAD, TOKEN, Reader, Writer, http_chunk
 from tests.core.serving import raw_server
 
-PATIENCE = 60.0  # seconds; no deadline of the client's is as long
+TIMEOUT = 60.0  # seconds, more than any deadline of the client
 DEADLINES = Deadlines(first_token=10, between_tokens=10, total=20)
 
-Ask = Callable[[OllamaClient], Coroutine[object, object, object]]
+ClientCall = Callable[[OllamaClient], Coroutine[object, object, object]]
 
 
 async def generate(client: OllamaClient, *, stream: bool = True) -> str:
-    pieces = client.generate("hello", model="m", stream=stream)
-    return "".join([piece.text async for piece in pieces])
+    chunks = client.generate("hello", model="m", stream=stream)
+    return "".join([chunk.text async for chunk in chunks])
 
 
 async def chat(client: OllamaClient) -> str:
-    pieces = client.chat([Message("user", "hello")], model="m")
-    return "".join([piece.text async for piece in pieces])
+    chunks = client.chat([Message("user", "hello")], model="m")
+    return "".join([chunk.text async for chunk in chunks])
 
 
-CALLS: dict[Operation, list[Ask]] = {
+CALLS: dict[Operation, list[ClientCall]] = {
     Operation.GENERATE: [generate, lambda client: generate(client, stream=False)],
     Operation.CHAT: [chat],
     Operation.EMBED: [lambda client: client.embed(["hello"], model="m")],
@@ -53,28 +53,28 @@ CALLS: dict[Operation, list[Ask]] = {
     Operation.SHOW: [lambda client: client.show("m")],
     Operation.VERSION: [lambda client: client.version()],
 }
-ASKING = [(operation, ask) for operation, asks in CALLS.items() for ask in asks]
+ALL_CALLS = [(operation, call) for operation, calls in CALLS.items() for call in calls]
 
 
-class Table:
-    """A server that answers with what lies on the table, and a client before it."""
+class FuzzedServer:
+    """A server that responds with given chunks, and a client of it."""
 
     def __init__(self) -> None:
         self.runner = asyncio.Runner()
-        self.pieces: Sequence[bytes] = []
+        self.chunks: Sequence[bytes] = []
         self.breakers = breaker_per_operation(CircuitBreaker)
         self.runner.run(self._open())
 
     async def _open(self) -> None:
         self.stack = AsyncExitStack()
-        url = await self.stack.enter_async_context(raw_server(self._answer))
+        url = await self.stack.enter_async_context(raw_server(self._respond))
         self.client = await self.stack.enter_async_context(
             OllamaClient(url, self.breakers, deadlines=DEADLINES, max_connections=2)
         )
 
-    async def _answer(self, _: Reader, writer: Writer) -> None:
-        for piece in self.pieces:
-            writer.write(piece)
+    async def _respond(self, _: Reader, writer: Writer) -> None:
+        for chunk in self.chunks:
+            writer.write(chunk)
             await writer.drain()
             await asyncio.sleep(0)
 
@@ -82,19 +82,19 @@ class Table:
         self.runner.run(self.stack.aclose())
         self.runner.close()
 
-    def judge(self, operation: Operation, ask: Ask, pieces: Sequence[bytes]) -> str:
-        """Have a call answered with these pieces; gives its reason, empty where it was good."""
-        return self.runner.run(self._judge(operation, ask, pieces))
+    def run(self, operation: Operation, call: ClientCall, chunks: Sequence[bytes]) -> str:
+        """Run a call against these chunks and return its reason, empty on success."""
+        return self.runner.run(self._run(operation, call, chunks))
 
-    async def _judge(self, operation: Operation, ask: Ask, pieces: Sequence[bytes]) -> str:
-        self.pieces = pieces
+    async def _run(self, operation: Operation, call: ClientCall, chunks: Sequence[bytes]) -> str:
+        self.chunks = chunks
         breaker = self.breakers[operation]
         breaker.reset()
         before = breaker.snapshot().calls
         reason = ""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             try:
-                await ask(self.client)
+                await call(self.client)
             except OllamaError as error:
                 reason = error.reason
                 assert reason
@@ -108,10 +108,10 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def table() -> Iterator[Table]:
-    table = Table()
-    yield table
-    table.close()
+def server() -> Iterator[FuzzedServer]:
+    server = FuzzedServer()
+    yield server
+    server.close()
 
 
 FUZZ = settings(
@@ -163,8 +163,8 @@ STATUS_LINES = st.one_of(
 )  # fmt: skip
 FRAMES = st.one_of(
     BODIES,
-    BODIES.map(lambda body: chunk(body) + END if body else END),
-    st.lists(BODIES.map(lambda body: chunk(body or b" ")), max_size=3).map(b"".join),
+    BODIES.map(lambda body: http_chunk(body) + END if body else END),
+    st.lists(BODIES.map(lambda body: http_chunk(body or b" ")), max_size=3).map(b"".join),
     BODIES.map(gzip.compress),
     st.sampled_from(
         [b"zz\r\n", b"-1\r\n", b"ffffffffffffffffffffff\r\n", b"5;a=b\r\nhello\r\n0\r\n"]
@@ -193,29 +193,41 @@ def framed(status: int, body: bytes, coding: bytes) -> bytes:
 
 
 @FUZZ
-@given(asking=st.sampled_from(ASKING), pieces=cut(exchanges() | st.binary(max_size=200)))
-def test_any_bytes_at_all(table: Table, asking: tuple[Operation, Ask], pieces: list[bytes]) -> None:
-    table.judge(*asking, pieces)
+@given(
+    operation_and_call=st.sampled_from(ALL_CALLS), chunks=cut(exchanges() | st.binary(max_size=200))
+)
+def test_any_bytes_at_all(
+    server: FuzzedServer, operation_and_call: tuple[Operation, ClientCall], chunks: list[bytes]
+) -> None:
+    server.run(*operation_and_call, chunks)
 
 
 @FUZZ
 @given(
-    asking=st.sampled_from(ASKING),
+    operation_and_call=st.sampled_from(ALL_CALLS),
     status=st.sampled_from([200, 200, 200, 204, 302, 400, 404, 429, 500, 503]),
     body=BODIES,
     coding=st.sampled_from([b"", b"", b"identity", b"gzip", b"deflate", b"br", b"secret"]),
 )
 @example((Operation.GENERATE, generate), 200, DONE, b"secret")
 @example((Operation.GENERATE, generate), 302, b"", b"secret")
-def test_any_answer_in_a_proper_frame(
-    table: Table, asking: tuple[Operation, Ask], status: int, body: bytes, coding: bytes
+def test_any_response_in_a_proper_frame(
+    server: FuzzedServer,
+    operation_and_call: tuple[Operation, ClientCall],
+    status: int,
+    body: bytes,
+    coding: bytes,
 ) -> None:
-    reason = table.judge(*asking, [framed(status, body, coding)])
+    reason = server.run(*operation_and_call, [framed(status, body, coding)])
     if status not in (200, 204):
         assert reason.startswith(f"HTTP {status}")
 
 
 @FUZZ
-@given(asking=st.sampled_from(ASKING), pieces=cut(BODIES))
-def test_any_stream(table: Table, asking: tuple[Operation, Ask], pieces: list[bytes]) -> None:
-    table.judge(*asking, [STREAM_HEAD, *(chunk(piece) for piece in pieces if piece), END])
+@given(operation_and_call=st.sampled_from(ALL_CALLS), chunks=cut(BODIES))
+def test_any_stream(
+    server: FuzzedServer, operation_and_call: tuple[Operation, ClientCall], chunks: list[bytes]
+) -> None:
+    server.run(
+        *operation_and_call, [STREAM_HEAD, *(http_chunk(chunk) for chunk in chunks if chunk), END]
+    )

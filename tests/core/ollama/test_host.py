@@ -36,7 +36,7 @@ def test_readings(setting: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("ftp://example.com", "neither http nor https"),
         ("example.com:http", "not a port"),
@@ -46,6 +46,6 @@ def test_readings(setting: str, url: str) -> None:
         ("user@example.com", "not the name of a host"),
     ],
 )
-def test_refused(setting: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_refused(setting: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         ollama_url(setting)

@@ -22,7 +22,7 @@ from fuseboard.traffic.questions import BUILT_IN
 from fuseboard.traffic.rag.retrieval import read_corpus
 from fuseboard.traffic.workload import Workload
 from tests.core.ollama.test_client import skip_ahead
-from tests.core.serving import Asked, overheard, proxied
+from tests.core.serving import ReceivedRequest, proxied, recording_simulator
 
 
 class Scene:
@@ -34,7 +34,7 @@ class Scene:
         cache: ResponseCache,
         guards: dict[Operation, CircuitBreaker],
         board: FaultSwitches,
-        heard: list[Asked],
+        heard: list[ReceivedRequest],
     ) -> None:
         self.asking = asking
         self.cache = cache
@@ -58,7 +58,7 @@ async def scene(kind: TrafficKind, questions: Sequence[str] = BUILT_IN) -> Async
     )
     cache = ResponseCache("ollama", 1000, 600)
     async with (
-        overheard() as (server, heard),
+        recording_simulator() as (server, heard),
         proxied(server, board) as url,
         OllamaClient(url, guards) as client,
     ):

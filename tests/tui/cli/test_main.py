@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fuseboard import __version__
 from fuseboard.server.sockets import bind
 from tests.core.engine.test_engine import wait_for
-from tests.core.serving import FAST, overheard, simulated
+from tests.core.serving import FAST, recording_simulator, simulated
 
 COMMAND = [sys.executable, "-m", "fuseboard_tui"]
 QUICK = ["serve", "--simulate", "--metrics-port", "0", "--rate", "20"]
@@ -144,7 +144,7 @@ def test_warming_is_told_and_goes_through_the_breakers(prompts: str) -> None:
 
 
 async def test_the_prompts_of_a_file_reach_the_wire(prompts: str) -> None:
-    async with overheard() as (url, heard):
+    async with recording_simulator() as (url, heard):
 
         def said() -> set[str]:
             return {str(asked.body["messages"]) for asked in heard if asked.path == "/api/chat"}

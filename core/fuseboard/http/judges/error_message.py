@@ -1,4 +1,4 @@
-"""What a server says of its trouble, made fit for a reason: short, stable, never a prompt."""
+"""The message of a server's error, made safe and stable enough to be a reason."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import httpx
 
 from fuseboard.http.judges.redaction import find_quotation
 
-_LONGEST_WORDS = 120  # characters
-_LOOKED_AT = 320  # characters; what is escaped takes several for each
-_BEFORE_A_QUOTATION = " \t\"'`([{<:=,\\"
+_MAX_LENGTH = 120  # characters of a message
+_MAX_SCANNED = 320  # characters; an escaped one takes several
+_BEFORE_QUOTATION = " \t\"'`([{<:=,\\"
 
-# What differs from call to call though the trouble is the same.
-_VARYING = re.compile(
+# What varies from call to call though the error is the same.
+_VARIABLE = re.compile(
     r"""
-    (?P<kept> (?: \d{1,3} (?:\.\d{1,3}){3} | localhost | \[[0-9a-f:]+\] ) : ) \d+   # its port
-    | (?P<named> request[ _-]?id \W+ ) [\w-]+
+    (?P<host> (?: \d{1,3} (?:\.\d{1,3}){3} | localhost | \[[0-9a-f:]+\] ) : ) \d+   # its port
+    | (?P<label> request[ _-]?id \W+ ) [\w-]+
     | \b [0-9a-f]{8} (?:-[0-9a-f]{4}){3} - [0-9a-f]{12} \b                          # a UUID
     | \b req_ \w+
     | \b 0x [0-9a-f]{9,} \b                                                         # an address
@@ -31,47 +31,52 @@ _VARYING = re.compile(
 )
 
 
-class ErrorMessage:
-    """Finds what the answers to a request say, and nothing in it that the request said."""
+class ErrorMessageReader:
+    """Extract the message from an error response to a request.
+
+    A message is the first line, at most 120 characters. It is cut where it
+    quotes the request (prompt, input, key), and what varies between equal
+    errors (ports, identifiers, times, sizes) is replaced by `…`.
+    """
 
     def __init__(self, request: httpx.Request) -> None:
         self._request = request
 
-    def in_body(self, body: bytes) -> str:
-        """Find what an error says, in JSON or in plain text; empty if it says nothing."""
+    def from_body(self, body: bytes) -> str:
+        """Return the message in a body of JSON or plain text; empty if there is none."""
         try:
-            item = json.loads(body)
+            parsed = json.loads(body)
         except (ValueError, RecursionError):
             text = body.decode("utf-8", "replace").strip()
-            # A page for people, or JSON that is not whole.
-            return "" if text.startswith(("<", "{", "[")) else self._fit(text)
-        return self.in_item(item) if isinstance(item, dict) else ""
+            # An HTML page or incomplete JSON is no message.
+            return "" if text.startswith(("<", "{", "[")) else self._clean(text)
+        return self.from_object(parsed) if isinstance(parsed, dict) else ""
 
-    def in_item(self, item: dict[str, Any]) -> str:
-        """Find the words of an error that came as a JSON object; empty if it has none."""
-        error = item.get("error")
+    def from_object(self, parsed: dict[str, Any]) -> str:
+        """Return the message in a parsed JSON object; empty if there is none."""
+        error = parsed.get("error")
         if isinstance(error, dict):  # OpenAI's form
             error = error.get("message")
-        for words in (error, item.get("message"), item.get("detail")):
-            if isinstance(words, str):
-                return self._fit(words)
+        for message in (error, parsed.get("message"), parsed.get("detail")):
+            if isinstance(message, str):
+                return self._clean(message)
         return ""
 
-    def _fit(self, text: str) -> str:
-        first_line = text.strip().partition("\n")[0][:_LOOKED_AT].rstrip()
-        return _shortened(_stable(self._without_quotation(first_line)))
+    def _clean(self, text: str) -> str:
+        first_line = text.strip().partition("\n")[0][:_MAX_SCANNED].rstrip()
+        return _truncate(_mask_variables(self._cut_quotation(first_line)))
 
-    def _without_quotation(self, words: str) -> str:
-        at = find_quotation(words, self._request)
-        if at is None:
-            return words
-        ours = words[:at].rstrip(_BEFORE_A_QUOTATION)
-        return f"{ours} …" if ours else ""
-
-
-def _stable(words: str) -> str:
-    return _VARYING.sub(lambda found: f"{found['kept'] or found['named'] or ''}…", words)
+    def _cut_quotation(self, message: str) -> str:
+        start = find_quotation(message, self._request)
+        if start is None:
+            return message
+        before = message[:start].rstrip(_BEFORE_QUOTATION)
+        return f"{before} …" if before else ""
 
 
-def _shortened(words: str) -> str:
-    return words if len(words) <= _LONGEST_WORDS else words[: _LONGEST_WORDS - 1] + "…"
+def _mask_variables(message: str) -> str:
+    return _VARIABLE.sub(lambda found: f"{found['host'] or found['label'] or ''}…", message)
+
+
+def _truncate(message: str) -> str:
+    return message if len(message) <= _MAX_LENGTH else message[: _MAX_LENGTH - 1] + "…"

@@ -1,58 +1,87 @@
-"""Answers whose status is a ruling already, and what their bodies say."""
+"""The ruling on a response with an error status: verdict, message, `Retry-After`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import inf
 
 import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
-from fuseboard.http.judges.error_message import ErrorMessage
-from fuseboard.http.judges.retry_after import retry_after
+from fuseboard.http.judges.error_message import ErrorMessageReader
 
-LONGEST_ERROR = 64 * 1024
-"""Bytes of an error's body that are looked at."""
+MAX_ERROR_BODY = 64 * 1024
+"""Bytes of an error response's body that are read for its message."""
 
 
 class ErrorResponse:
-    """An answer with a status that makes it no good one; its body only says why.
+    """A response whose status decides the verdict; its body only explains it.
 
-    408, 429 and everything from 500 on are the server's failures; any other
-    status is the caller's own fault.
+    408, 429 and every status from 500 on are failures of the server; any other
+    status is the caller's error and is ignored.
 
     Args:
         status: The status.
-        headers: The answer's headers; a failure's may say when to come back.
-        words: What reads its body.
-        failures: Statuses that this server fails with as well.
+        headers: The response's headers; `Retry-After` is read on a failure.
+        messages: Extracts the message from the body.
+        failures: Further statuses that are failures of this server.
     """
 
     def __init__(
         self,
         status: int,
         headers: httpx.Headers,
-        words: ErrorMessage,
+        messages: ErrorMessageReader,
         *,
         failures: Collection[int] = (),
     ) -> None:
         self._status = status
         self._failed = status in {408, 429} or status >= 500 or status in failures
         self._retry_after = retry_after(headers) if self._failed else None
-        self._words = words
+        self._messages = messages
         self._body = bytearray()
         self._ruling: Ruling | None = None
 
     def feed(self, data: bytes) -> None:
-        """See a piece of the body."""
-        self._body += data[: LONGEST_ERROR - len(self._body)]
+        """Process the next chunk of the body; what exceeds `MAX_ERROR_BODY` is dropped."""
+        self._body += data[: MAX_ERROR_BODY - len(self._body)]
         self._ruling = None
 
     @property
     def ruling(self) -> Ruling:
-        """The ruling, with what the body says so far as its reason."""
+        """The ruling, its reason taken from the part of the body received so far."""
         if self._ruling is None:
             verdict = Verdict.FAILURE if self._failed else Verdict.IGNORED
-            said = self._words.in_body(bytes(self._body))
-            reason = f"HTTP {self._status}: {said}" if said else f"HTTP {self._status}"
+            message = self._messages.from_body(bytes(self._body))
+            reason = f"HTTP {self._status}: {message}" if message else f"HTTP {self._status}"
             self._ruling = Ruling(verdict, reason, retry_after=self._retry_after)
         return self._ruling
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """Return `Retry-After` in seconds from now; `None` if it is absent or malformed.
+
+    Both forms of RFC 9110 (10.2.3) are read. A date is taken relative to the
+    response's own `Date` if there is one, since the server's clock may differ.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        seconds = float(value)
+        return seconds if seconds < inf else None
+    until = _parse_date(value)
+    if until is None:
+        return None
+    now = _parse_date(headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _parse_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # `-0000` is parsed as no time zone; in HTTP it is UTC.
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,75 +1,44 @@
-"""Read newline-delimited JSON, whatever pieces its bytes come in."""
+"""Splitting newline-delimited JSON into its lines, however the stream is cut."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
-from fuseboard.http.judges.error_message import ErrorMessage
+from fuseboard.http.judges.json_object import TOO_LONG, InvalidResponseError
 
-TOO_LONG = "answer is too long"
-
-LONGEST_LINE = 16 * 1024 * 1024  # bytes; a batch of embeddings is one line
-
-
-class InvalidResponseError(Exception):
-    """An answer is no good one; the message is fit for a reason."""
+MAX_LINE = 16 * 1024 * 1024  # bytes; a batch of embeddings is one line
 
 
 class LineSplitter:
-    r"""Bytes on their way to become lines, which only `\n` ends.
+    r"""Split chunks of bytes into lines, which end with `\n` only.
 
-    Raises `InvalidResponseError` on a line that is too long to be kept.
+    Raises `InvalidResponseError` on a line longer than `MAX_LINE`.
     """
 
     def __init__(self) -> None:
-        self._unread = bytearray()
+        self._buffer = bytearray()
         self._searched = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        r"""Add a piece; gives the lines it completes, without their `\n`."""
-        self._unread += data
-        while (end := self._unread.find(b"\n", self._searched)) >= 0:
-            self._require_room(end)
-            line = bytes(self._unread[:end])
-            del self._unread[: end + 1]
+        r"""Add a chunk and yield the lines it completes, without their `\n`."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
+            self._check_length(end)
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
             self._searched = 0
             yield line
-        self._searched = len(self._unread)
-        self._require_room(self._searched)
+        self._searched = len(self._buffer)
+        self._check_length(self._searched)
 
     def rest(self) -> bytes:
-        """Take what came after the last line."""
-        rest = bytes(self._unread)
-        self._unread.clear()
+        """Remove and return the unterminated last line."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
         self._searched = 0
         return rest
 
-    def _require_room(self, length: int) -> None:
-        if length > LONGEST_LINE:
-            self._unread.clear()
+    def _check_length(self, length: int) -> None:
+        if length > MAX_LINE:
+            self._buffer.clear()
             raise InvalidResponseError(TOO_LONG)
-
-
-def parse_item(data: bytes, words: ErrorMessage) -> dict[str, Any]:
-    """Read one JSON object; `words` reads what an error among them says.
-
-    Raises:
-        BadAnswerError: If it is none, or tells of an error; that is looked for
-            before anything else, because some servers send `done` with it.
-    """
-    try:
-        item = json.loads(data)
-    except (ValueError, RecursionError):
-        raise InvalidResponseError("answer is not JSON") from None
-    if not isinstance(item, dict):
-        raise InvalidResponseError("answer is not a JSON object")
-    if item.get("error"):
-        raise error_in_the_answer(words.in_item(item))
-    return item
-
-
-def error_in_the_answer(words: str) -> InvalidResponseError:
-    """Make what is raised for an answer that tells of an error in these words."""
-    return InvalidResponseError(f"error in the answer: {words or 'unnamed'}")

@@ -1,4 +1,4 @@
-"""Finding in a text what the caller of a server had said to it."""
+"""Finding where a server's message quotes the request, so that it can be cut there."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 import httpx
 
-RUN = 16
-"""How many letters and digits in a row, of what was sent, make a quotation."""
-_RUN_OF_A_KEY = 8
+MIN_QUOTATION = 16
+"""Consecutive letters and digits of the request's body that make a quotation."""
+_MIN_KEY_QUOTATION = 8  # the same for a key
 
-# What says nothing of the question: a server may name it.
-_NO_SECRETS = frozenset({"model", "name", "role", "type", "keep_alive", "format"})
-_KEYS = ("Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key")
+# Values of these fields do not reveal the prompt: a server may name them.
+_PUBLIC_FIELDS = frozenset({"model", "name", "role", "type", "keep_alive", "format"})
+_KEY_HEADERS = ("Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key")
 
 _ESCAPED = re.compile(
     r"""
@@ -28,145 +28,157 @@ _ESCAPED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_NUMBERS = re.compile(r"(?:\\+[ux]|%)([0-9a-f]+)", re.IGNORECASE)
+_HEX_DIGITS = re.compile(r"(?:\\+[ux]|%)([0-9a-f]+)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
 def find_quotation(text: str, request: httpx.Request) -> int | None:
-    """Find where a text begins to quote what a request said; `None` if nowhere.
+    """Return the index in `text` at which it starts to quote a request; `None` if nowhere.
 
-    A quotation is `RUN` letters and digits in a row, half as many of a key
-    that the request was sent with, or all of what is shorter, as words of its
-    own. Case, blanks, punctuation and the usual ways to escape characters do
-    not count, nor do short words that stand in the model's name. Where the
-    request's body is not at hand, all may be quoted.
+    A quotation is `MIN_QUOTATION` consecutive letters and digits of the body,
+    8 of a key in a header, or the whole of a shorter text as separate words.
+    Case, blanks, punctuation and the usual escapes are ignored. A short text
+    inside the model's name is not a quotation. If the body of the request was
+    not read, any text may be a quotation and the index is 0.
     """
     try:
-        said = _Secrets(_said_in(request.content), RUN)
+        body = _Secrets(_private_texts(request.content), MIN_QUOTATION)
     except httpx.RequestNotRead:
         return 0
-    keys = (key.rpartition(" ")[2] for name in _KEYS for key in request.headers.get_list(name))
-    key = _Secrets(keys, _RUN_OF_A_KEY)
-    readings = [_Letters(enumerate(text))]
+    values = (value for name in _KEY_HEADERS for value in request.headers.get_list(name))
+    keys = _Secrets((value.rpartition(" ")[2] for value in values), _MIN_KEY_QUOTATION)
+    readings = [_FoldedText(enumerate(text))]
     if _ESCAPED.search(text):
-        readings.append(_Letters(_unescaped_pieces(text)))
-    named = _places_of(_model_in(request.content), text)
-    found = (secrets.first_in(letters, named) for secrets in (said, key) for letters in readings)
-    return min((place for place in found if place is not None), default=None)
+        readings.append(_FoldedText(_unescaped_parts(text)))
+    in_model_name = _positions_of(_model_name(request.content), text)
+    found = (
+        secrets.find_in(reading, in_model_name) for secrets in (body, keys) for reading in readings
+    )
+    return min((position for position in found if position is not None), default=None)
 
 
-class _Letters:
-    """The letters and digits of a text that comes in pieces, with their places in it."""
+class _FoldedText:
+    """The letters and digits of a text without case, each with its position in the original."""
 
-    def __init__(self, pieces: Iterable[tuple[int, str]]) -> None:
-        self.places: list[int] = []
-        self.begins: list[bool] = []  # whether it begins a word; so does the end
-        folded: list[str] = []
-        begins = True
-        for place, piece in pieces:
-            letters = _folded(piece)
-            begins = begins or not letters
-            for letter in letters:
-                folded.append(letter)
-                self.places.append(place)
-                self.begins.append(begins)
-                begins = False
-        self.begins.append(True)
-        self.text = "".join(folded)
+    def __init__(self, parts: Iterable[tuple[int, str]]) -> None:
+        self.positions: list[int] = []
+        self.starts_word: list[bool] = []  # one more than letters: the end counts as a start
+        letters: list[str] = []
+        starts_word = True
+        for position, part in parts:
+            folded = _fold(part)
+            starts_word = starts_word or not folded
+            for letter in folded:
+                letters.append(letter)
+                self.positions.append(position)
+                self.starts_word.append(starts_word)
+                starts_word = False
+        self.starts_word.append(True)
+        self.text = "".join(letters)
 
 
 class _Secrets:
-    """Texts that are quoted by `run` letters in a row, or by all where they have fewer."""
+    """Texts that must not be quoted.
+
+    `run` consecutive letters make a quotation; of a text with fewer, all of
+    them, between word boundaries.
+    """
 
     def __init__(self, texts: Iterable[str], run: int) -> None:
-        folded = {_folded(form) for text in texts for form in (text, _unescaped(text))}
+        folded = {_fold(form) for text in texts for form in (text, _unescape(text))}
         self._run = run
         self._long = "\n".join(text for text in folded if len(text) >= run)
         self._short = {text for text in folded if 0 < len(text) < run}
 
-    def first_in(self, letters: _Letters, named: Container[int]) -> int | None:
-        for at, place in enumerate(letters.places):
-            run = letters.text[at : at + self._run]
+    def find_in(self, reading: _FoldedText, in_model_name: Container[int]) -> int | None:
+        """Return the position at which a quotation starts; `None` if there is none."""
+        for index, position in enumerate(reading.positions):
+            run = reading.text[index : index + self._run]
             if len(run) == self._run and run in self._long:
-                return place
-            if letters.begins[at] and place not in named and self._holds_words(letters, at):
-                return place
+                return position
+            if (
+                reading.starts_word[index]
+                and position not in in_model_name
+                and self._is_short_text_at(reading, index)
+            ):
+                return position
         return None
 
-    def _holds_words(self, letters: _Letters, at: int) -> bool:
+    def _is_short_text_at(self, reading: _FoldedText, index: int) -> bool:
         return any(
-            letters.text.startswith(words, at) and letters.begins[at + len(words)]
-            for words in self._short
+            reading.text.startswith(text, index) and reading.starts_word[index + len(text)]
+            for text in self._short
         )
 
 
-def _model_in(body: bytes) -> str:
+def _model_name(body: bytes) -> str:
     try:
-        said = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    model = said.get("model") if isinstance(said, dict) else None
+    model = parsed.get("model") if isinstance(parsed, dict) else None
     return model if isinstance(model, str) else ""
 
 
-def _places_of(name: str, text: str) -> set[int]:
+def _positions_of(name: str, text: str) -> set[int]:
     if not name:
         return set()
     found = re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)
-    return {place for each in found for place in range(*each.span())}
+    return {position for match in found for position in range(*match.span())}
 
 
-def _said_in(body: bytes) -> Iterator[str]:
+def _private_texts(body: bytes) -> Iterator[str]:
+    """Yield every string of a JSON body except public fields; any other body whole."""
     try:
-        waiting: list[Any] = [json.loads(body)]
+        pending: list[Any] = [json.loads(body)]
     except (ValueError, RecursionError):
         yield body.decode("utf-8", "replace")
         return
-    while waiting:
-        match waiting.pop():
+    while pending:
+        match pending.pop():
             case str() as text:
                 yield text
-            case list() as items:
-                waiting.extend(items)
+            case list() as values:
+                pending.extend(values)
             case dict() as fields:
-                waiting.extend(_private(fields))
+                pending.extend(_private_values(fields))
 
 
-def _private(fields: Mapping[str, Any]) -> Iterator[Any]:
+def _private_values(fields: Mapping[str, Any]) -> Iterator[Any]:
     for name, value in fields.items():
-        if name not in _NO_SECRETS or not isinstance(value, str):
+        if name not in _PUBLIC_FIELDS or not isinstance(value, str):
             yield value
 
 
-def _unescaped_pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Cut a text into characters, of which an escaped run is one, with their places."""
-    at = 0
+def _unescaped_parts(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the characters of a text with their positions, a run of escapes as one part."""
+    end = 0
     for escaped in _ESCAPED.finditer(text):
-        yield from enumerate(text[at : escaped.start()], at)
-        yield escaped.start(), _meant(escaped)
-        at = escaped.end()
-    yield from enumerate(text[at:], at)
+        yield from enumerate(text[end : escaped.start()], end)
+        yield escaped.start(), _decode_escape(escaped)
+        end = escaped.end()
+    yield from enumerate(text[end:], end)
 
 
-def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(_meant, text)
+def _unescape(text: str) -> str:
+    return _ESCAPED.sub(_decode_escape, text)
 
 
-def _meant(escaped: re.Match[str]) -> str:
+def _decode_escape(escaped: re.Match[str]) -> str:
     match escaped.lastgroup:
         case "entity":
             return html.unescape(escaped[0])
         case "utf_16":
-            return _bytes_in(escaped[0]).decode("utf-16-be", "replace")
+            return _hex_bytes(escaped[0]).decode("utf-16-be", "replace")
         case "utf_8":
-            return _bytes_in(escaped[0]).decode("utf-8", "replace")
+            return _hex_bytes(escaped[0]).decode("utf-8", "replace")
         case _:
             return ""
 
 
-def _bytes_in(text: str) -> bytes:
-    return bytes.fromhex("".join(_NUMBERS.findall(text)))
+def _hex_bytes(text: str) -> bytes:
+    return bytes.fromhex("".join(_HEX_DIGITS.findall(text)))
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     return _SEPARATORS.sub("", unicodedata.normalize("NFKD", text).casefold())

@@ -1,29 +1,30 @@
-"""Reading server-sent events, whatever pieces they come in."""
+"""Parsing server-sent events (`text/event-stream`), however the stream is cut."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fuseboard.http.judges.ndjson import LONGEST_LINE, TOO_LONG, InvalidResponseError, LineSplitter
+from fuseboard.http.judges.json_object import TOO_LONG, InvalidResponseError
+from fuseboard.http.judges.ndjson import MAX_LINE, LineSplitter
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event: its type, empty unless it names one, and its data."""
+    """One event: its type, empty if the stream names none, and its data."""
 
     kind: bytes
     data: bytes
 
 
 class EventParser:
-    r"""A `text/event-stream` on its way to become events.
+    r"""Parse chunks of bytes into events, as the WHATWG HTML standard (9.2) defines them.
 
     Lines end with `\n`, `\r\n` or `\r`; comments and fields other than `event`
-    and `data` are passed over. Raises `InvalidResponseError` on an event that is too
-    long to be kept.
+    and `data` are skipped. Raises `InvalidResponseError` on an event whose data
+    is longer than `MAX_LINE`.
     """
 
     def __init__(self) -> None:
@@ -31,10 +32,10 @@ class EventParser:
         self._at_start = True
         self._after_return = False
         self._kind = b""
-        self._data = bytearray()  # each line of it ends with \n
+        self._data = bytearray()  # each of its lines ends with \n
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
-        """Add a piece; gives the events it completes."""
+        """Add a chunk and yield the events it completes."""
         if not data:
             return
         after_return, self._after_return = self._after_return, data.endswith(b"\r")
@@ -44,7 +45,7 @@ class EventParser:
             yield from self._read(line)
 
     def rest(self) -> Iterator[ServerSentEvent]:
-        """Give the event that the end of the stream cut short; many servers end so."""
+        """Yield the event that no blank line ended; many servers end a stream that way."""
         yield from self._read(self._lines.rest())
         yield from self._read(b"")
 
@@ -64,6 +65,6 @@ class EventParser:
             self._kind = value
         elif field == b"data":
             self._data += value + b"\n"
-            if len(self._data) > LONGEST_LINE:
+            if len(self._data) > MAX_LINE:
                 self._data.clear()
                 raise InvalidResponseError(TOO_LONG)

@@ -24,8 +24,8 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 from tests.core.ollama.test_client import (
     STREAM_HEAD,
     TOKEN,
-    chunk,
     generate,
+    http_chunk,
     plain,
     reset,
     skip_ahead,
@@ -33,7 +33,7 @@ from tests.core.ollama.test_client import (
     writes_then,
 )
 from tests.core.serving import (
-    Answer,
+    ResponseHandler,
     closed_port,
     open_port,
     proxied,
@@ -88,7 +88,7 @@ def url_of(client: OllamaClient) -> str:
 
 @asynccontextmanager
 async def client_of_failing(
-    handler: Answer, switches: FaultSwitches
+    handler: ResponseHandler, switches: FaultSwitches
 ) -> AsyncIterator[OllamaClient]:
     """Yield a client of a proxy in front of a server with this handler."""
     async with (
@@ -375,7 +375,7 @@ class TestAFailingUpstream:
                 await generate(client)
 
     async def test_its_reset_becomes_a_reset(self, switches: FaultSwitches) -> None:
-        handler = writes_then(reset, STREAM_HEAD, chunk(TOKEN))
+        handler = writes_then(reset, STREAM_HEAD, http_chunk(TOKEN))
         async with client_of_failing(handler, switches) as client:
             with pytest.raises(OllamaError, match="connection reset"):
                 await generate(client)
@@ -386,7 +386,7 @@ class TestAFailingUpstream:
                 await generate(client)
 
     async def test_its_breaking_off_becomes_breaking_off(self, switches: FaultSwitches) -> None:
-        handler = writes(STREAM_HEAD, chunk(TOKEN))
+        handler = writes(STREAM_HEAD, http_chunk(TOKEN))
         async with client_of_failing(handler, switches) as client:
             with pytest.raises(OllamaError, match="answer broke off"):
                 await generate(client)

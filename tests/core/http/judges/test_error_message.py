@@ -1,4 +1,4 @@
-"""The words of a server in a reason: the same each time, and never what the caller said."""
+"""A server's message in a reason: stable, and without what the request contained."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from fuseboard.http import http_judge, ollama_judge, openai_judge
 from fuseboard.http.judge import Judge
-from fuseboard.http.judges.error_message import ErrorMessage
-from fuseboard.http.judges.redaction import RUN
+from fuseboard.http.judges.error_message import ErrorMessageReader
+from fuseboard.http.judges.redaction import MIN_QUOTATION
 
 URL = "http://here/api/chat"
 SECRET = "My name is Ada Lovelace and I live at 12 St James's Square."
 
 
-def asking(prompt: str) -> dict[str, httpx.Request]:
+def requests_with(prompt: str) -> dict[str, httpx.Request]:
     bodies: dict[str, object] = {
         "generate": {"model": "m", "prompt": prompt},
         "system": {"model": "m", "prompt": "hi", "system": prompt},
@@ -31,14 +31,14 @@ def asking(prompt: str) -> dict[str, httpx.Request]:
         "parts": {"messages": [{"content": [{"type": "text", "text": prompt}]}]},
         "tool": {"tools": [{"function": {"name": "f", "description": prompt}}]},
     }
-    asked = {name: httpx.Request("POST", URL, json=body) for name, body in bodies.items()}
-    asked["form"] = httpx.Request("POST", URL, data={"prompt": prompt})
-    asked["text"] = httpx.Request("POST", URL, content=prompt.encode())
-    return asked
+    requests = {name: httpx.Request("POST", URL, json=body) for name, body in bodies.items()}
+    requests["form"] = httpx.Request("POST", URL, data={"prompt": prompt})
+    requests["text"] = httpx.Request("POST", URL, content=prompt.encode())
+    return requests
 
 
-def words(said: str, request: httpx.Request) -> str:
-    return ErrorMessage(request).in_item({"error": said})
+def message_of(message: str, request: httpx.Request) -> str:
+    return ErrorMessageReader(request).from_object({"error": message})
 
 
 def letters(text: str) -> str:
@@ -47,9 +47,13 @@ def letters(text: str) -> str:
 
 
 def quotes(text: str, prompt: str) -> bool:
-    asked = letters(prompt)
+    folded = letters(prompt)
     runs = [letters(part) for part in text.split("…")]
-    return any(run[at : at + RUN] in asked for run in runs for at in range(len(run) - RUN + 1))
+    return any(
+        run[at : at + MIN_QUOTATION] in folded
+        for run in runs
+        for at in range(len(run) - MIN_QUOTATION + 1)
+    )
 
 
 WAYS_TO_QUOTE: dict[str, Callable[[str], str]] = {
@@ -71,15 +75,15 @@ WAYS_TO_QUOTE: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("way", WAYS_TO_QUOTE)
-@pytest.mark.parametrize("form", asking(SECRET))
+@pytest.mark.parametrize("form", requests_with(SECRET))
 @pytest.mark.parametrize("prompt", [SECRET, f"Привет, {SECRET}", f"C:\\new\\u00\n\t{SECRET}"])
 def test_a_quotation_ends_the_words(form: str, way: str, prompt: str) -> None:
     quoted = WAYS_TO_QUOTE[way](prompt)
-    said = words(f'invalid prompt: "{quoted}" is too personal', asking(prompt)[form])
-    assert not quotes(said, prompt)
-    assert said.startswith("invalid")
+    message = message_of(f'invalid prompt: "{quoted}" is too personal', requests_with(prompt)[form])
+    assert not quotes(message, prompt)
+    assert message.startswith("invalid")
     if prompt == SECRET and form != "form" and way not in {"its end", "bytes"}:
-        assert said == "invalid prompt …"
+        assert message == "invalid prompt …"
 
 
 TEXTS = st.text(min_size=1, max_size=80)
@@ -91,22 +95,25 @@ TEXTS = st.text(min_size=1, max_size=80)
     ),
     TEXTS,
     st.sampled_from(sorted(WAYS_TO_QUOTE)),
-    st.sampled_from(sorted(asking(""))),
+    st.sampled_from(sorted(requests_with(""))),
 )
 @example("\f", "0", "JSON", "chat")
 @example("%25" * 30 + "a" * 20, "x", "a URL", "chat")
 @example("&amp;lt;" * 30, "x", "HTML", "generate")
 @example("\\u0041\\n" * 20, "x", "JSON in JSON", "generate")
 def test_no_run_of_a_prompt_comes_through(prompt: str, before: str, way: str, form: str) -> None:
-    request = asking(prompt)[form]
-    said = f"{before} {WAYS_TO_QUOTE[way](prompt)} after"
-    for reason in (words(said, request), ErrorMessage(request).in_body(said.encode())):
+    request = requests_with(prompt)[form]
+    message = f"{before} {WAYS_TO_QUOTE[way](prompt)} after"
+    for reason in (
+        message_of(message, request),
+        ErrorMessageReader(request).from_body(message.encode()),
+    ):
         assert not quotes(reason, prompt)
         assert len(reason) <= 120
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said", "left"),
+    ("prompt", "message", "left"),
     [
         ("hello", "cannot parse 'hello' here", "cannot parse …"),
         ("hello", "cannot parse Hello.", "cannot parse …"),
@@ -118,8 +125,8 @@ def test_no_run_of_a_prompt_comes_through(prompt: str, before: str, way: str, fo
         ("", "out of memory", "out of memory"),
     ],
 )
-def test_a_short_prompt_counts_as_words_of_its_own(prompt: str, said: str, left: str) -> None:
-    assert words(said, asking(prompt)["generate"]) == left
+def test_a_short_prompt_counts_as_words_of_its_own(prompt: str, message: str, left: str) -> None:
+    assert message_of(message, requests_with(prompt)["generate"]) == left
 
 
 def test_what_a_server_may_name() -> None:
@@ -130,23 +137,23 @@ def test_what_a_server_may_name() -> None:
         "format": "json",
     }
     request = httpx.Request("POST", URL, json=body)
-    for said in (
+    for message in (
         "model 'llama3.2-vision:11b-instruct' not found",
         "unknown role user, format json, keep_alive 5m",
     ):
-        assert words(said, request) == said
+        assert message_of(message, request) == message
 
 
 def test_a_word_in_the_models_name_is_no_quotation() -> None:
     request = httpx.Request("POST", URL, json={"model": "nomic-embed-text", "input": ["text"]})
-    said = "model 'nomic-embed-text' not found"
-    assert words(said, request) == said
-    assert words("cannot embed text", request) == "cannot embed …"
+    message = "model 'nomic-embed-text' not found"
+    assert message_of(message, request) == message
+    assert message_of("cannot embed text", request) == "cannot embed …"
 
 
 def test_without_the_body_at_hand_nothing_is_told() -> None:
     request = httpx.Request("POST", URL, content=iter([SECRET.encode()]))
-    assert words(f"no: {SECRET}", request) == ""
+    assert message_of(f"no: {SECRET}", request) == ""
     judge = http_judge(request)
     judge.begin(500, httpx.Headers())
     judge.feed(SECRET.encode())
@@ -154,7 +161,7 @@ def test_without_the_body_at_hand_nothing_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "value", "said"),
+    ("header", "value", "message"),
     [
         ("Authorization", "Bearer sk-0123456789abcdef", "no: Bearer sk-0123456789abcdef"),
         ("Authorization", "Bearer sk-0123456789abcdef", "no: sk-01234567****"),
@@ -162,9 +169,9 @@ def test_without_the_body_at_hand_nothing_is_told() -> None:
         ("X-Api-Key", "0123456789abcdef", "no: 0123456789abcdef"),
     ],
 )
-def test_a_key_is_never_told(header: str, value: str, said: str) -> None:
+def test_a_key_is_never_told(header: str, value: str, message: str) -> None:
     request = httpx.Request("POST", URL, headers={header: value}, json={"prompt": "hi"})
-    assert words(said, request) in {"no …", "no: Bearer …"}
+    assert message_of(message, request) in {"no …", "no: Bearer …"}
 
 
 @pytest.mark.parametrize("make", [http_judge, ollama_judge, openai_judge])
@@ -172,7 +179,7 @@ def test_a_key_is_never_told(header: str, value: str, said: str) -> None:
 def test_every_judge_keeps_a_prompt_to_itself(
     make: Callable[[httpx.Request], Judge], status: int
 ) -> None:
-    for form, request in asking(SECRET).items():
+    for form, request in requests_with(SECRET).items():
         judge = make(request)
         judge.begin(status, httpx.Headers())
         judge.feed(json.dumps({"error": f"bad prompt {SECRET}"}).encode())
@@ -181,7 +188,7 @@ def test_every_judge_keeps_a_prompt_to_itself(
 
 
 @pytest.mark.parametrize(
-    ("said", "stable"),
+    ("message", "stable"),
     [
         (
             'Post "http://127.0.0.1:36423/completion": EOF',
@@ -217,10 +224,10 @@ def test_every_judge_keeps_a_prompt_to_itself(
         ("timed out after 30s, 404 page not found", "timed out after 30s, 404 page not found"),
     ],
 )
-def test_what_differs_each_time_is_left_out(said: str, stable: str) -> None:
-    assert words(said, asking("hi")["generate"]) == stable
+def test_what_differs_each_time_is_left_out(message: str, stable: str) -> None:
+    assert message_of(message, requests_with("hi")["generate"]) == stable
 
 
 @given(st.text(alphabet="0123456789abcdef.:-TZ x[]()@", max_size=320))
-def test_leaving_it_out_ends_in_time(said: str) -> None:
-    assert len(words(said, asking("hi")["generate"])) <= 120
+def test_leaving_it_out_ends_in_time(message: str) -> None:
+    assert len(message_of(message, requests_with("hi")["generate"])) <= 120

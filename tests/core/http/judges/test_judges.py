@@ -1,4 +1,4 @@
-"""Judges fed with bytes: what each answer is worth, however it is cut."""
+"""Judges fed with bytes: the ruling on each response, however it is cut."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ SSE = {"Content-Type": "text/event-stream; charset=utf-8"}
 MIB = 1024 * 1024
 
 
-def asked(path: str = "/") -> httpx.Request:
+def request_to(path: str = "/") -> httpx.Request:
     return httpx.Request("POST", f"http://here{path}")
 
 
 JUDGES: dict[str, Callable[[], Judge]] = {
-    "http": partial(HttpJudge, asked()),
-    "ollama stream": partial(OllamaJudge[object], asked("/api/generate")),
-    "ollama object": partial(OllamaJudge[object], asked("/api/tags")),
-    "openai": partial(OpenAIJudge, asked()),
+    "http": partial(HttpJudge, request_to()),
+    "ollama stream": partial(OllamaJudge[object], request_to("/api/generate")),
+    "ollama object": partial(OllamaJudge[object], request_to("/api/tags")),
+    "openai": partial(OpenAIJudge, request_to()),
 }
 
 
 @dataclass
-class Seen:
-    """All that a judge says of an answer."""
+class Judgement:
+    """Everything that a judge reports on a response."""
 
     ruling: Ruling
-    answered: bool
-    on_the_way: list[Ruling] = field(default_factory=list)
+    content_started: bool
+    early_rulings: list[Ruling] = field(default_factory=list)
 
 
 def judged(
-    judge: Judge, pieces: Iterable[bytes], status: int = 200, headers: dict[str, str] | None = None
-) -> Seen:
+    judge: Judge, chunks: Iterable[bytes], status: int = 200, headers: dict[str, str] | None = None
+) -> Judgement:
     assert judge.ruling is None
-    assert not judge.answered
+    assert not judge.content_started
     judge.begin(status, httpx.Headers(headers))
-    on_the_way: list[Ruling] = []
-    answered = False
-    for piece in pieces:
-        judge.feed(piece)
-        assert judge.answered >= answered, "what was seen stays seen"
-        answered = judge.answered
+    early_rulings: list[Ruling] = []
+    content_started = False
+    for chunk in chunks:
+        judge.feed(chunk)
+        assert judge.content_started >= content_started, "what was seen stays seen"
+        content_started = judge.content_started
         if judge.ruling is not None:
-            on_the_way.append(judge.ruling)
+            early_rulings.append(judge.ruling)
     ruling = judge.end()
     assert judge.end() == ruling
     if status < 300:
-        assert all(early == ruling for early in on_the_way), "what is certain stays so"
-    return Seen(ruling, judge.answered, on_the_way)
+        assert all(early == ruling for early in early_rulings), "what is certain stays so"
+    return Judgement(ruling, judge.content_started, early_rulings)
 
 
 def failed(reason: str) -> Ruling:
@@ -107,13 +107,13 @@ def test_error_statuses(name: str, status: int, verdict: Verdict) -> None:
     judge.feed(b' way"}')
     assert judge.ruling == Ruling(verdict, f"HTTP {status}: no way")
     assert judge.end() == judge.ruling
-    assert not judge.answered
+    assert not judge.content_started
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206, 301, 304, 307])
 def test_other_statuses_are_good_http(status: int) -> None:
-    assert judged(HttpJudge(asked()), [], status).ruling == GOOD
-    assert judged(HttpJudge(asked()), [b"x"], status) == Seen(GOOD, answered=True)
+    assert judged(HttpJudge(request_to()), [], status).ruling == GOOD
+    assert judged(HttpJudge(request_to()), [b"x"], status) == Judgement(GOOD, content_started=True)
 
 
 @pytest.mark.parametrize("name", [name for name in JUDGES if name != "http"])
@@ -125,11 +125,11 @@ def test_a_redirect_is_no_answer_of_a_model(name: str) -> None:
 def test_a_400_on_an_embedding_of_ollamas_is_a_crash(path: str) -> None:
     judge = ollama_judge(httpx.Request("POST", f"http://here/base{path}"))
     assert judged(judge, [b'{"error":"EOF"}'], 400).ruling == failed("HTTP 400: EOF")
-    assert judged(OpenAIJudge(asked()), [], 400).ruling.verdict is IGNORED
+    assert judged(OpenAIJudge(request_to()), [], 400).ruling.verdict is IGNORED
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         (b"", ""),
         (b'{"error":"busy"}', "busy"),
@@ -149,19 +149,19 @@ def test_a_400_on_an_embedding_of_ollamas_is_a_crash(path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", JUDGES)
-def test_what_an_error_says(name: str, body: bytes, words: str) -> None:
-    reason = f"HTTP 503: {words}" if words else "HTTP 503"
-    for pieces in ([body], cut(body, 1000), [body[:1], body[1:]]):
-        assert judged(JUDGES[name](), pieces, 503).ruling == failed(reason)
+def test_what_an_error_says(name: str, body: bytes, message: str) -> None:
+    reason = f"HTTP 503: {message}" if message else "HTTP 503"
+    for chunks in ([body], cut(body, 1000), [body[:1], body[1:]]):
+        assert judged(JUDGES[name](), chunks, 503).ruling == failed(reason)
 
 
-# When to come back
+# Retry-After
 
 DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("value", "seconds"),
     [
         ("7", 7.0),
         (" 0 ", 0.0),
@@ -179,8 +179,8 @@ DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
         ("Mon, 99 Nov 2026 99:00:00 GMT", None),
     ],
 )
-def test_retry_after(said: str, seconds: float | None) -> None:
-    headers = {"Retry-After": said, "Date": DATE}
+def test_retry_after(value: str, seconds: float | None) -> None:
+    headers = {"Retry-After": value, "Date": DATE}
     for name in JUDGES:
         for status in (429, 503, 500):
             assert judged(JUDGES[name](), [], status, headers).ruling.retry_after == seconds
@@ -189,22 +189,22 @@ def test_retry_after(said: str, seconds: float | None) -> None:
 
 def test_retry_after_without_a_date_goes_by_the_clock_here() -> None:
     headers = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}
-    seconds = judged(HttpJudge(asked()), [], 503, headers).ruling.retry_after
+    seconds = judged(HttpJudge(request_to()), [], 503, headers).ruling.retry_after
     assert seconds is not None
     assert seconds > 7000 * 365 * 24 * 3600
-    assert judged(HttpJudge(asked()), [], 503).ruling.retry_after is None
+    assert judged(HttpJudge(request_to()), [], 503).ruling.retry_after is None
 
 
-POINTS_IN_TIME = st.text() | st.lists(
+DATES = st.text() | st.lists(
     st.sampled_from(["Mon,", "Mon", ",", "23", "-1", "0", "Nov", "2026", "9999", "12:00:00", "1:2",
                      "GMT", "+9999", "-0000", "+2359"])
 ).map(" ".join)  # fmt: skip
 
 
-@given(POINTS_IN_TIME, POINTS_IN_TIME)
-def test_no_retry_after_raises(said: str, date: str) -> None:
-    headers = httpx.Headers([(b"Retry-After", said.encode()), (b"Date", date.encode())])
-    judge = HttpJudge(asked())
+@given(DATES, DATES)
+def test_no_retry_after_raises(value: str, date: str) -> None:
+    headers = httpx.Headers([(b"Retry-After", value.encode()), (b"Date", date.encode())])
+    judge = HttpJudge(request_to())
     judge.begin(503, headers)
     assert judge.ruling is not None
     seconds = judge.ruling.retry_after
@@ -249,7 +249,9 @@ def event(data: str, kind: str = "") -> bytes:
 
 DELTA = event('{"id":"1","choices":[{"delta":{"content":"hi"}}]}')
 STOP = event("[DONE]")
-SAID = event('{"type":"response.output_text.delta","delta":"hi"}', "response.output_text.delta")
+TEXT_DELTA = event(
+    '{"type":"response.output_text.delta","delta":"hi"}', "response.output_text.delta"
+)
 
 OPENAI_STREAMS: list[tuple[bytes, Ruling, bool]] = [
     (DELTA + DELTA + STOP, GOOD, True),
@@ -279,12 +281,12 @@ OPENAI_STREAMS: list[tuple[bytes, Ruling, bool]] = [
     (event('{"message":"no","code":1}', "error"), failed("error in the answer: no"), False),
     (b"event: error\n\n", failed("error in the answer: unnamed"), False),
     (event('{"type":"error","message":"no"}'), failed("error in the answer: no"), False),
-    (SAID + event('{"type":"response.completed"}', "response.completed"), GOOD, True),
-    (SAID + event('{"type":"response.incomplete"}'), GOOD, True),
-    (SAID + event('{"type":"response.failed","response":{"error":{"message":"oom"}}}'), failed("error in the answer: oom"), True),  # noqa: E501
+    (TEXT_DELTA + event('{"type":"response.completed"}', "response.completed"), GOOD, True),
+    (TEXT_DELTA + event('{"type":"response.incomplete"}'), GOOD, True),
+    (TEXT_DELTA + event('{"type":"response.failed","response":{"error":{"message":"oom"}}}'), failed("error in the answer: oom"), True),  # noqa: E501
     (event('{"type":"response.failed"}'), failed("error in the answer: unnamed"), False),
     (event('{"type":"response.created"}'), failed("empty answer"), False),
-    (SAID, failed("stream ended without [DONE]"), True),
+    (TEXT_DELTA, failed("stream ended without [DONE]"), True),
     (event('{"type":["x"]}') + STOP, GOOD, True),
 ]  # fmt: skip
 
@@ -314,34 +316,38 @@ SIZES = [1, 2, 3, 7, 10_000]
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("path", "body", "ruling", "answered"), OLLAMA)
-def test_ollama(path: str, body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
-    seen = judged(OllamaJudge[object](asked(path)), cut(body, size))
-    assert (seen.ruling, seen.answered) == (ruling, answered)
+@pytest.mark.parametrize(("path", "body", "ruling", "content_started"), OLLAMA)
+def test_ollama(path: str, body: bytes, ruling: Ruling, content_started: bool, size: int) -> None:
+    judgement = judged(OllamaJudge[object](request_to(path)), cut(body, size))
+    assert (judgement.ruling, judgement.content_started) == (ruling, content_started)
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("body", "ruling", "answered"), OPENAI_STREAMS)
-def test_openai_streams(body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
-    seen = judged(OpenAIJudge(asked()), cut(body, size), headers=SSE)
-    assert (seen.ruling, seen.answered) == (ruling, answered)
+@pytest.mark.parametrize(("body", "ruling", "content_started"), OPENAI_STREAMS)
+def test_openai_streams(body: bytes, ruling: Ruling, content_started: bool, size: int) -> None:
+    judgement = judged(OpenAIJudge(request_to()), cut(body, size), headers=SSE)
+    assert (judgement.ruling, judgement.content_started) == (ruling, content_started)
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("kind", "body", "ruling", "answered"), OPENAI_OBJECTS)
-def test_openai_objects(kind: str, body: bytes, ruling: Ruling, answered: bool, size: int) -> None:
-    seen = judged(
-        OpenAIJudge(asked()), cut(body, size), headers={"Content-Type": kind} if kind else {}
+@pytest.mark.parametrize(("kind", "body", "ruling", "content_started"), OPENAI_OBJECTS)
+def test_openai_objects(
+    kind: str, body: bytes, ruling: Ruling, content_started: bool, size: int
+) -> None:
+    judgement = judged(
+        OpenAIJudge(request_to()), cut(body, size), headers={"Content-Type": kind} if kind else {}
     )
-    assert (seen.ruling, seen.answered) == (ruling, answered)
+    assert (judgement.ruling, judgement.content_started) == (ruling, content_started)
 
 
 def test_what_ends_an_answer_is_certain_before_the_body_ends() -> None:
-    assert judged(OllamaJudge[object](asked("/api/chat")), [TOKEN, DONE]).on_the_way == [GOOD]
-    assert judged(OpenAIJudge(asked()), [DELTA, STOP], headers=SSE).on_the_way == [GOOD]
+    assert judged(OllamaJudge[object](request_to("/api/chat")), [TOKEN, DONE]).early_rulings == [
+        GOOD
+    ]
+    assert judged(OpenAIJudge(request_to()), [DELTA, STOP], headers=SSE).early_rulings == [GOOD]
     bad = [TOKEN, b'{"error":"gone"}\n', TOKEN]
     gone = failed("error in the answer: gone")
-    assert judged(OllamaJudge[object](asked("/api/chat")), bad).on_the_way == [gone, gone]
+    assert judged(OllamaJudge[object](request_to("/api/chat")), bad).early_rulings == [gone, gone]
 
 
 # Bounds
@@ -352,27 +358,28 @@ def test_what_ends_an_answer_is_certain_before_the_body_ends() -> None:
 def test_an_endless_line_is_given_up(end: bytes, size: int) -> None:
     line = b'{"response":"' + b"a" * (16 * MIB) + b'"}' + end
     too_long = failed("answer is too long")
-    assert judged(OllamaJudge[object](asked("/api/chat")), cut(line, size)).ruling == too_long
+    assert judged(OllamaJudge[object](request_to("/api/chat")), cut(line, size)).ruling == too_long
     data = b"data: " + line
-    assert judged(OpenAIJudge(asked()), cut(data, size), headers=SSE).ruling == too_long
+    assert judged(OpenAIJudge(request_to()), cut(data, size), headers=SSE).ruling == too_long
     lines = (b"data: " + b"1" * 1000 + b"\n") * (17 * 1024)
-    assert judged(OpenAIJudge(asked()), cut(lines, size), headers=SSE).ruling == too_long
+    assert judged(OpenAIJudge(request_to()), cut(lines, size), headers=SSE).ruling == too_long
 
 
 @pytest.mark.parametrize("size", [65_536, 40 * MIB])
 def test_a_big_batch_is_no_failure(size: int) -> None:
     line = b'{"embeddings":"' + b"a" * (15 * MIB) + b'"}'
-    assert judged(OllamaJudge[object](asked("/api/embed")), cut(line, size)).ruling == GOOD
+    assert judged(OllamaJudge[object](request_to("/api/embed")), cut(line, size)).ruling == GOOD
     headers = {"Content-Type": "application/json"}
     for body in (line, line + line):  # the latter is too long to be read
-        assert judged(OpenAIJudge(asked()), cut(body, size), headers=headers).ruling == GOOD
+        assert judged(OpenAIJudge(request_to()), cut(body, size), headers=headers).ruling == GOOD
 
 
-# Whatever comes
+# Arbitrary bodies
 
 FRAGMENTS = st.sampled_from(
-    [TOKEN, DONE, LATE, DELTA, STOP, SAID, b"\n", b"\r", b"\r\n", b"data: ", b"event: error\n",
-     b"\xef\xbb\xbf", b'{"error":"x"}', b"[DONE]", b":", b"{}", b"[" * 20_000, b"1" * 5000]
+    [TOKEN, DONE, LATE, DELTA, STOP, TEXT_DELTA, b"\n", b"\r", b"\r\n", b"data: ",
+     b"event: error\n", b"\xef\xbb\xbf", b'{"error":"x"}', b"[DONE]", b":", b"{}", b"[" * 20_000,
+     b"1" * 5000]
 )  # fmt: skip
 BODIES = st.lists(FRAGMENTS | st.binary(max_size=20), max_size=12).map(b"".join)
 HEADS = st.sampled_from([{}, SSE, {"Content-Type": "application/json"}, {"Content-Type": "a/b"}])
@@ -392,17 +399,23 @@ def cuttings(draw: st.DrawFn) -> tuple[bytes, Sequence[bytes]]:
 def test_any_cutting_gives_the_same_ruling_and_none_raises(
     name: str, cutting: tuple[bytes, Sequence[bytes]], status: int, headers: dict[str, str]
 ) -> None:
-    body, pieces = cutting
+    body, chunks = cutting
     whole = judged(JUDGES[name](), [body], status, headers)
-    in_pieces = judged(JUDGES[name](), pieces, status, headers)
-    assert (in_pieces.ruling, in_pieces.answered) == (whole.ruling, whole.answered)
+    in_chunks = judged(JUDGES[name](), chunks, status, headers)
+    assert (in_chunks.ruling, in_chunks.content_started) == (whole.ruling, whole.content_started)
     assert len(whole.ruling.reason) < 150
 
 
 @given(st.text(min_size=8).filter(lambda text: not text.isascii()), HEADS)
 def test_what_a_model_says_is_never_a_reason(secret: str, headers: dict[str, str]) -> None:
-    said = json.dumps({"response": secret, "choices": [secret], "done": False}).encode()
-    for body in (said, said[:-3], event(said.decode()), event(said.decode()[:-3]), secret.encode()):
+    value = json.dumps({"response": secret, "choices": [secret], "done": False}).encode()
+    for body in (
+        value,
+        value[:-3],
+        event(value.decode()),
+        event(value.decode()[:-3]),
+        secret.encode(),
+    ):
         for name, make in JUDGES.items():
             assert secret not in judged(make(), [body], 200, headers).ruling.reason, name
 

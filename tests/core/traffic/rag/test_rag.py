@@ -15,7 +15,7 @@ from fuseboard.ollama import CachingClient, OllamaClient, OllamaError, Operation
 from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.traffic.questions import BUILT_IN
 from fuseboard.traffic.rag.retrieval import Retrieval, grounded_prompt, read_corpus
-from tests.core.serving import overheard, proxied, served, simulated
+from tests.core.serving import proxied, recording_simulator, served, simulated
 
 MODEL = "nomic-embed-text"
 CORPUS = read_corpus()
@@ -66,7 +66,7 @@ async def test_the_nearest_comes_first_whatever_the_order_and_the_length() -> No
 
 
 async def test_the_passages_are_embedded_once_a_few_in_a_call() -> None:
-    async with overheard() as (url, heard), OllamaClient(url, {}) as client:
+    async with recording_simulator() as (url, heard), OllamaClient(url, {}) as client:
         it = Retrieval(client, MODEL, CORPUS)
         for question in ("one", "two"):
             await it.nearest(question)

@@ -1,0 +1,93 @@
+"""The ruling on an exchange that raised an exception instead of completing."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import httpx
+
+from fuseboard.breaker.outcome import Ruling, Verdict
+
+
+class DeadlineExceeded(httpx.ReadTimeout):
+    """A deadline of the client's passed; the message is the reason of the ruling."""
+
+
+def judge_error(error: BaseException) -> Ruling:
+    """Return the ruling on an exchange in which `error` was raised.
+
+    Reasons are fixed strings, so that equal errors count as equal. Errors that
+    occur before anything is sent, and cancellation, say nothing about the
+    server and are ignored.
+    """
+    match error:
+        case DeadlineExceeded():
+            return Ruling(Verdict.FAILURE, str(error))
+        case httpx.PoolTimeout():
+            return Ruling(Verdict.IGNORED, "no free connection in the pool", sent=False)
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return Ruling(Verdict.IGNORED, "request cannot be sent", sent=False)
+        case httpx.ConnectTimeout():
+            return Ruling(Verdict.FAILURE, "connect timed out")
+        case httpx.ConnectError():
+            return Ruling(Verdict.FAILURE, _connect_error_reason(error))
+        case httpx.ProxyError():
+            return Ruling(Verdict.FAILURE, "the proxy did not connect")
+        case httpx.WriteTimeout():
+            return Ruling(Verdict.FAILURE, "sending timed out")
+        case httpx.WriteError():
+            return Ruling(Verdict.FAILURE, "connection reset while sending")
+        case httpx.TimeoutException():
+            return Ruling(Verdict.FAILURE, "timed out")
+        case httpx.NetworkError():
+            return Ruling(Verdict.FAILURE, "connection reset")
+        case httpx.RemoteProtocolError():
+            return Ruling(Verdict.FAILURE, _protocol_error_reason(str(error)))
+        case httpx.DecodingError():
+            return Ruling(Verdict.FAILURE, "answer cannot be decoded")
+        case httpx.TooManyRedirects():
+            return Ruling(Verdict.FAILURE, "too many redirects")
+        case Exception():
+            return Ruling(Verdict.FAILURE, type(error).__name__)
+        case _:
+            return Ruling(Verdict.IGNORED, "stopped by the caller")
+
+
+def _connect_error_reason(error: BaseException) -> str:
+    for cause in _causes(error):
+        match cause:
+            case ConnectionRefusedError():
+                return "connect refused"
+            case socket.gaierror():
+                return "host name not found"
+            case ssl.SSLCertVerificationError():
+                return "certificate not trusted"
+            case ssl.SSLError():
+                return "TLS handshake failed"
+    return "connect failed"
+
+
+def _protocol_error_reason(message: str) -> str:
+    # httpcore has no exception types for these.
+    if "disconnected without sending" in message:
+        return "closed without an answer"
+    if "without sending complete" in message:
+        return "answer broke off"
+    return "answer is not HTTP"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and everything that led to it, once each."""
+    seen: set[int] = set()
+    pending = [error]
+    while pending:
+        cause = pending.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        if isinstance(cause, BaseExceptionGroup):
+            pending.extend(cause.exceptions)
+        pending.extend(linked for linked in (cause.__cause__, cause.__context__) if linked)
