@@ -40,7 +40,7 @@ def test_trips_and_recovers_and_sees_the_model_die(model_server: ModelServer) ->
         assert "error in the answer: Connection error." in it.breaker().why
 
 
-def test_answers_from_passages_with_real_embeddings(model_server: ModelServer) -> None:
+def test_generates_from_passages_with_real_embeddings(model_server: ModelServer) -> None:
     with running(
         simulate=False,
         ollama=model_server.url,

@@ -29,7 +29,7 @@ def _generate(server: ModelServer, prompt: str, **fields: object) -> dict[str, A
     }
 
 
-def test_tokens_stream_and_the_stream_says_that_it_is_done(model_server: ModelServer) -> None:
+def test_tokens_stream_until_done(model_server: ModelServer) -> None:
     request = _generate(model_server, "Why is the sky blue?", options={"num_predict": 20})
     with httpx.stream("POST", **request) as response:
         assert response.status_code == 200

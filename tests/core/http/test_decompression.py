@@ -88,7 +88,7 @@ def test_no_body_at_all_is_not_broken(name: str) -> None:
 
 
 @pytest.mark.parametrize("coding", ["compress", "gzip, secret", ", ".join(["gzip"] * 5)])
-def test_a_coding_nobody_knows_cannot_be_undone(coding: str) -> None:
+def test_an_unknown_coding_has_no_decoder(coding: str) -> None:
     assert decoder_for(httpx.Headers({"Content-Encoding": coding})) is None
 
 

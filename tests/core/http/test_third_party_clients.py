@@ -111,7 +111,7 @@ async def test_ollama_works(way: str) -> None:
     assert verdicts(breaker) == (2, 0, 0, 0)
 
 
-async def test_all_that_ollama_can_be_asked_is_a_success() -> None:
+async def test_every_operation_of_ollama_is_a_success() -> None:
     breaker = new_breaker()
     async with simulated() as url, ollama_async(url, breaker) as client:
         assert (await client.list()).models
@@ -166,7 +166,7 @@ async def test_ollama_does_not_notice_a_cut_stream_and_the_breaker_does(way: str
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_error_in_ollamas_answer_is_a_failure(way: str) -> None:
+async def test_an_error_in_a_response_of_ollama_is_a_failure(way: str) -> None:
     breaker = new_breaker()
     respond = writes(plain(200, b'{"error":"out of memory"}'))
     async with raw_server(respond) as url, ollama_prompting(way, url, breaker) as send_prompt:

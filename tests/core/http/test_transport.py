@@ -379,7 +379,7 @@ SHARED_MODES = [mode for mode in OLLAMA_MODES if mode[0] not in CHECKED_BY_CLIEN
     [mode[1:] for mode in SHARED_MODES],
     ids=[mode[0] for mode in SHARED_MODES],
 )
-async def test_it_gives_the_reasons_that_the_client_for_ollama_gives(
+async def test_reasons_are_those_of_the_ollama_client(
     kind: Kind,
     respond: ResponseHandler,
     verdict: tuple[int, int, int, int],
@@ -404,7 +404,7 @@ async def close_at_once(_: Reader, writer: Writer) -> None:
     writer.close()
 
 
-async def test_a_certificate_that_nobody_trusts(
+async def test_an_untrusted_certificate(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -417,7 +417,7 @@ async def test_a_certificate_that_nobody_trusts(
     assert settlements.reasons == ["certificate not trusted"]
 
 
-async def test_a_server_that_speaks_no_tls(
+async def test_a_server_without_tls(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     async def respond_in_plain_http(_: Reader, writer: Writer) -> None:
@@ -466,7 +466,7 @@ async def test_a_proxy_that_does_not_connect(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_every_error_has_words(
+def test_every_error_has_a_reason(
     error: BaseException, verdict: Verdict, reason: str, sent: bool
 ) -> None:
     assert judge_error(error) == Ruling(verdict, reason, sent=sent)
@@ -494,7 +494,7 @@ async def test_a_host_that_does_not_exist(
     assert settlements.reasons == ["host name not found"]
 
 
-async def test_a_connection_nobody_takes(
+async def test_a_connection_that_is_never_accepted(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     with ExitStack() as sockets:
@@ -544,7 +544,7 @@ async def test_a_full_pool_is_not_the_servers_fault(
 # Good responses
 
 
-async def test_good_answers_pass_unchanged(
+async def test_good_responses_pass_unchanged(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     async with raw_server(writes(plain(200, b"fine", b"X-Said: yes"))) as url:
@@ -568,7 +568,7 @@ async def test_good_answers_pass_unchanged(
     ],
     ids=["HEAD", "204", "304", "nothing in it"],
 )
-async def test_answers_without_a_body(
+async def test_responses_without_a_body(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements, method: str, raw_response: bytes
 ) -> None:
     async with raw_server(writes(raw_response)) as url, calling(kind, breaker) as caller:
@@ -625,7 +625,7 @@ async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
     ],
     ids=["good", "not done", "error"],
 )
-async def test_what_is_compressed_is_judged_by_what_it_says(
+async def test_a_compressed_body_is_judged_by_its_content(
     kind: Kind,
     breaker: CircuitBreaker,
     settlements: Settlements,
@@ -661,7 +661,7 @@ async def test_a_body_that_cannot_be_decoded_is_a_failure(
     assert settlements.reasons == [reason]
 
 
-async def test_a_coding_nobody_knows_leaves_the_status_and_the_end(
+async def test_an_unknown_coding_leaves_the_status_and_the_end(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     coded = b"Content-Encoding: secret"
@@ -709,7 +709,7 @@ async def test_a_reader_may_stop_early(
     assert verdicts(breaker)[3] == 0
 
 
-async def test_the_status_of_an_unread_answer_counts(
+async def test_the_status_of_an_unread_response_counts(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     raw_response = plain(503, b"busy", b"Retry-After: 7")
@@ -719,7 +719,7 @@ async def test_the_status_of_an_unread_answer_counts(
     assert settlements.retry_after == [7.0]
 
 
-async def test_an_answer_is_settled_once(kind: Kind, breaker: CircuitBreaker) -> None:
+async def test_a_response_is_settled_once(kind: Kind, breaker: CircuitBreaker) -> None:
     async with raw_server(writes(plain(200, b"fine"))) as url, calling(kind, breaker) as caller:
         held = await caller.open_response(url)
         assert breaker.snapshot().in_flight == 1
@@ -744,7 +744,7 @@ async def test_reading_a_body_twice_changes_nothing(breaker: CircuitBreaker) -> 
     assert verdicts(breaker) == SUCCESS
 
 
-def test_a_dropped_reader_stops_its_answer(breaker: CircuitBreaker) -> None:
+def test_a_dropped_reader_stops_its_response(breaker: CircuitBreaker) -> None:
     inner = httpx.MockTransport(lambda _: httpx.Response(200, content=iter([b"a", b"b"])))
     response = BreakerTransport(breaker, inner).handle_request(httpx.Request("GET", "http://x"))
     assert isinstance(response.stream, httpx.SyncByteStream)
@@ -814,7 +814,7 @@ def test_an_interrupt_is_no_verdict(
 # Rejections
 
 
-async def test_an_open_breaker_lets_nothing_out(kind: Kind, breaker: CircuitBreaker) -> None:
+async def test_an_open_breaker_sends_nothing(kind: Kind, breaker: CircuitBreaker) -> None:
     requests = 0
 
     async def count(reader: Reader, writer: Writer) -> None:
@@ -870,12 +870,12 @@ async def test_an_inner_transport_of_the_other_kind_is_refused(
     assert verdicts(breaker) == (0, 0, 0, 0)
 
 
-def test_what_is_no_transport_is_refused(breaker: CircuitBreaker) -> None:
+def test_an_inner_object_that_is_no_transport_is_refused(breaker: CircuitBreaker) -> None:
     with pytest.raises(TypeError, match="not an httpx transport"):
         BreakerTransport(breaker, httpx.Client)  # type: ignore[arg-type]
 
 
-async def test_an_answer_that_is_complete_from_the_start_is_settled(
+async def test_a_response_that_is_complete_from_the_start_is_settled(
     kind: Kind, breaker: CircuitBreaker
 ) -> None:
     inner = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 1}))
@@ -945,7 +945,7 @@ class Faulty(HttpJudge):
 
 
 @pytest.mark.parametrize("where", ["begin", "feed", "end"])
-async def test_a_judge_that_raises_proves_nothing_and_breaks_nothing(
+async def test_a_judge_that_raises_is_ignored_and_breaks_nothing(
     kind: Kind, breaker: CircuitBreaker, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (

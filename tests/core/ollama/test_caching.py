@@ -77,7 +77,9 @@ def figures(cache: ResponseCache) -> tuple[int, int, int]:
     return seen.hits, seen.misses, seen.entries
 
 
-async def test_asks_once_and_then_remembers(cache: ResponseCache, service: Service) -> None:
+async def test_fetches_once_and_then_reads_the_cache(
+    cache: ResponseCache, service: Service
+) -> None:
     service.go.set()
     for _ in range(3):
         assert await read(cache, service, "a") == ["a1", "a2"]
@@ -161,7 +163,7 @@ async def test_a_request_after_the_last_reader_left_starts_a_new_flight(
     assert figures(cache) == (0, 2, 1)
 
 
-async def test_a_flight_that_is_ended_from_outside_leaves_nobody_waiting(
+async def test_a_flight_cancelled_from_outside_leaves_no_reader_waiting(
     cache: ResponseCache, service: Service
 ) -> None:
     before = asyncio.all_tasks()

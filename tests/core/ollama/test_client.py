@@ -393,7 +393,7 @@ async def test_a_drip_meets_the_slowest_pace(
         (0, 1, [90] * 10),
     ],
 )
-async def test_who_keeps_the_pace_is_no_drip(
+async def test_a_stream_above_the_slowest_pace_is_no_drip(
     pace: float, tokens: int, gaps: Sequence[float]
 ) -> None:
     deadlines = Deadlines(slowest_pace=pace, total=9000, between_tokens=900)
@@ -402,7 +402,7 @@ async def test_who_keeps_the_pace_is_no_drip(
         assert await generate(client) == "hi" * tokens * len(gaps)
 
 
-async def test_a_slow_reader_makes_no_drip() -> None:
+async def test_a_slow_reader_is_no_drip() -> None:
     deadlines = Deadlines(total=9000)
     respond = drips(*[0] * 20)
     async with raw_server(respond) as url, client_of(url, {}, deadlines=deadlines) as client:
@@ -413,7 +413,7 @@ async def test_a_slow_reader_makes_no_drip() -> None:
         assert text == "hi" * 20
 
 
-async def test_what_does_not_come_in_tokens_makes_no_drip() -> None:
+async def test_a_response_without_tokens_is_no_drip() -> None:
     async def slow(reader: Reader, writer: Writer) -> None:
         body = b'{"response":"all","done":true,"embeddings":[[1]]}'
         head, _, rest = plain(200, body, b"Connection: close").partition(b"\r\n\r\n")
@@ -429,7 +429,7 @@ async def test_what_does_not_come_in_tokens_makes_no_drip() -> None:
     assert [chunk.text for chunk in chunks] == ["all"]
 
 
-async def test_a_text_that_is_not_streamed_may_take_all_the_time_there_is() -> None:
+async def test_a_text_that_is_not_streamed_may_take_the_total_deadline() -> None:
     late = 0.0
 
     async def whole(reader: Reader, writer: Writer) -> None:
@@ -465,7 +465,7 @@ PACKED = STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
     ],
     ids=["tokens", "a line", "packed", "an error", "after the end", "a header"],
 )
-async def test_an_answer_has_bounds(
+async def test_a_response_has_a_size_limit(
     begin: list[bytes],
     chunk: bytes,
     verdict: tuple[int, int, int, int],
@@ -519,7 +519,7 @@ async def test_cancelling_is_no_verdict() -> None:
         assert await generate(client) == "hi"
 
 
-async def test_stopping_after_a_good_piece_is_a_success() -> None:
+async def test_stopping_after_a_good_chunk_is_a_success() -> None:
     guards = breakers()
 
     async def keep_streaming(reader: Reader, writer: Writer) -> None:
@@ -547,7 +547,7 @@ async def test_lines_survive_any_cutting_of_the_bytes(size: int) -> None:
     assert verdicts(guards[Operation.GENERATE]) == (1, 0, 0, 0)
 
 
-async def test_an_answer_without_a_newline_is_read_to_its_end() -> None:
+async def test_a_response_without_a_newline_is_read_to_its_end() -> None:
     respond = writes(plain(200, DONE.strip().replace(b'"response":""', b'"response":"all"')))
     guards = breakers()
     async with raw_server(respond) as url, client_of(url, guards) as client:
@@ -555,7 +555,7 @@ async def test_an_answer_without_a_newline_is_read_to_its_end() -> None:
     assert verdicts(guards[Operation.GENERATE]) == (1, 0, 0, 0)
 
 
-async def test_an_open_breaker_lets_nothing_out() -> None:
+async def test_an_open_breaker_sends_nothing() -> None:
     guards = breakers()
     guards[Operation.GENERATE].trip()
     script = Script(writes())
@@ -612,7 +612,7 @@ async def recording_server(response: dict[str, object]) -> AsyncIterator[tuple[s
         yield url, received
 
 
-async def test_what_is_asked_for_reaches_the_server() -> None:
+async def test_settings_reach_the_server() -> None:
     schema = {"type": "object", "properties": {"age": {"type": "integer"}}}
     settings: TextSettings = {
         "stream": False,
@@ -651,7 +651,7 @@ async def test_what_is_asked_for_reaches_the_server() -> None:
     ]
 
 
-async def test_what_cannot_be_asked_for_is_refused_at_once() -> None:
+async def test_invalid_settings_are_refused_at_once() -> None:
     async with client_of("http://here", {}) as client:
         with pytest.raises(TypeError, match="no setting 'sytem': stream, options, format"):
             client.generate("hello", model=MODEL, sytem="")  # type: ignore[call-arg]
@@ -666,7 +666,7 @@ async def test_what_cannot_be_asked_for_is_refused_at_once() -> None:
 KEY = "sk-fuse-0123456789abcdef"
 
 
-async def test_the_key_opens_a_guarded_server_and_is_told_to_nobody(
+async def test_the_key_is_sent_and_never_exposed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -697,7 +697,7 @@ async def test_the_key_opens_a_guarded_server_and_is_told_to_nobody(
 
 
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "clé"])
-def test_a_key_that_no_header_can_hold_is_refused(key: str) -> None:
+def test_a_key_that_a_header_cannot_contain_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="API key") as caught:
         OllamaClient("http://here", {}, api_key=key)
     assert key not in str(caught.value)
@@ -745,7 +745,7 @@ def ask(client: OllamaClient, operation: str) -> Coroutine[object, object, objec
 
 
 @pytest.mark.parametrize(("operation", "response", "reason"), BAD_SHAPES)
-async def test_an_answer_of_another_shape_is_a_failure(
+async def test_a_response_of_another_shape_is_a_failure(
     operation: str, response: dict[str, object], reason: str
 ) -> None:
     guards = breakers()
@@ -757,7 +757,7 @@ async def test_an_answer_of_another_shape_is_a_failure(
     assert verdicts(guards[Operation[operation.upper()]]) == FAILURE
 
 
-async def test_what_ollama_shows_of_a_model() -> None:
+async def test_the_properties_of_a_model() -> None:
     details = {"family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}
     facts = {"general.architecture": "llama", "llama.context_length": 131072}
     response = {
@@ -773,7 +773,7 @@ async def test_what_ollama_shows_of_a_model() -> None:
         assert await client.show("old") == ModelDetails(frozenset(), "", "", "", 0, 0)
 
 
-async def test_what_ollama_says_of_a_model_that_runs() -> None:
+async def test_the_properties_of_a_running_model() -> None:
     loaded = {
         "name": "llama3.2:latest",
         "model": "llama3.2:latest",
@@ -813,6 +813,6 @@ def test_senseless_deadlines_are_refused(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:11434", "ftp://here", "http://", "http://a:b:c"])
-def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="is not the URL of a server"):
         OllamaClient(url, {})

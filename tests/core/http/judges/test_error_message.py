@@ -77,7 +77,7 @@ WAYS_TO_QUOTE: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("way", WAYS_TO_QUOTE)
 @pytest.mark.parametrize("form", requests_with(SECRET))
 @pytest.mark.parametrize("prompt", [SECRET, f"Привет, {SECRET}", f"C:\\new\\u00\n\t{SECRET}"])
-def test_a_quotation_ends_the_words(form: str, way: str, prompt: str) -> None:
+def test_a_quotation_ends_the_message(form: str, way: str, prompt: str) -> None:
     quoted = WAYS_TO_QUOTE[way](prompt)
     message = message_of(f'invalid prompt: "{quoted}" is too personal', requests_with(prompt)[form])
     assert not quotes(message, prompt)
@@ -101,7 +101,7 @@ TEXTS = st.text(min_size=1, max_size=80)
 @example("%25" * 30 + "a" * 20, "x", "a URL", "chat")
 @example("&amp;lt;" * 30, "x", "HTML", "generate")
 @example("\\u0041\\n" * 20, "x", "JSON in JSON", "generate")
-def test_no_run_of_a_prompt_comes_through(prompt: str, before: str, way: str, form: str) -> None:
+def test_no_part_of_a_prompt_is_in_a_message(prompt: str, before: str, way: str, form: str) -> None:
     request = requests_with(prompt)[form]
     message = f"{before} {WAYS_TO_QUOTE[way](prompt)} after"
     for reason in (
@@ -125,11 +125,11 @@ def test_no_run_of_a_prompt_comes_through(prompt: str, before: str, way: str, fo
         ("", "out of memory", "out of memory"),
     ],
 )
-def test_a_short_prompt_counts_as_words_of_its_own(prompt: str, message: str, left: str) -> None:
+def test_a_short_prompt_is_matched_as_separate_words(prompt: str, message: str, left: str) -> None:
     assert message_of(message, requests_with(prompt)["generate"]) == left
 
 
-def test_what_a_server_may_name() -> None:
+def test_public_fields_may_be_quoted() -> None:
     body = {
         "model": "llama3.2-vision:11b-instruct",
         "messages": [{"role": "user", "content": "hello"}],
@@ -151,7 +151,7 @@ def test_a_word_in_the_models_name_is_no_quotation() -> None:
     assert message_of("cannot embed text", request) == "cannot embed …"
 
 
-def test_without_the_body_at_hand_nothing_is_told() -> None:
+def test_without_the_request_body_there_is_no_message() -> None:
     request = httpx.Request("POST", URL, content=iter([SECRET.encode()]))
     assert message_of(f"no: {SECRET}", request) == ""
     judge = http_judge(request)
@@ -169,16 +169,14 @@ def test_without_the_body_at_hand_nothing_is_told() -> None:
         ("X-Api-Key", "0123456789abcdef", "no: 0123456789abcdef"),
     ],
 )
-def test_a_key_is_never_told(header: str, value: str, message: str) -> None:
+def test_a_key_is_never_in_a_message(header: str, value: str, message: str) -> None:
     request = httpx.Request("POST", URL, headers={header: value}, json={"prompt": "hi"})
     assert message_of(message, request) in {"no …", "no: Bearer …"}
 
 
 @pytest.mark.parametrize("make", [http_judge, ollama_judge, openai_judge])
 @pytest.mark.parametrize("status", [500, 404])
-def test_every_judge_keeps_a_prompt_to_itself(
-    make: Callable[[httpx.Request], Judge], status: int
-) -> None:
+def test_no_judge_quotes_a_prompt(make: Callable[[httpx.Request], Judge], status: int) -> None:
     for form, request in requests_with(SECRET).items():
         judge = make(request)
         judge.begin(status, httpx.Headers())
@@ -224,10 +222,10 @@ def test_every_judge_keeps_a_prompt_to_itself(
         ("timed out after 30s, 404 page not found", "timed out after 30s, 404 page not found"),
     ],
 )
-def test_what_differs_each_time_is_left_out(message: str, stable: str) -> None:
+def test_variable_parts_are_masked(message: str, stable: str) -> None:
     assert message_of(message, requests_with("hi")["generate"]) == stable
 
 
 @given(st.text(alphabet="0123456789abcdef.:-TZ x[]()@", max_size=320))
-def test_leaving_it_out_ends_in_time(message: str) -> None:
+def test_masking_takes_bounded_time(message: str) -> None:
     assert len(message_of(message, requests_with("hi")["generate"])) <= 120

@@ -117,12 +117,12 @@ def test_other_statuses_are_good_http(status: int) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in JUDGES if name != "http"])
-def test_a_redirect_is_no_answer_of_a_model(name: str) -> None:
+def test_a_redirect_is_no_success_for_a_model(name: str) -> None:
     assert judged(JUDGES[name](), [], 302).ruling == Ruling(IGNORED, "HTTP 302")
 
 
 @pytest.mark.parametrize("path", ["/api/embed", "/api/embeddings", "/v1/embeddings"])
-def test_a_400_on_an_embedding_of_ollamas_is_a_crash(path: str) -> None:
+def test_a_400_on_an_embedding_of_ollama_is_a_failure(path: str) -> None:
     judge = ollama_judge(httpx.Request("POST", f"http://here/base{path}"))
     assert judged(judge, [b'{"error":"EOF"}'], 400).ruling == failed("HTTP 400: EOF")
     assert judged(OpenAIJudge(request_to()), [], 400).ruling.verdict is IGNORED
@@ -149,7 +149,7 @@ def test_a_400_on_an_embedding_of_ollamas_is_a_crash(path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", JUDGES)
-def test_what_an_error_says(name: str, body: bytes, message: str) -> None:
+def test_the_message_of_an_error(name: str, body: bytes, message: str) -> None:
     reason = f"HTTP 503: {message}" if message else "HTTP 503"
     for chunks in ([body], cut(body, 1000), [body[:1], body[1:]]):
         assert judged(JUDGES[name](), chunks, 503).ruling == failed(reason)
@@ -187,7 +187,7 @@ def test_retry_after(value: str, seconds: float | None) -> None:
         assert judged(JUDGES[name](), [], 404, headers).ruling.retry_after is None
 
 
-def test_retry_after_without_a_date_goes_by_the_clock_here() -> None:
+def test_retry_after_without_a_date_uses_the_local_clock() -> None:
     headers = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}
     seconds = judged(HttpJudge(request_to()), [], 503, headers).ruling.retry_after
     assert seconds is not None
@@ -202,7 +202,7 @@ DATES = st.text() | st.lists(
 
 
 @given(DATES, DATES)
-def test_no_retry_after_raises(value: str, date: str) -> None:
+def test_a_malformed_retry_after_never_raises(value: str, date: str) -> None:
     headers = httpx.Headers([(b"Retry-After", value.encode()), (b"Date", date.encode())])
     judge = HttpJudge(request_to())
     judge.begin(503, headers)
@@ -340,7 +340,7 @@ def test_openai_objects(
     assert (judgement.ruling, judgement.content_started) == (ruling, content_started)
 
 
-def test_what_ends_an_answer_is_certain_before_the_body_ends() -> None:
+def test_a_final_ruling_is_known_before_the_body_ends() -> None:
     assert judged(OllamaJudge[object](request_to("/api/chat")), [TOKEN, DONE]).early_rulings == [
         GOOD
     ]
@@ -355,7 +355,7 @@ def test_what_ends_an_answer_is_certain_before_the_body_ends() -> None:
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
 @pytest.mark.parametrize("size", [65_536, 40 * MIB])
-def test_an_endless_line_is_given_up(end: bytes, size: int) -> None:
+def test_an_endless_line_is_a_failure(end: bytes, size: int) -> None:
     line = b'{"response":"' + b"a" * (16 * MIB) + b'"}' + end
     too_long = failed("answer is too long")
     assert judged(OllamaJudge[object](request_to("/api/chat")), cut(line, size)).ruling == too_long
@@ -407,7 +407,7 @@ def test_any_cutting_gives_the_same_ruling_and_none_raises(
 
 
 @given(st.text(min_size=8).filter(lambda text: not text.isascii()), HEADS)
-def test_what_a_model_says_is_never_a_reason(secret: str, headers: dict[str, str]) -> None:
+def test_generated_text_is_never_in_a_reason(secret: str, headers: dict[str, str]) -> None:
     value = json.dumps({"response": secret, "choices": [secret], "done": False}).encode()
     for body in (
         value,
