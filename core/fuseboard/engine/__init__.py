@@ -1,1 +1,1 @@
-"""What runs everything: thread and loop, assembly, commands, status."""
+"""The engine: the thread and loop that everything runs on, its assembly, commands, status."""

@@ -1,17 +1,20 @@
-"""What a dashboard may ask of an engine."""
+"""The commands that an engine accepts: plain data, cheap to import, without handlers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fuseboard.faults.scenarios.scenario import Scenario
 from fuseboard.snapshot.fault_setting import FaultSetting
+
+if TYPE_CHECKING:  # a board imports this module before its first frame
+    from fuseboard.faults.scenarios.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class SetFault:
-    """Switch a fault on or off; without a setting it stays set as it was."""
+    """Switch a fault on or off; without a setting, its setting stays as it is."""
 
     name: str
     active: bool
@@ -20,70 +23,70 @@ class SetFault:
 
 @dataclass(frozen=True, slots=True)
 class ClearFaults:
-    """Switch every fault off, and play the scenario no further."""
+    """Switch every fault off and stop the scenario."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayScenario:
-    """Begin a scenario, in place of the one that is being played."""
+    """Start a scenario in place of the one that is playing."""
 
     scenario: Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class RunTraffic:
-    """Start the engine's own calls, or stop them."""
+    """Start or stop the generated traffic."""
 
     running: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetRate:
-    """Have the engine start so many calls a second."""
+    """Set the rate of the generated traffic, in calls a second."""
 
     rate: float
 
 
 @dataclass(frozen=True, slots=True)
 class TripBreaker:
-    """Open a breaker by hand; it recovers as usual."""
+    """Open a breaker manually; it recovers as usual."""
 
     breaker: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResetBreaker:
-    """Close a breaker by hand."""
+    """Close a breaker manually."""
 
     breaker: str
 
 
 @dataclass(frozen=True, slots=True)
 class DisableBreaker:
-    """Let every call through, whatever becomes of it, until the breaker is reset."""
+    """Admit every call, whatever its outcome, until the breaker is reset."""
 
     breaker: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Put a prompt to the model, in place of the one that is being answered."""
+    """Send a prompt to the model in place of the one that is being answered."""
 
     prompt: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopAsking:
-    """Wait no longer for what is still to come of the answer."""
+    """Cancel the prompt that is being answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigureBreaker:
-    """Change numbers of a breaker's settings while it runs."""
+    """Change tunables of a breaker while it runs."""
 
     breaker: str
     changes: Mapping[str, float]
-    """New values by name, as `BreakerSnapshot.settings` names them."""
+    """New values by the names that `BreakerSnapshot.settings` uses."""
 
 
 Command = (

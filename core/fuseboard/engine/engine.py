@@ -41,7 +41,7 @@ from fuseboard.faults.proxy.proxy import FaultProxy
 from fuseboard.faults.scenarios.player import ScenarioPlayer
 from fuseboard.faults.switches import FaultSwitches
 from fuseboard.metrics import report as metrics
-from fuseboard.metrics.endpoint import DEFAULT_PORT, METRICS_ARE_OFF, endpoint_app
+from fuseboard.metrics.endpoint import DEFAULT_PORT, METRICS_OFF, endpoint_app
 from fuseboard.ollama.caching import CachingClient
 from fuseboard.ollama.client import OllamaClient, Operation, breaker_per_operation
 from fuseboard.ollama.discovery import (
@@ -54,7 +54,7 @@ from fuseboard.ollama.discovery import (
 )
 from fuseboard.ollama.host import ollama_api_key, ollama_url
 from fuseboard.ollama.response_cache import ResponseCache
-from fuseboard.server.limits import ConnectionLimits
+from fuseboard.server.limits import ConnectionLimiter
 from fuseboard.server.local_hosts import listens_locally
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import ListenError, bind, bind_from
@@ -259,7 +259,7 @@ class Engine:
     # On the engine's own thread
 
     def _run_loop(self, metrics_listener: socket.socket, proxy_listener: socket.socket) -> None:
-        with self._log.kept():
+        with self._log.capture():
             for words in self._notices:
                 _logger.info(words)
             self._run_to_the_end(metrics_listener, proxy_listener)
@@ -299,16 +299,16 @@ class Engine:
             app = endpoint_app(
                 self._registry,
                 namespace=self._settings.metrics_namespace,
-                why_not_ready=self._why_not_ready,
+                not_ready_reason=self._why_not_ready,
                 only_local=listens_locally(metrics_listener),
             )
-            endpoint = HttpServer(app, metrics_listener, ConnectionLimits())
+            endpoint = HttpServer(app, metrics_listener, ConnectionLimiter())
             stack.push_async_callback(endpoint.stop)
             await endpoint.start()
             self._metrics_url = f"{endpoint.url}/metrics"
             _logger.info("/metrics is at %s", self._metrics_url)
             if not metrics.METRICS_ENABLED:
-                self._give_notice(METRICS_ARE_OFF)
+                self._give_notice(METRICS_OFF)
 
             self._target = await self._find_target(stack)
             wire = FaultProxy(proxy_listener, self._target.url, self._board)
@@ -426,9 +426,11 @@ class Engine:
             model=target.model,
             embedding_model=target.embedding_model,
         )
-        traffic = TrafficGenerator(kind, asking.ask_next, rate, concurrency)
+        traffic = TrafficGenerator(kind, asking.call_next, rate, concurrency)
         if settings.warm:
-            self._warming = CacheWarmer(asking.ask_repeatably, settings.warm, traffic.room)
+            self._warming = CacheWarmer(
+                asking.call_cacheable, settings.warm, traffic.wait_for_capacity
+            )
         return traffic
 
     async def _drive(

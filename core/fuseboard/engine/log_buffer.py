@@ -1,4 +1,4 @@
-"""The latest lines that the program has logged, for a dashboard to draw."""
+"""A bounded buffer of the latest log lines, for a board."""
 
 from __future__ import annotations
 
@@ -9,76 +9,76 @@ from contextlib import contextmanager
 
 from fuseboard.snapshot.snapshot import LogLevel, LogLine
 
-_KEPT = 300  # lines
-_LONGEST = 4000  # characters; of a longer text the beginning and the end are kept
-_OURS = "fuseboard"
+_MAX_LINES = 300
+_MAX_LENGTH = 4000  # characters; of a longer text the beginning and the end are stored
+_PACKAGE = "fuseboard"
 
 
 class LogBuffer(logging.Handler):
-    """Keeps what is logged in this process, at `INFO` and above. Thread-safe."""
+    """Stores what is logged in this process, at `INFO` and above. Thread-safe."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self._lines: tuple[LogLine, ...] = ()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record; with an exception, its traceback too."""
+        """Store a record, including the traceback of its exception."""
         try:
-            words = self.format(record)
-        except Exception as error:  # noqa: BLE001 (whoever logs it wrongly shall not fail for it)
-            words = f"{record.msg!r} cannot be written: {error}"
-        if len(words) > _LONGEST:
-            words = f"{words[: _LONGEST // 2]}\n…\n{words[-_LONGEST // 2 :]}"
-        source = _source(record.name)
-        line = LogLine(record.created, _level(record.levelno), source, words)
-        self._lines = (*self._lines, line)[-_KEPT:]
+            text = self.format(record)
+        except Exception as error:  # noqa: BLE001 (a wrong log call must not break its caller)
+            text = f"{record.msg!r} cannot be written: {error}"
+        if len(text) > _MAX_LENGTH:
+            text = f"{text[: _MAX_LENGTH // 2]}\n…\n{text[-_MAX_LENGTH // 2 :]}"
+        line = LogLine(record.created, _level(record.levelno), _source(record.name), text)
+        self._lines = (*self._lines, line)[-_MAX_LINES:]
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep what is logged within the block, of fuseboard itself what only informs too.
+    def capture(self) -> Iterator[None]:
+        """Store what is logged within the block, fuseboard's own `INFO` records included.
 
-        For that the level of fuseboard's logger is lowered until the last such block ends.
+        For that, the level of fuseboard's logger is `INFO` until the last such
+        block ends.
         """
-        _lowered.begin()
+        _info_level.acquire()
         logging.getLogger().addHandler(self)
         try:
             yield
         finally:
             logging.getLogger().removeHandler(self)
-            _lowered.end()
+            _info_level.release()
 
     def lines(self) -> tuple[LogLine, ...]:
-        """Give the latest lines, oldest first; never waits for whoever logs."""
+        """Return the latest lines, oldest first, without taking a lock."""
         return self._lines
 
 
-class _LoweredLevel:
-    """The level of fuseboard's logger, lowered as long as anybody keeps what it says."""
+class _InfoLevel:
+    """Lowers the level of fuseboard's logger to `INFO` while there are users. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._before: int | None = None
+        self._original: int | None = None
 
-    def begin(self) -> None:
-        ours = logging.getLogger(_OURS)
+    def acquire(self) -> None:
+        logger = logging.getLogger(_PACKAGE)
         with self._lock:
             self._users += 1
-            if not ours.isEnabledFor(logging.INFO):
-                self._before = ours.level
-                ours.setLevel(logging.INFO)
+            if not logger.isEnabledFor(logging.INFO):
+                self._original = logger.level
+                logger.setLevel(logging.INFO)
 
-    def end(self) -> None:
-        ours = logging.getLogger(_OURS)
+    def release(self) -> None:
+        logger = logging.getLogger(_PACKAGE)
         with self._lock:
             self._users -= 1
-            if self._users == 0 and self._before is not None:
-                if ours.level == logging.INFO:  # nobody else has chosen since
-                    ours.setLevel(self._before)
-                self._before = None
+            if self._users == 0 and self._original is not None:
+                if logger.level == logging.INFO:  # the application has not changed it since
+                    logger.setLevel(self._original)
+                self._original = None
 
 
-_lowered = _LoweredLevel()
+_info_level = _InfoLevel()
 
 
 def _level(number: int) -> LogLevel:
@@ -88,6 +88,6 @@ def _level(number: int) -> LogLevel:
 
 
 def _source(logger: str) -> str:
-    """Return the part of the program that a logger belongs to: of ours the package, `faults`."""
+    """Return the part of the program that a logger belongs to; of fuseboard, the subpackage."""
     first, _, rest = logger.partition(".")
-    return rest.partition(".")[0] if first == "fuseboard" and rest else logger.rpartition(".")[2]
+    return rest.partition(".")[0] if first == _PACKAGE and rest else logger.rpartition(".")[2]

@@ -1,66 +1,68 @@
-"""What an engine runs, and which of it makes no sense. Imports nothing of what runs."""
+"""The settings of an engine and their checks; cheap to import."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from fuseboard.faults.scenarios.scenario import Scenario
-from fuseboard.metrics.report import NAMESPACE, check_namespace
+from fuseboard.metrics.namespace import NAMESPACE, check_namespace
 from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.traffic_kind import TrafficKind
-from fuseboard.traffic.questions import BUILT_IN
+from fuseboard.traffic.questions import BUILT_IN_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What an engine runs; `None` leaves the choice to it."""
+    """The settings of an engine; where `None` is allowed, the engine chooses."""
 
     ollama: str | None = None
-    """This server and no other, as `OLLAMA_HOST` is written."""
+    """Address of the only server to use, in the notation of `OLLAMA_HOST`."""
     simulate: bool = False
-    """The simulator, whatever else is there."""
+    """Use the simulator even if an Ollama server is reachable."""
     model: str | None = None
     embedding_model: str | None = None
     traffic: TrafficKind | None = None
-    """`None` is RAG, or GENERATE where no model is known to embed."""
-    prompts: tuple[str, ...] = BUILT_IN
-    """The questions that the traffic asks."""
+    """`None` is RAG, or GENERATE if no embedding model is known."""
+    prompts: tuple[str, ...] = BUILT_IN_QUESTIONS
+    """Questions of the generated traffic."""
     rate: float | None = None
-    """Calls of the traffic started a second; a question with all that it takes is one."""
+    """Calls of the generated traffic per second; a question with all its requests is one call."""
     concurrency: int | None = None
+    """Maximum number of concurrent calls of the generated traffic."""
     failure_threshold: int = 5
+    """Consecutive failures that open a breaker."""
     recovery_timeout: float = 10.0
     """Seconds."""
     deadlines: Deadlines = field(default_factory=Deadlines)
     faults: tuple[tuple[str, FaultSetting], ...] = ()
-    """Faults that are on from the start, and how each is set."""
+    """Faults that are on from the start, with their settings."""
     scenario: Scenario | None = None
-    """What is played on the faults from the start of the traffic on."""
+    """Scenario to play from the moment the traffic starts."""
     metrics_host: str = "127.0.0.1"
     metrics_namespace: str = NAMESPACE
-    """What every metric's name begins with."""
+    """Prefix of every metric name."""
     metrics_port: int | None = None
     """0 is any free port; `None` is 9464 or the next free one."""
     proxy_port: int = 0
     """0 is any free port."""
     cache_entries: int = 1000
-    """Answers that are kept; 0 keeps none."""
+    """Maximum number of cached responses; 0 disables the cache."""
     cache_seconds: float = 600.0
-    """How long each is kept."""
+    """Time to live of a cached response."""
     warm: tuple[str, ...] = ()
-    """Prompts whose answers are put into the cache at the start."""
+    """Prompts whose responses are cached at the start."""
     seed: int | None = None
-    """For the dice of the faults and of the scenario."""
+    """Seed for the random numbers of faults and scenario."""
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
 
 
 def check_settings(settings: EngineSettings) -> None:
-    """Raise `ValueError` if the settings contradict each other; the message says how."""
+    """Raise `ValueError` if settings contradict each other; the message names the contradiction."""
     check_namespace(settings.metrics_namespace)
     _check_traffic(settings)
-    _check_warming(settings)
+    _check_cache_warming(settings)
 
 
 def _check_traffic(settings: EngineSettings) -> None:
@@ -74,7 +76,7 @@ def _check_traffic(settings: EngineSettings) -> None:
         )
 
 
-def _check_warming(settings: EngineSettings) -> None:
+def _check_cache_warming(settings: EngineSettings) -> None:
     if not settings.warm:
         return
     if not settings.cache_entries:

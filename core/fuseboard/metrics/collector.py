@@ -1,7 +1,8 @@
-"""Prometheus collectors that read the watched things' own numbers at scrape time.
+"""Prometheus collectors for breakers, connection pools and caches.
 
-Nothing is counted twice and a call costs nothing for being scraped. Names,
-types and labels are the contract in the README's table of metrics.
+They read the counters of what is registered at scrape time, so that a call
+costs nothing for being scraped. Names, types and labels of the metrics are a
+contract: the table in the README.
 """
 
 from __future__ import annotations
@@ -24,45 +25,49 @@ from prometheus_client.registry import Collector
 from fuseboard.breaker.counters import Durations
 from fuseboard.breaker.registry import Registry, Watched
 from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
-from fuseboard.metrics import report as metrics
-from fuseboard.metrics.report import NAMESPACE
+from fuseboard.metrics import report
+from fuseboard.metrics.namespace import NAMESPACE, check_namespace
 
 SnapshotT = TypeVar("SnapshotT")
 
 _logger = logging.getLogger(__name__)
 
 
-class _WatchedCollector(Collector, Generic[SnapshotT]):
-    """Collects everything of one kind that a registry holds."""
+class _RegistryCollector(Collector, Generic[SnapshotT]):
+    """Collects the metrics of everything in one registry.
 
-    def __init__(self, watched: Watched[SnapshotT], namespace: str = NAMESPACE) -> None:
-        self._watched = watched
-        self._namespace = metrics.check_namespace(namespace)
+    Raises:
+        ValueError: If a metric name cannot begin with `namespace`.
+    """
+
+    def __init__(self, registry: Watched[SnapshotT], namespace: str = NAMESPACE) -> None:
+        self._registry = registry
+        self._namespace = check_namespace(namespace)
 
     def describe(self) -> Iterable[Metric]:
-        """Name the metrics, so that registering them twice is noticed."""
+        """Return the metrics without samples, by which Prometheus detects duplicates."""
         return self._families(())
 
     def collect(self) -> Iterator[Metric]:
-        """Read every thing; one that cannot be read is logged and left out."""
-        if metrics.METRICS_ENABLED:
-            yield from self._families(tuple(self._pictures()))
+        """Yield the metrics; an entry that cannot be read is logged and left out."""
+        if report.METRICS_ENABLED:
+            yield from self._families(tuple(self._snapshots()))
 
-    def _pictures(self) -> Iterator[SnapshotT]:
-        for thing in self._watched:
+    def _snapshots(self) -> Iterator[SnapshotT]:
+        for entry in self._registry:
             try:
-                yield thing.snapshot()
+                yield entry.snapshot()
             except Exception:
-                _logger.exception("%r could not be scraped", thing.name)
+                _logger.exception("%r could not be scraped", entry.name)
 
     @abstractmethod
-    def _families(self, pictures: tuple[SnapshotT, ...]) -> Iterator[Metric]: ...
+    def _families(self, snapshots: tuple[SnapshotT, ...]) -> Iterator[Metric]: ...
 
 
-class BreakerCollector(_WatchedCollector[BreakerSnapshot]):
-    """Collects breakers."""
+class BreakerCollector(_RegistryCollector[BreakerSnapshot]):
+    """Collects the metrics of breakers."""
 
-    def _families(self, pictures: tuple[BreakerSnapshot, ...]) -> Iterator[Metric]:
+    def _families(self, snapshots: tuple[BreakerSnapshot, ...]) -> Iterator[Metric]:
         prefix = f"{self._namespace}_circuit_breaker_"
         by_name = ["breaker_name"]
 
@@ -112,7 +117,7 @@ class BreakerCollector(_WatchedCollector[BreakerSnapshot]):
             f"{prefix}calls_in_flight", "Admitted calls that have not ended.", labels=by_name
         )
 
-        for breaker in pictures:
+        for breaker in snapshots:
             name = breaker.name
             state.add_metric([name], breaker.state)
             calls.add_metric([name, "success"], breaker.calls.success)
@@ -124,8 +129,8 @@ class BreakerCollector(_WatchedCollector[BreakerSnapshot]):
             failures.add_metric([name], breaker.consecutive_failures)
             changed.add_metric([name], breaker.changed_at)
             changed_seconds.add_metric([name], breaker.changed_at)
-            for verdict, seen in breaker.durations.items():
-                _add_histogram(durations, [name, verdict.value], seen)
+            for verdict, measured in breaker.durations.items():
+                _add_histogram(durations, [name, verdict.value], measured)
             for spent_in, seconds in breaker.state_seconds.items():
                 in_states.add_metric([name, spent_in.name], seconds)
             late.add_metric([name], breaker.late)
@@ -136,10 +141,10 @@ class BreakerCollector(_WatchedCollector[BreakerSnapshot]):
         yield from (durations, in_states, late, unsent, in_flight)
 
 
-class PoolCollector(_WatchedCollector[PoolSnapshot]):
-    """Collects pools of connections."""
+class PoolCollector(_RegistryCollector[PoolSnapshot]):
+    """Collects the metrics of connection pools."""
 
-    def _families(self, pictures: tuple[PoolSnapshot, ...]) -> Iterator[Metric]:
+    def _families(self, snapshots: tuple[PoolSnapshot, ...]) -> Iterator[Metric]:
         prefix = f"{self._namespace}_connection_pool_"
         by_name = ["pool"]
         active = GaugeMetricFamily(
@@ -157,7 +162,7 @@ class PoolCollector(_WatchedCollector[PoolSnapshot]):
         waits = HistogramMetricFamily(
             f"{prefix}wait_seconds", "How long calls waited for a connection.", labels=by_name
         )
-        for pool in pictures:
+        for pool in snapshots:
             active.add_metric([pool.name], pool.active)
             maximum.add_metric([pool.name], pool.maximum)
             percent.add_metric([pool.name], 100 * pool.utilization)
@@ -166,10 +171,10 @@ class PoolCollector(_WatchedCollector[PoolSnapshot]):
         yield from (active, maximum, percent, ratio, waits)
 
 
-class CacheCollector(_WatchedCollector[CacheSnapshot]):
-    """Collects caches."""
+class CacheCollector(_RegistryCollector[CacheSnapshot]):
+    """Collects the metrics of caches."""
 
-    def _families(self, pictures: tuple[CacheSnapshot, ...]) -> Iterator[Metric]:
+    def _families(self, snapshots: tuple[CacheSnapshot, ...]) -> Iterator[Metric]:
         prefix = f"{self._namespace}_cache_"
         by_name = ["cache"]
         hits = CounterMetricFamily(
@@ -188,7 +193,7 @@ class CacheCollector(_WatchedCollector[CacheSnapshot]):
         )
         entries = GaugeMetricFamily(f"{prefix}entries", "Answers it holds.", labels=by_name)
         maximum = GaugeMetricFamily(f"{prefix}max_entries", "Answers it may hold.", labels=by_name)
-        for cache in pictures:
+        for cache in snapshots:
             hits.add_metric([cache.name], cache.hits)
             misses.add_metric([cache.name], cache.misses)
             rate.add_metric([cache.name], cache.hit_rate)
@@ -199,14 +204,14 @@ class CacheCollector(_WatchedCollector[CacheSnapshot]):
 
 
 def collector_registry(registry: Registry, namespace: str = NAMESPACE) -> CollectorRegistry:
-    """Make a Prometheus registry that collects all that `registry` holds.
+    """Return a new Prometheus registry with collectors for everything in `registry`.
 
-    It shares nothing with `prometheus_client.REGISTRY`, so that making another,
-    or importing this again, clashes with nothing. To export with metrics of
-    your own, register the collectors in your own registry.
+    It is independent of `prometheus_client.REGISTRY`, so that several can
+    exist. To export breakers together with other metrics, register the
+    collectors in the registry of those.
 
     Raises:
-        ValueError: If the namespace cannot begin a metric's name.
+        ValueError: If a metric name cannot begin with `namespace`.
     """
     collectors = CollectorRegistry()
     collectors.register(BreakerCollector(registry, namespace))
@@ -216,14 +221,15 @@ def collector_registry(registry: Registry, namespace: str = NAMESPACE) -> Collec
 
 
 def write_exposition(collectors: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """Write the exposition as `accept` asks for it; returns it with its content type.
+    """Return the exposition and its content type.
 
-    The text format is given to whoever does not ask for OpenMetrics.
+    The format is OpenMetrics if the header value `accept` requests it, else
+    Prometheus' text format.
     """
     encode, content_type = choose_encoder(accept)
     return encode(collectors), content_type
 
 
-def _add_histogram(family: HistogramMetricFamily, labels: list[str], seen: Durations) -> None:
-    buckets = [(str(bound), count) for bound, count in seen.buckets]
-    family.add_metric(labels, [*buckets, ("+Inf", seen.count)], sum_value=seen.sum)
+def _add_histogram(family: HistogramMetricFamily, labels: list[str], durations: Durations) -> None:
+    buckets = [(str(bound), count) for bound, count in durations.buckets]
+    family.add_metric(labels, [*buckets, ("+Inf", durations.count)], sum_value=durations.sum)

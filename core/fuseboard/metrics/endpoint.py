@@ -1,4 +1,4 @@
-"""The HTTP endpoint: `/metrics` for Prometheus, `/health` and `/ready` for supervisors."""
+"""The HTTP endpoint: `/metrics` for Prometheus, `/health` and `/ready` for a supervisor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fuseboard.breaker.registry import Registry
-from fuseboard.metrics import report as metrics
+from fuseboard.metrics import report
+from fuseboard.metrics.namespace import NAMESPACE
 from fuseboard.server.local_hosts import OnlyLocalHosts
 from fuseboard.version import __version__
 
@@ -24,25 +25,34 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULT_PORT = 9464
-"""Where OpenTelemetry's Prometheus exporters listen by default, and so do we."""
+"""The default port of OpenTelemetry's Prometheus exporters."""
 
-METRICS_ARE_OFF = "metrics are off: METRICS_ENABLED is 0, or prometheus_client is not installed"
+METRICS_OFF = "metrics are off: METRICS_ENABLED is 0, or prometheus_client is not installed"
 
 
 def endpoint_app(
     registry: Registry,
     *,
-    namespace: str = metrics.NAMESPACE,
-    why_not_ready: Callable[[], str] = str,
+    namespace: str = NAMESPACE,
+    not_ready_reason: Callable[[], str] = str,
     only_local: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """Make the application that serves what `registry` holds.
+    """Return the ASGI application of the endpoint.
 
-    `/health` says that the process runs and how its breakers stand; it never
-    calls Ollama, and an open breaker does not make it unhealthy. `/ready` is
-    503 for as long as `why_not_ready` has a reason. With `only_local` a request
-    must name this machine as its `Host`. Each connection takes one request.
+    `/health` reports that the process runs, and the states of its breakers; an
+    open breaker does not make it unhealthy, and Ollama is not called. Each
+    connection serves one request.
+
+    Args:
+        registry: What `/metrics` and `/health` report.
+        namespace: Prefix of every metric name.
+        not_ready_reason: Returns why `/ready` is 503; empty if it is 200.
+        only_local: Refuse requests whose `Host` is not this machine.
+        clock: Seconds, monotonic.
+
+    Raises:
+        ValueError: If a metric name cannot begin with `namespace`.
     """
     started = clock()
 
@@ -52,14 +62,13 @@ def endpoint_app(
                 "status": "ok",
                 "version": __version__,
                 "uptime_seconds": round(clock() - started, 3),
-                "breakers": {seen.name: seen.state.name for seen in registry.snapshots()},
+                "breakers": {breaker.name: breaker.state.name for breaker in registry.snapshots()},
             }
         )
 
     async def ready(_: Request) -> Response:
-        why_not = why_not_ready()
-        if why_not:
-            return JSONResponse({"status": "not ready", "why": why_not}, status_code=503)
+        if reason := not_ready_reason():
+            return JSONResponse({"status": "not ready", "why": reason}, status_code=503)
         return JSONResponse({"status": "ready"})
 
     routes = [
@@ -67,7 +76,7 @@ def endpoint_app(
         Route("/health", health, methods=["GET"]),
         Route("/ready", ready, methods=["GET"]),
     ]
-    middleware = [Middleware(_OnEveryAnswer), Middleware(GZipMiddleware)]
+    middleware = [Middleware(_ResponseHeaders), Middleware(GZipMiddleware)]
     if only_local:
         middleware.insert(1, Middleware(OnlyLocalHosts))
     app = Starlette(routes=routes, middleware=middleware)
@@ -75,8 +84,8 @@ def endpoint_app(
     return app
 
 
-class _OnEveryAnswer:
-    """Adds the headers that every answer has."""
+class _ResponseHeaders:
+    """ASGI middleware that adds the headers of every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -86,7 +95,7 @@ class _OnEveryAnswer:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
-                # A connection that waits for a second request is one that stalls.
+                # A connection that waits for a second request would count as stalled.
                 headers["Connection"] = "close"
             await send(message)
 
@@ -94,22 +103,22 @@ class _OnEveryAnswer:
 
 
 def _metrics_route(registry: Registry, namespace: str) -> Callable[[Request], object]:
-    if not metrics.METRICS_ENABLED:
-        return _metrics_are_off
+    if not report.METRICS_ENABLED:
+        return _metrics_off
 
-    # Here and not above: the rest of the endpoint works where prometheus_client is missing.
+    # Not at the top: the rest of the endpoint works without prometheus_client.
     from fuseboard.metrics.collector import collector_registry, write_exposition
 
     collectors = collector_registry(registry, namespace)
 
     async def scrape(request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        # On a thread: a scrape of many breakers must not hold up the calls on this loop.
+        # On a thread: a scrape of many breakers must not delay the calls on this loop.
         body, content_type = await asyncio.to_thread(write_exposition, collectors, accept)
         return Response(body, headers={"Content-Type": content_type})
 
     return scrape
 
 
-async def _metrics_are_off(_: Request) -> Response:
-    return PlainTextResponse(f"{METRICS_ARE_OFF}\n", status_code=404)
+async def _metrics_off(_: Request) -> Response:
+    return PlainTextResponse(f"{METRICS_OFF}\n", status_code=404)

@@ -1,1 +1,1 @@
-"""An HTTP server that stalled or foreign clients cannot hurt."""
+"""An HTTP server that limits its clients, and the sockets that fuseboard listens on."""

@@ -1,7 +1,7 @@
-"""Limits on what a server's clients may hold: how many connections, and for how long.
+"""Limits on the number and the lifetime of a server's connections.
 
-A client that stalls, or that drips one header line a second, must not keep
-others out nor stay for ever.
+They keep a client that stalls, or that sends one header line a second, from
+blocking other clients or staying forever.
 """
 
 from __future__ import annotations
@@ -14,69 +14,70 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 @dataclass
-class ConnectionLimits:
-    """What the connections to one server may do; belongs to one event loop."""
+class ConnectionLimiter:
+    """The limits of one server, and its connections. Belongs to one event loop."""
 
-    connections: int = 32
-    """How many there may be; one more, and the oldest that is not being answered is dropped."""
-    seconds: float = 10.0
-    """How long each may last, from when it was accepted, whatever happens on it."""
-    open_now: dict[asyncio.BaseTransport, asyncio.TimerHandle] = field(default_factory=dict)
-    """The connections there are, the oldest first, with what will end them."""
-    answering: set[asyncio.BaseTransport] = field(default_factory=set)
-    """Those whose request has come and whose answer has not gone out yet."""
+    max_connections: int = 32
+    """Beyond it, the oldest connection without a request in progress is dropped."""
+    lifetime: float = 10.0
+    """Seconds after which a connection is dropped, whatever happens on it."""
+    connections: dict[asyncio.BaseTransport, asyncio.TimerHandle] = field(default_factory=dict)
+    """The open connections, oldest first, with the timer that drops each."""
+    responding: set[asyncio.BaseTransport] = field(default_factory=set)
+    """The connections with a request in progress: received, but not fully responded to."""
 
     @property
-    def accepted_at_once(self) -> int:
-        """How many connections asyncio may accept in one turn of its loop.
+    def accept_batch(self) -> int:
+        """How many connections asyncio may accept in one iteration of its loop.
 
-        A connection's first bytes are read one turn after it was let in. Two turns
-        together must not fill the house, or a crowd drops a request that is there
-        but has not been read; a longer turn would also use up the open files.
+        The first bytes of a connection are read one iteration after it was
+        accepted. Two iterations together must not exceed `max_connections`, or
+        a burst of connections drops a request that has arrived but was not
+        read. Larger batches could also use up the file descriptors.
         """
-        return self.connections // 2
+        return self.max_connections // 2
 
-    def admit(self, transport: asyncio.Transport) -> None:
-        """Let a connection in."""
-        deadline = asyncio.get_running_loop().call_later(self.seconds, transport.abort)
-        self.open_now[transport] = deadline
-        if len(self.open_now) > self.connections:
-            # The new one is among them: while all others are being answered, it is the one.
-            stalled = next(held for held in self.open_now if held not in self.answering)
-            self.release(stalled)
+    def add(self, transport: asyncio.Transport) -> None:
+        """Add a connection; drop one if there are too many."""
+        timer = asyncio.get_running_loop().call_later(self.lifetime, transport.abort)
+        self.connections[transport] = timer
+        if len(self.connections) > self.max_connections:
+            # If all others have a request in progress, it is the new one.
+            stalled = next(each for each in self.connections if each not in self.responding)
+            self.remove(stalled)
             if isinstance(stalled, asyncio.Transport):
                 stalled.abort()
 
-    def release(self, transport: asyncio.BaseTransport) -> None:
-        """Forget a connection that has ended."""
-        self.answering.discard(transport)
-        deadline = self.open_now.pop(transport, None)
-        if deadline is not None:
-            deadline.cancel()
+    def remove(self, transport: asyncio.BaseTransport) -> None:
+        """Remove a connection that has ended; do nothing if it is not there."""
+        self.responding.discard(transport)
+        timer = self.connections.pop(transport, None)
+        if timer is not None:
+            timer.cancel()
 
 
-def limited_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
-    """Make the protocol of uvicorn's that keeps to these limits."""
+def limited_protocol(limiter: ConnectionLimiter) -> type[asyncio.Protocol]:
+    """Return uvicorn's HTTP protocol with `limiter` applied to its connections."""
 
     class LimitedProtocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             self._limited = transport
-            limits.admit(transport)
+            limiter.add(transport)
             super().connection_made(transport)
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             has_request = self.cycle is not None and not self.cycle.response_complete
-            if has_request and self._limited in limits.open_now:
-                limits.answering.add(self._limited)
+            if has_request and self._limited in limiter.connections:
+                limiter.responding.add(self._limited)
 
         def on_response_complete(self) -> None:
-            # Whoever does not read its answer stalls again.
-            limits.answering.discard(self._limited)
+            # A client that does not read its response stalls again.
+            limiter.responding.discard(self._limited)
             super().on_response_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            limits.release(self._limited)
+            limiter.remove(self._limited)
             super().connection_lost(exc)
 
     protocol: Any = LimitedProtocol

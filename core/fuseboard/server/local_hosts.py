@@ -1,7 +1,7 @@
-"""Refusing requests that a web page sends to a server on this machine.
+"""Protection of a server on this machine against DNS rebinding.
 
-A page whose name was made to lead here (DNS rebinding) still sends its own
-name as the `Host`; whoever means this machine says so.
+A web page whose domain name was made to resolve to this machine can send
+requests here, but its browser sends that domain name as the `Host`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _HOST = re.compile(r"(?P<name>\[[^\]]*\]|[^:]*)(:\d*)?")
 
 
 class OnlyLocalHosts:
-    """An application that answers 403 to requests whose `Host` is not this machine."""
+    """ASGI middleware that responds 403 to requests whose `Host` is not this machine."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it."""
+        """Pass a request on to the application, or refuse it."""
         hosts = [value for name, value in scope.get("headers", ()) if name == b"host"]
         if scope["type"] == "http" and not all(is_local(host.decode("latin-1")) for host in hosts):
             refusal = PlainTextResponse("this endpoint is for this machine\n", status_code=403)
@@ -36,7 +36,7 @@ class OnlyLocalHosts:
 
 
 def is_local(host: str) -> bool:
-    """Say whether a `Host` header, with or without a port, means the machine itself."""
+    """Return whether a `Host` header, with or without a port, names this machine."""
     parts = _HOST.fullmatch(host.strip())
     if parts is None:
         return False
@@ -50,5 +50,5 @@ def is_local(host: str) -> bool:
 
 
 def listens_locally(listener: socket.socket) -> bool:
-    """Say whether a bound socket can be reached from this machine only."""
+    """Return whether a bound socket is reachable from this machine only."""
     return ipaddress.ip_address(listener.getsockname()[0]).is_loopback

@@ -1,29 +1,29 @@
-"""Binding the sockets that fuseboard listens on, before anything runs behind them."""
+"""Binding of listening sockets, before a server runs on them."""
 
 from __future__ import annotations
 
 import errno
 import socket
 
-WAITING = 128
-"""How many connections may wait to be accepted."""
+BACKLOG = 128
+"""Maximum number of connections that wait to be accepted."""
 
-_TRIES = 100
+_PORTS_TRIED = 100
 
 
 class ListenError(Exception):
-    """A port cannot be listened on; the message says why."""
+    """A port cannot be listened on; the message has the reason."""
 
 
 class PortTakenError(ListenError):
-    """Somebody else listens on the port."""
+    """Another socket listens on the port already."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a TCP socket to `host` and `port`; port 0 is any free one.
+    """Return a listening TCP socket on `host` and `port`; port 0 is any free one.
 
     Raises:
-        PortTakenError: If somebody else listens there.
+        PortTakenError: If another socket listens there already.
         ListenError: If it cannot be bound for another reason.
     """
     try:
@@ -36,8 +36,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # A bound port that does not listen yet could still be taken by somebody else.
-        listener.listen(WAITING)
+        # A bound port that does not listen yet could still be taken by another socket.
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -48,21 +48,21 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def bind_from(host: str, port: int) -> socket.socket:
-    """Bind a TCP socket to `port`, or to the next one above it that is free.
+    """Return a listening TCP socket on `port`, or on the next free one above it.
 
     Raises:
-        PortTakenError: If none of a hundred is free.
+        PortTakenError: If none of a hundred ports is free.
         ListenError: If it cannot be bound for another reason.
     """
-    for candidate in range(port, port + _TRIES - 1):
+    for candidate in range(port, port + _PORTS_TRIED - 1):
         try:
             return bind(host, candidate)
         except PortTakenError:
             continue
-    return bind(host, port + _TRIES - 1)
+    return bind(host, port + _PORTS_TRIED - 1)
 
 
 def url_of(listener: socket.socket) -> str:
-    """Write where a bound socket is reached, without a slash at the end."""
+    """Return the URL of a bound socket, without a slash at the end."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

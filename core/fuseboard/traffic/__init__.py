@@ -1,1 +1,1 @@
-"""What calls the model: generated traffic, a prompt by hand, warming of the cache."""
+"""What calls the model: generated traffic, manual prompts, cache warming."""

@@ -1,4 +1,4 @@
-"""Filling the cache with answers before anybody asks."""
+"""Filling the response cache before its first user needs it."""
 
 from __future__ import annotations
 
@@ -12,67 +12,67 @@ from fuseboard.breaker.outcome import Verdict
 from fuseboard.ollama.client import OllamaError
 from fuseboard.snapshot.snapshot import WarmingSnapshot
 
-_TRIES = 3
-_PATIENCE = 1.0  # seconds until an open breaker that cannot say when is tried again
+_MAX_ATTEMPTS = 3
+_DEFAULT_RETRY_AFTER = 1.0  # seconds, if an open breaker does not know when it will admit calls
 
 _logger = logging.getLogger(__name__)
 
 
-async def _at_once() -> None:
-    """There is always room."""
+async def _no_wait() -> None:
+    """Return at once: there is always capacity."""
 
 
 class CacheWarmer:
-    """Asks every prompt, one at a time, through the breaker.
+    """Calls the model with each prompt, one at a time, so that the responses are cached.
 
-    It gives way while the breaker is open: what is rejected has not failed and
-    is asked again when the breaker may be. What the server fails with comes
-    up again after all others, a few times. What is cached already costs
-    nothing, and `run()` after a stop goes on where it was. Belongs to one event
-    loop; `snapshot()` may be called from any thread.
+    A call that the breaker rejects has not failed: it is repeated when the
+    breaker may admit it. A call that the server fails is repeated after all
+    others, up to three attempts. Cached prompts cost nothing, and `run()` after
+    a cancellation continues where it was. Belongs to one event loop;
+    `snapshot()` may be called from any thread.
 
     Args:
-        ask: Asks a prompt so that a cache keeps what comes.
-        prompts: What it asks.
-        room: Waits until the server has room for one more call.
+        call: Calls the model with a prompt so that the response is cached.
+        prompts: The prompts to warm the cache with.
+        wait_for_capacity: Waits until the server has capacity for one more call.
     """
 
     def __init__(
         self,
-        ask: Callable[[str], Awaitable[None]],
+        call: Callable[[str], Awaitable[None]],
         prompts: Sequence[str],
-        room: Callable[[], Awaitable[None]] = _at_once,
+        wait_for_capacity: Callable[[], Awaitable[None]] = _no_wait,
     ) -> None:
-        self._ask = ask
-        self._room = room
-        self._left = deque((prompt, _TRIES) for prompt in prompts)
-        self._total = len(self._left)
+        self._call = call
+        self._wait_for_capacity = wait_for_capacity
+        self._remaining = deque((prompt, _MAX_ATTEMPTS) for prompt in prompts)
+        self._total = len(self._remaining)
         self._done = 0
         self._failed = 0
-        self._held_up = ""
+        self._open_breaker = ""
 
     async def run(self) -> None:
-        """Ask for everything that is not done, until it is or this is cancelled."""
-        while self._left:
-            prompt, tries = self._left[0]
-            await self._room()
+        """Make the remaining calls, until none is left or this is cancelled."""
+        while self._remaining:
+            prompt, attempts = self._remaining[0]
+            await self._wait_for_capacity()
             try:
-                await self._ask(prompt)
+                await self._call(prompt)
             except CircuitOpenError as rejection:
-                self._held_up = rejection.breaker_name
-                await asyncio.sleep(rejection.retry_after or _PATIENCE)
+                self._open_breaker = rejection.breaker_name
+                await asyncio.sleep(rejection.retry_after or _DEFAULT_RETRY_AFTER)
                 continue
             except OllamaError as error:
                 _logger.debug("a prompt was not answered: %s", error)
-                if error.verdict is Verdict.FAILURE and tries > 1:
-                    self._left.append((prompt, tries - 1))
+                if error.verdict is Verdict.FAILURE and attempts > 1:
+                    self._remaining.append((prompt, attempts - 1))
                 else:
                     self._failed += 1
             else:
                 self._done += 1
-            self._held_up = ""
-            self._left.popleft()
+            self._open_breaker = ""
+            self._remaining.popleft()
 
     def snapshot(self) -> WarmingSnapshot:
-        """Picture how far it is."""
-        return WarmingSnapshot(self._done, self._failed, self._total, self._held_up)
+        """Return the progress."""
+        return WarmingSnapshot(self._done, self._failed, self._total, self._open_breaker)

@@ -1,4 +1,4 @@
-"""Calls at a set rate, so that there is something to watch."""
+"""Generated traffic: calls at a set rate."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _logger = logging.getLogger(__name__)
 
 
 class TrafficGenerator:
-    """Starts calls at `rate` a second, at most `concurrency` at once.
+    """Starts `rate` calls a second, of which at most `concurrency` run at the same time.
 
-    Open loop: a slow server makes calls be skipped, not the clock go slower.
-    Belongs to one event loop; `snapshot()` may be called from any thread.
+    The load is an open loop: if the server is slow, calls are skipped, but the
+    schedule does not slow down. Belongs to one event loop; `snapshot()` may be
+    called from any thread.
 
     Args:
-        kind: What is told of it.
-        make_call: Makes one call, which may be several to the server.
-        rate: Calls a second.
-        concurrency: How many may be under way at once.
+        kind: Shown in the snapshot.
+        make_call: Makes one call, which may be several requests to the server.
+        rate: Calls per second.
+        concurrency: Maximum number of concurrent calls.
     """
 
     def __init__(
@@ -44,23 +45,23 @@ class TrafficGenerator:
         self._calls: set[asyncio.Task[None]] = set()
         self._skipped = 0
         self._next_at = 0.0  # on the loop's clock
-        self._repaced = asyncio.Event()
+        self._rate_changed = asyncio.Event()
 
     def start(self) -> None:
-        """Begin making calls."""
+        """Start making calls."""
         _logger.info("traffic begins, %g calls a second", self._rate)
         self._running.set()
 
     def stop(self) -> None:
-        """Make no new calls; those under way go on."""
+        """Start no new calls; calls in progress continue."""
         _logger.info("traffic stops")
         self._running.clear()
 
     def set_rate(self, rate: float) -> None:
-        """Start `rate` calls a second from now on.
+        """Start `rate` calls per second from now on.
 
         Raises:
-            ValueError: If that is no number above 0.
+            ValueError: If `rate` is not a finite number above 0.
         """
         if not 0 < rate < inf:
             raise ValueError(f"a rate is a number above 0, not {rate:g}")
@@ -68,10 +69,10 @@ class TrafficGenerator:
         self._rate = rate
         now = asyncio.get_running_loop().time()
         self._next_at = min(self._next_at, now + 1 / rate)
-        self._repaced.set()
+        self._rate_changed.set()
 
     async def run(self) -> None:
-        """Make calls whenever it is started, until cancelled; then drop those under way."""
+        """Make calls while started, until this is cancelled; then cancel those in progress."""
         loop = asyncio.get_running_loop()
         self._next_at = loop.time()
         try:
@@ -79,14 +80,14 @@ class TrafficGenerator:
                 if not self._running.is_set():
                     await self._running.wait()
                     self._next_at = loop.time()
-                await self._until_due()
+                await self._wait_for_next()
                 self._next_at = max(self._next_at + 1 / self._rate, loop.time())
                 if not self._running.is_set():
                     continue
                 if len(self._calls) >= self._concurrency:
                     self._skipped += 1
                     continue
-                call = asyncio.create_task(_survive(self._make_call()))
+                call = asyncio.create_task(_log_errors(self._make_call()))
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
         finally:
@@ -94,25 +95,25 @@ class TrafficGenerator:
                 call.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
 
-    async def _until_due(self) -> None:
-        """Wait until the next call is due, also where that comes to be sooner."""
+    async def _wait_for_next(self) -> None:
+        """Wait until the next call is due, even if a new rate brings that forward."""
         loop = asyncio.get_running_loop()
         while (left := self._next_at - loop.time()) > 0:
-            self._repaced.clear()
+            self._rate_changed.clear()
             try:
                 async with asyncio.timeout(left):
-                    await self._repaced.wait()
+                    await self._rate_changed.wait()
             except TimeoutError:
                 return
         await asyncio.sleep(0)
 
-    async def room(self) -> None:
-        """Wait until as many calls as it lets be under way are not."""
+    async def wait_for_capacity(self) -> None:
+        """Wait until fewer than `concurrency` calls are in progress."""
         while len(self._calls) >= self._concurrency:
             await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
 
     def snapshot(self) -> TrafficSnapshot:
-        """Picture the traffic."""
+        """Return a snapshot of the traffic."""
         return TrafficSnapshot(
             kind=self._kind,
             running=self._running.is_set(),
@@ -123,7 +124,7 @@ class TrafficGenerator:
         )
 
 
-async def _survive(call: Coroutine[Any, Any, None]) -> None:
+async def _log_errors(call: Coroutine[Any, Any, None]) -> None:
     try:
         await call
     except (CircuitOpenError, OllamaError) as error:

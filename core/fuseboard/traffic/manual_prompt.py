@@ -1,4 +1,4 @@
-"""Asking one prompt by hand, and keeping the answer as it comes."""
+"""One prompt that a person asks, and its answer as it streams in."""
 
 from __future__ import annotations
 
@@ -13,96 +13,103 @@ from fuseboard.ollama.client import OllamaClient, OllamaError, Operation
 from fuseboard.ollama.responses import TextChunk
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
 
-LONGEST_KEPT = 16_384
-"""Characters of an answer; of a longer one the end is kept."""
+MAX_ANSWER_LENGTH = 16_384
+"""Characters of an answer that are stored; of a longer one, its end."""
 
 _logger = logging.getLogger(__name__)
 
 
 class ManualPrompt:
-    """Asks one prompt at a time; answers come from the model, never from a cache.
+    """Asks one prompt at a time; the answer comes from the model, never from a cache.
 
     Belongs to one event loop; `snapshot()` may be called from any thread.
 
     Args:
-        client: Whom it asks.
-        model: The model that shall answer.
-        clock: Seconds.
+        client: Calls the model.
+        model: The model's name.
+        clock: Seconds, monotonic.
     """
 
     def __init__(self, client: OllamaClient, model: str, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
-        self._nothing = PromptSnapshot(model, Operation.GENERATE.breaker_name)
-        # What is seen of a prompt and when it was asked change together.
-        self._asked: tuple[PromptSnapshot, float] = (self._nothing, 0.0)
-        self._asking: asyncio.Task[None] | None = None
+        self._no_prompt = PromptSnapshot(model, Operation.GENERATE.breaker_name)
+        # One attribute, so that another thread reads a snapshot and its start that belong together.
+        self._current: tuple[PromptSnapshot, float] = (self._no_prompt, 0.0)
+        self._task: asyncio.Task[None] | None = None
 
     def ask(self, prompt: str) -> None:
-        """Ask a prompt, in place of the one that is being answered."""
-        self._drop()
-        waiting = replace(self._nothing, state=AnswerState.WAITING, prompt=prompt)
-        self._asked = (waiting, self._clock())
-        self._asking = asyncio.create_task(self._ask(prompt))
+        """Ask a prompt in place of the one that is being answered."""
+        self._cancel()
+        waiting = replace(self._no_prompt, state=AnswerState.WAITING, prompt=prompt)
+        self._current = (waiting, self._clock())
+        self._task = asyncio.create_task(self._ask(prompt))
 
     def stop(self) -> None:
-        """Wait no longer for what is still to come of the answer."""
-        if self._drop():
+        """Cancel the prompt that is being answered; do nothing if there is none."""
+        if self._cancel():
             self._end(AnswerState.STOPPED, "stopped by hand")
 
     def snapshot(self) -> PromptSnapshot:
-        """Picture the prompt and its answer so far."""
-        seen, asked_at = self._asked
-        if not seen.state.under_way:
-            return seen
-        return replace(seen, seconds=max(self._clock() - asked_at, 0.0))
+        """Return the prompt and its answer so far."""
+        prompt, asked_at = self._current
+        if not prompt.state.under_way:
+            return prompt
+        return replace(prompt, seconds=max(self._clock() - asked_at, 0.0))
 
-    def _drop(self) -> bool:
-        """Cancel what is under way, if anything is."""
-        asking, self._asking = self._asking, None
-        return asking is not None and asking.cancel()
+    def _cancel(self) -> bool:
+        """Cancel the call in progress; return whether there was one."""
+        task, self._task = self._task, None
+        return task is not None and task.cancel()
 
     async def _ask(self, prompt: str) -> None:
         try:
-            async with aclosing(self._client.generate(prompt, model=self._nothing.model)) as answer:
-                async for piece in answer:
-                    self._take(piece)
+            chunks = self._client.generate(prompt, model=self._no_prompt.model)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    self._append(chunk)
         except CircuitOpenError as error:
-            self._end_own(AnswerState.REJECTED, str(error))
+            self._end_if_current(AnswerState.REJECTED, str(error))
         except OllamaError as error:
-            self._end_own(AnswerState.FAILED, error.reason)
+            self._end_if_current(AnswerState.FAILED, error.reason)
         except Exception as error:
             _logger.exception("a prompt that was asked by hand broke")
-            self._end_own(AnswerState.FAILED, f"{type(error).__name__}: {error}")
+            self._end_if_current(AnswerState.FAILED, f"{type(error).__name__}: {error}")
         else:
-            self._end_own(AnswerState.COMPLETE, self._asked[0].why)
+            self._end_if_current(AnswerState.COMPLETE, self._current[0].why)
 
-    def _take(self, piece: TextChunk) -> None:
-        seen, asked_at = self._asked
-        first = seen.first_token
-        if first is None and piece.text:
-            first = self._clock() - asked_at
-        text = seen.text + piece.text
-        seen = replace(
-            seen,
+    def _append(self, chunk: TextChunk) -> None:
+        prompt, asked_at = self._current
+        first_token = prompt.first_token
+        if first_token is None and chunk.text:
+            first_token = self._clock() - asked_at
+        text = prompt.text + chunk.text
+        prompt = replace(
+            prompt,
             state=AnswerState.STREAMING,
-            text=text[-LONGEST_KEPT:],
-            cut=seen.cut + max(len(text) - LONGEST_KEPT, 0),
-            first_token=first,
+            text=text[-MAX_ANSWER_LENGTH:],
+            cut=prompt.cut + max(len(text) - MAX_ANSWER_LENGTH, 0),
+            first_token=first_token,
         )
-        if piece.done:
-            rate = piece.tokens / piece.text_seconds if piece.text_seconds else 0.0
-            seen = replace(seen, why=piece.done_reason, tokens=piece.tokens, tokens_per_second=rate)
-        self._asked = (seen, asked_at)
+        if chunk.done:
+            prompt = replace(
+                prompt,
+                why=chunk.done_reason,
+                tokens=chunk.tokens,
+                tokens_per_second=(
+                    chunk.tokens / chunk.text_seconds if chunk.text_seconds else 0.0
+                ),
+            )
+        self._current = (prompt, asked_at)
 
-    def _end_own(self, state: AnswerState, why: str) -> None:
-        """Say how the prompt of this task has ended, unless nobody waits for it any more."""
-        if asyncio.current_task() is self._asking:
-            self._asking = None
-            self._end(state, why)
+    def _end_if_current(self, state: AnswerState, reason: str) -> None:
+        """End the prompt of the running task, unless it has been cancelled or replaced."""
+        if asyncio.current_task() is self._task:
+            self._task = None
+            self._end(state, reason)
 
-    def _end(self, state: AnswerState, why: str) -> None:
-        seen, asked_at = self._asked
+    def _end(self, state: AnswerState, reason: str) -> None:
+        prompt, asked_at = self._current
         seconds = self._clock() - asked_at
-        self._asked = (replace(seen, state=state, why=why, seconds=seconds), asked_at)
-        _logger.info("the prompt asked by hand: %s after %.1f s: %s", state.value, seconds, why)
+        self._current = (replace(prompt, state=state, why=reason, seconds=seconds), asked_at)
+        _logger.info("the prompt asked by hand: %s after %.1f s: %s", state.value, seconds, reason)

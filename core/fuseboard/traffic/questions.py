@@ -1,10 +1,10 @@
-"""Prompts to ask, and reading others from a file."""
+"""The built-in questions of the traffic, and reading others from a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-BUILT_IN = (
+BUILT_IN_QUESTIONS = (
     "What does a circuit breaker do?",
     "Why should a probe be a real call?",
     "When does a failure rate over a window beat counting consecutive failures?",
@@ -22,14 +22,14 @@ BUILT_IN = (
     "Why can an answer at temperature zero be cached?",
     "What does Prometheus miss between two scrapes?",
 )
-"""What is asked where nothing else is given."""
+"""The questions unless others are given."""
 
 
 def read_questions(path: str) -> tuple[str, ...]:
-    """Read one prompt a line; empty lines are passed over.
+    """Read questions from a file, one per line; empty lines are skipped.
 
     Raises:
-        ValueError: If there are none, or the file cannot be read; the message says why.
+        ValueError: If the file cannot be read or has none; the message says which.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")

@@ -1,4 +1,4 @@
-"""Asking questions, in the way of each kind of traffic."""
+"""The calls that each kind of traffic makes for a question."""
 
 from __future__ import annotations
 
@@ -9,37 +9,39 @@ from fuseboard.ollama.caching import CachingClient
 from fuseboard.ollama.client import OllamaClient
 from fuseboard.ollama.responses import Message, TextChunk
 from fuseboard.snapshot.traffic_kind import TrafficKind
-from fuseboard.traffic.rag.retrieval import Retrieval, grounded_prompt, read_corpus
+from fuseboard.traffic.rag.retrieval import Retriever, grounded_prompt, read_corpus
 
 _SAMPLED = {"num_predict": 48}
-_REPEATABLE = {**_SAMPLED, "temperature": 0}
+_DETERMINISTIC = {**_SAMPLED, "temperature": 0}
 
-# Of so many questions one is asked repeatably, and another one is new.
-_TURNS = 5
-_REPEATABLE_TURN = 1
-_NEW_TURN = 3
+# Of each group of questions, the first is cacheable and the third is made unique.
+_GROUP_SIZE = 5
+_CACHEABLE_POSITION = 1
+_UNIQUE_POSITION = 3
 
 
 class Workload:
-    """Asks one question after the other, from the first again after the last.
+    """Calls the model with one question after the other, in an endless cycle.
 
-    Questions come again, as users' questions do, so that their embeddings come
-    from the cache. The answers are sampled, which no cache keeps: the breaker of
-    the model that speaks sees a call for each. But of five questions
+    Questions repeat, as those of users do, so that their embeddings come from
+    the cache. Text is generated with sampling, which is never cached, so that
+    every question reaches the breaker of the text model. Two of five questions
+    are exceptions:
 
-    - one is asked repeatably: its answer is kept, and is there while the
-      breaker is open;
-    - one is new where questions are embedded, so that this goes on too: its
-      number stands behind it. Where nothing else is done, all others are new.
+    - one is called deterministically: its response is cached and available
+      while the breaker is open;
+    - one is made unique by its number if the traffic embeds, so that the
+      embedding model is called, too. If the traffic only embeds, all but the
+      first of five are unique.
 
-    Answers are read to their end and dropped. Belongs to one event loop.
+    Responses are read to their end and dropped. Belongs to one event loop.
 
     Args:
-        kind: What becomes of a question.
-        client: Whom it asks.
-        questions: What it asks.
-        model: The model that speaks.
-        embedding_model: The model that embeds, where `kind` does.
+        kind: Which calls a question leads to.
+        client: Makes the calls.
+        questions: At least one.
+        model: The model that generates text.
+        embedding_model: The model that embeds, if `kind` does.
     """
 
     def __init__(
@@ -55,50 +57,52 @@ class Workload:
         self._client = client
         self._model = model
         self._embedding_model = embedding_model
-        self._retrieval = Retrieval(client, embedding_model, read_corpus())
+        self._retriever = Retriever(client, embedding_model, read_corpus())
         self._numbered = enumerate(itertools.cycle(questions), start=1)
 
-    async def ask_next(self) -> None:
-        """Ask the next question.
+    async def call_next(self) -> None:
+        """Make the calls for the next question.
 
         Raises:
-            CircuitOpenError: If a breaker rejects one of its calls.
-            OllamaError: If one of its calls fails; those after it are not made.
+            CircuitOpenError: If a breaker rejects one of the calls.
+            OllamaError: If one of the calls fails; those after it are not made.
         """
         number, question = next(self._numbered)
-        turn = number % _TURNS
-        if turn == _REPEATABLE_TURN:
-            await self.ask_repeatably(question)
-        elif turn == _NEW_TURN or not self._kind.speaks:
-            await self._ask(self._new(question, number), _SAMPLED)
+        position = number % _GROUP_SIZE
+        if position == _CACHEABLE_POSITION:
+            await self.call_cacheable(question)
+        elif position == _UNIQUE_POSITION or not self._kind.speaks:
+            await self._call(self._unique(question, number), _SAMPLED)
         else:
-            await self._ask(question, _SAMPLED)
+            await self._call(question, _SAMPLED)
 
-    async def ask_repeatably(self, question: str) -> None:
-        """Ask a question so that the same answer comes each time, and a cache keeps it.
+    async def call_cacheable(self, question: str) -> None:
+        """Make the calls for a question with deterministic options, so that they are cached.
 
-        Raises the same as `ask_next()`.
+        Raises:
+            CircuitOpenError: If a breaker rejects one of the calls.
+            OllamaError: If one of the calls fails; those after it are not made.
         """
-        await self._ask(question, _REPEATABLE)
+        await self._call(question, _DETERMINISTIC)
 
-    def _new(self, question: str, number: int) -> str:
+    def _unique(self, question: str, number: int) -> str:
         return f"{question} (no. {number})" if self._kind.embeds else question
 
-    async def _ask(self, question: str, options: Mapping[str, object]) -> None:
+    async def _call(self, question: str, options: Mapping[str, object]) -> None:
         match self._kind:
             case TrafficKind.RAG:
-                passages = await self._retrieval.nearest(question)
+                passages = await self._retriever.nearest(question)
                 prompt = grounded_prompt(question, passages)
-                await _read(self._client.generate(prompt, model=self._model, options=options))
+                await _drain(self._client.generate(prompt, model=self._model, options=options))
             case TrafficKind.GENERATE:
-                await _read(self._client.generate(question, model=self._model, options=options))
+                await _drain(self._client.generate(question, model=self._model, options=options))
             case TrafficKind.CHAT:
-                said = [Message("user", question)]
-                await _read(self._client.chat(said, model=self._model, options=options))
+                messages = [Message("user", question)]
+                await _drain(self._client.chat(messages, model=self._model, options=options))
             case TrafficKind.EMBED:
                 await self._client.embed([question], model=self._embedding_model)
 
 
-async def _read(answer: AsyncIterator[TextChunk]) -> None:
-    async for _ in answer:
+async def _drain(chunks: AsyncIterator[TextChunk]) -> None:
+    async for _ in chunks:
         pass

@@ -12,7 +12,7 @@ from fuseboard.snapshot.snapshot import LogLevel
 
 def test_keeps_levels_sources_words_and_tracebacks() -> None:
     book = LogBuffer()
-    with book.kept():
+    with book.capture():
         logging.getLogger("fuseboard.faults.switches").info("fault %s is on", "stall")
         logging.getLogger("asyncio").warning("slow")
         try:
@@ -37,7 +37,7 @@ def test_hears_nothing_before_and_after() -> None:
     ours = logging.getLogger("fuseboard")
     before = ours.level
     ours.warning("before")
-    with book.kept():
+    with book.capture():
         pass
     ours.warning("after")
     assert book.lines() == ()
@@ -45,14 +45,14 @@ def test_hears_nothing_before_and_after() -> None:
 
 
 def test_a_level_that_was_asked_for_stays(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "fuseboard"), LogBuffer().kept():
+    with caplog.at_level(logging.DEBUG, "fuseboard"), LogBuffer().capture():
         logging.getLogger("fuseboard").debug("small")
     assert caplog.messages == ["small"]
 
 
 def test_is_bounded() -> None:
     book = LogBuffer()
-    with book.kept():
+    with book.capture():
         for number in range(1000):
             logging.getLogger("fuseboard").info("%s %s", number, "x" * 10_000)
     lines = book.lines()
@@ -65,8 +65,8 @@ def test_two_books_end_in_any_order() -> None:
     ours = logging.getLogger("fuseboard")
     before = ours.level
     one, other = LogBuffer(), LogBuffer()
-    with other.kept():
-        with one.kept():
+    with other.capture():
+        with one.capture():
             pass
         ours.info("still heard")
     assert [line.words for line in other.lines()] == ["still heard"]
@@ -77,7 +77,7 @@ def test_a_level_chosen_meanwhile_stays() -> None:
     ours = logging.getLogger("fuseboard")
     before = ours.level
     try:
-        with LogBuffer().kept():
+        with LogBuffer().capture():
             ours.setLevel(logging.ERROR)
         assert ours.level == logging.ERROR
     finally:
@@ -87,7 +87,7 @@ def test_a_level_chosen_meanwhile_stays() -> None:
 def test_what_is_logged_wrongly_is_kept_and_harms_nobody() -> None:
     book = LogBuffer()
     logger = logging.getLogger("elsewhere")
-    with book.kept(), pytest.MonkeyPatch.context() as patch:
+    with book.capture(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(logger, "propagate", False)
         logger.addHandler(book)
         logger.warning("%d items", "many")

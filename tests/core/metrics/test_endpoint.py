@@ -16,7 +16,7 @@ import pytest
 from fuseboard import BreakerSnapshot, CircuitBreaker, Registry
 from fuseboard.breaker.registry import Watchable
 from fuseboard.metrics.endpoint import endpoint_app
-from fuseboard.server.limits import ConnectionLimits
+from fuseboard.server.limits import ConnectionLimiter
 from fuseboard.server.local_hosts import is_local
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import bind
@@ -25,19 +25,19 @@ from tests.core.ollama.test_client import skip_ahead
 
 @asynccontextmanager
 async def endpoint(
-    *watched: Watchable[BreakerSnapshot], why_not_ready: str = "", only_local: bool = True
-) -> AsyncIterator[tuple[str, int, ConnectionLimits]]:
+    *watched: Watchable[BreakerSnapshot], not_ready_reason: str = "", only_local: bool = True
+) -> AsyncIterator[tuple[str, int, ConnectionLimiter]]:
     """Serve the endpoint as the engine does; gives its URL, its port and its limits."""
     registry = Registry()
     for breaker in watched or (CircuitBreaker("model"),):
         registry.add(breaker)
-    app = endpoint_app(registry, why_not_ready=lambda: why_not_ready, only_local=only_local)
-    limits = ConnectionLimits()
+    app = endpoint_app(registry, not_ready_reason=lambda: not_ready_reason, only_local=only_local)
+    limiter = ConnectionLimiter()
     listener = bind("127.0.0.1", 0)
-    server = HttpServer(app, listener, limits)
+    server = HttpServer(app, listener, limiter)
     await server.start()
     try:
-        yield server.url, listener.getsockname()[1], limits
+        yield server.url, listener.getsockname()[1], limiter
     finally:
         await server.stop()
 
@@ -108,7 +108,7 @@ async def test_refuses_a_foreign_host_on_loopback_only(host: str) -> None:
 
 async def test_ready_says_why_not() -> None:
     async with (
-        endpoint(why_not_ready="loading llama3.2") as (url, _, _),
+        endpoint(not_ready_reason="loading llama3.2") as (url, _, _),
         httpx.AsyncClient(base_url=url) as http,
     ):
         answer = await http.get("/ready")
@@ -130,7 +130,7 @@ async def test_large_headers_and_nonsense_are_refused(capfd: pytest.CaptureFixtu
 async def test_stalled_clients_keep_nobody_out_and_do_not_stay(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    async with endpoint() as (url, port, limits):
+    async with endpoint() as (url, port, limiter):
         before = open_files()
         stalled = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
         for _, writer in stalled[::2]:
@@ -139,9 +139,9 @@ async def test_stalled_clients_keep_nobody_out_and_do_not_stay(
             began = time.perf_counter()
             assert (await http.get("/metrics")).status_code == 200
             assert time.perf_counter() - began < 5
-        assert len(limits.open_now) <= limits.connections
-        skip_ahead(limits.seconds)
-        await until(lambda: not limits.open_now)
+        assert len(limiter.connections) <= limiter.max_connections
+        skip_ahead(limiter.lifetime)
+        await until(lambda: not limiter.connections)
         for _, writer in stalled:
             writer.close()
         await asyncio.gather(
@@ -152,7 +152,7 @@ async def test_stalled_clients_keep_nobody_out_and_do_not_stay(
 
 
 async def test_a_crowd_does_not_drop_a_request_that_is_there_already() -> None:
-    async with endpoint() as (_, port, limits):
+    async with endpoint() as (_, port, limiter):
         # All of them wait in the kernel before the loop accepts the first.
         scrape = socket.create_connection(("127.0.0.1", port))
         scrape.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -160,7 +160,7 @@ async def test_a_crowd_does_not_drop_a_request_that_is_there_already() -> None:
         scrape.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=scrape)
         assert (await reader.read()).startswith(b"HTTP/1.1 200")
-        await until(lambda: len(limits.open_now) == limits.connections)
+        await until(lambda: len(limiter.connections) == limiter.max_connections)
         writer.close()
         for client in crowd:
             client.close()
@@ -179,43 +179,43 @@ async def test_a_crowd_does_not_drop_a_request_that_is_being_answered() -> None:
             return CircuitBreaker("slow").snapshot()
 
     slow = Slow()
-    async with endpoint(slow) as (_, port, limits):
+    async with endpoint(slow) as (_, port, limiter):
         scrape = asyncio.create_task(ask(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         try:
             await asyncio.to_thread(slow.reached.wait, 20)
             crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
-            await until(lambda: len(limits.open_now) == limits.connections)
+            await until(lambda: len(limiter.connections) == limiter.max_connections)
         finally:
             slow.go_on.set()
         assert (await scrape).startswith(b"HTTP/1.1 200")
-        assert not limits.answering
+        assert not limiter.responding
         for _, writer in crowd:
             writer.close()
 
 
 async def test_a_drip_does_not_outlive_the_deadline() -> None:
-    async with endpoint() as (_, port, limits):
+    async with endpoint() as (_, port, limiter):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /metrics HTTP/1.1\r\n")
-        await until(lambda: len(limits.open_now) == 1)
-        skip_ahead(limits.seconds - 1)
+        await until(lambda: len(limiter.connections) == 1)
+        skip_ahead(limiter.lifetime - 1)
         writer.write(b"X-Drip: 1\r\n")
         for _ in range(100):
             await asyncio.sleep(0)
-        assert len(limits.open_now) == 1
+        assert len(limiter.connections) == 1
         skip_ahead(1)
         with suppress(ConnectionResetError):
             assert await reader.read() == b""
-        assert not limits.open_now
+        assert not limiter.connections
         writer.close()
 
 
 async def test_stops_at_once_with_stalled_clients_attached() -> None:
-    async with endpoint() as (_, port, limits):
+    async with endpoint() as (_, port, limiter):
         stalled = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30)]
-        await until(lambda: len(limits.open_now) == 30)
+        await until(lambda: len(limiter.connections) == 30)
         began = time.perf_counter()
     assert time.perf_counter() - began < 1
-    assert not limits.open_now
+    assert not limiter.connections
     for _, writer in stalled:
         writer.close()

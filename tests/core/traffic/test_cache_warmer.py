@@ -18,7 +18,7 @@ from fuseboard.ollama.client import breaker_per_operation
 from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.cache_warmer import CacheWarmer
-from fuseboard.traffic.questions import BUILT_IN, read_questions
+from fuseboard.traffic.questions import BUILT_IN_QUESTIONS, read_questions
 from fuseboard.traffic.workload import Workload
 from tests.core.ollama.test_client import skip_ahead
 from tests.core.serving import proxied, simulated
@@ -40,10 +40,10 @@ class Wire:
     def warming(
         self, prompts: Sequence[str], model: str = MODEL, **room: Callable[[], Awaitable[None]]
     ) -> CacheWarmer:
-        asking = Workload(
+        workload = Workload(
             TrafficKind.GENERATE, self.client, prompts, model=model, embedding_model=""
         )
-        return CacheWarmer(asking.ask_repeatably, prompts, **room)
+        return CacheWarmer(workload.call_cacheable, prompts, **room)
 
 
 @asynccontextmanager
@@ -199,7 +199,7 @@ async def test_what_is_kept_is_there_while_the_breaker_is_open() -> None:
 
 async def test_warming_asks_each_prompt_once_and_can_go_on() -> None:
     async with wired() as (wire, _):
-        warming = wire.warming(BUILT_IN)
+        warming = wire.warming(BUILT_IN_QUESTIONS)
         running = asyncio.create_task(warming.run())
         while warming.snapshot().done < 2:  # noqa: ASYNC110 (it has no event of its own)
             await asyncio.sleep(0)
@@ -209,13 +209,13 @@ async def test_warming_asks_each_prompt_once_and_can_go_on() -> None:
         await warming.run()
         seen = warming.snapshot()
         assert (seen.done, seen.failed, seen.total, seen.ended) == (
-            len(BUILT_IN),
+            len(BUILT_IN_QUESTIONS),
             0,
-            len(BUILT_IN),
+            len(BUILT_IN_QUESTIONS),
             True,
         )
         before = wire.asked()
-        await wire.warming(BUILT_IN).run()
+        await wire.warming(BUILT_IN_QUESTIONS).run()
         assert wire.asked() == before
 
 
@@ -223,7 +223,7 @@ async def test_warming_gives_way_to_an_open_breaker() -> None:
     async with wired() as (wire, _):
         guard = wire.guards[Operation.GENERATE]
         guard.force_open()
-        warming = wire.warming(BUILT_IN)
+        warming = wire.warming(BUILT_IN_QUESTIONS)
         running = asyncio.create_task(warming.run())
         while not warming.snapshot().held_up:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -232,15 +232,15 @@ async def test_warming_gives_way_to_an_open_breaker() -> None:
         skip_ahead(60)
         await running
         seen = warming.snapshot()
-        assert (seen.done, seen.failed, seen.held_up) == (len(BUILT_IN), 0, "")
+        assert (seen.done, seen.failed, seen.held_up) == (len(BUILT_IN_QUESTIONS), 0, "")
 
 
 async def test_warming_leaves_the_room_to_others() -> None:
     async with wired() as (wire, _):
         rooms: asyncio.Queue[None] = asyncio.Queue()
-        warming = wire.warming(BUILT_IN, room=rooms.get)
+        warming = wire.warming(BUILT_IN_QUESTIONS, wait_for_capacity=rooms.get)
         running = asyncio.create_task(warming.run())
-        for asked in range(len(BUILT_IN)):
+        for asked in range(len(BUILT_IN_QUESTIONS)):
             for _ in range(20):
                 await asyncio.sleep(0)
             assert wire.asked() == warming.snapshot().done == asked
@@ -254,7 +254,7 @@ async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_
     async with wired() as (wire, board):
         wire.guards[Operation.GENERATE].disable()
         board.switch("error500", active=True)
-        warming = wire.warming(BUILT_IN[:2])
+        warming = wire.warming(BUILT_IN_QUESTIONS[:2])
         running = asyncio.create_task(warming.run())
         while wire.asked() < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -266,7 +266,7 @@ async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_
 
 async def test_what_is_the_callers_own_fault_is_given_up_at_once() -> None:
     async with wired() as (wire, _):
-        warming = wire.warming(BUILT_IN[:2], "no-such-model")
+        warming = wire.warming(BUILT_IN_QUESTIONS[:2], "no-such-model")
         await warming.run()
         assert warming.snapshot().failed == 2
         assert wire.asked() == 2

@@ -18,7 +18,7 @@ from fuseboard.ollama.client import breaker_per_operation
 from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.generator import TrafficGenerator
-from fuseboard.traffic.questions import BUILT_IN
+from fuseboard.traffic.questions import BUILT_IN_QUESTIONS
 from fuseboard.traffic.rag.retrieval import read_corpus
 from fuseboard.traffic.workload import Workload
 from tests.core.ollama.test_client import skip_ahead
@@ -30,13 +30,13 @@ class Scene:
 
     def __init__(
         self,
-        asking: Workload,
+        workload: Workload,
         cache: ResponseCache,
         guards: dict[Operation, CircuitBreaker],
         board: FaultSwitches,
         heard: list[ReceivedRequest],
     ) -> None:
-        self.asking = asking
+        self.workload = workload
         self.cache = cache
         self.guards = guards
         self.board = board
@@ -47,11 +47,13 @@ class Scene:
 
     async def ask(self, times: int) -> None:
         for _ in range(times):
-            await self.asking.ask_next()
+            await self.workload.call_next()
 
 
 @asynccontextmanager
-async def scene(kind: TrafficKind, questions: Sequence[str] = BUILT_IN) -> AsyncIterator[Scene]:
+async def scene(
+    kind: TrafficKind, questions: Sequence[str] = BUILT_IN_QUESTIONS
+) -> AsyncIterator[Scene]:
     board = FaultSwitches()
     guards = breaker_per_operation(
         lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(2), recovery_timeout=30)
@@ -62,14 +64,14 @@ async def scene(kind: TrafficKind, questions: Sequence[str] = BUILT_IN) -> Async
         proxied(server, board) as url,
         OllamaClient(url, guards) as client,
     ):
-        asking = Workload(
+        workload = Workload(
             kind,
             CachingClient(client, cache),
             questions,
             model="llama3.2",
             embedding_model="nomic-embed-text",
         )
-        yield Scene(asking, cache, guards, board, heard)
+        yield Scene(workload, cache, guards, board, heard)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ async def test_questions_are_answered_from_passages() -> None:
 
 
 async def test_the_cache_lives_and_the_breakers_see_calls_all_the_same() -> None:
-    rounds = 5 * len(BUILT_IN)  # in which every question has had every turn
+    rounds = 5 * len(BUILT_IN_QUESTIONS)  # in which every question has had every turn
     async with scene(TrafficKind.RAG) as it:
         await it.ask(rounds)
         before = it.cache.snapshot()
@@ -151,22 +153,22 @@ async def test_the_questions_are_asked_in_their_words_and_new_ones_are_told_apar
 
 async def test_what_is_asked_repeatably_is_there_while_every_breaker_is_open() -> None:
     async with scene(TrafficKind.RAG) as it:
-        await it.asking.ask_repeatably("What is a probe?")
+        await it.workload.call_cacheable("What is a probe?")
         for guard in it.guards.values():
             guard.force_open()
-        await it.asking.ask_repeatably("What is a probe?")
+        await it.workload.call_cacheable("What is a probe?")
         with pytest.raises(CircuitOpenError):
-            await it.asking.ask_repeatably("What is another probe?")
+            await it.workload.call_cacheable("What is another probe?")
 
 
 async def test_a_question_that_cannot_be_embedded_is_not_asked_on() -> None:
     async with scene(TrafficKind.RAG) as it:
         it.board.switch("error500", active=True)
         with pytest.raises(OllamaError, match="HTTP 500"):
-            await it.asking.ask_next()
+            await it.workload.call_next()
         it.guards[Operation.EMBED].force_open()
         with pytest.raises(CircuitOpenError):
-            await it.asking.ask_next()
+            await it.workload.call_next()
         assert (it.calls(Operation.EMBED).total, it.calls(Operation.GENERATE).total) == (2, 0)
 
 
@@ -174,9 +176,9 @@ async def test_a_broken_wire_trips_both_breakers_and_breaks_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with scene(TrafficKind.RAG) as it:
-        await it.ask(len(BUILT_IN))
+        await it.ask(len(BUILT_IN_QUESTIONS))
         it.board.switch("error500", active=True)
-        traffic = TrafficGenerator(TrafficKind.RAG, it.asking.ask_next, rate=1000, concurrency=8)
+        traffic = TrafficGenerator(TrafficKind.RAG, it.workload.call_next, rate=1000, concurrency=8)
         driving = asyncio.create_task(traffic.run())
         traffic.start()
         both = [it.guards[part] for part in (Operation.EMBED, Operation.GENERATE)]
@@ -193,14 +195,14 @@ async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_
     async with scene(TrafficKind.GENERATE) as it:
         it.board.switch("stall", active=True)
         traffic = TrafficGenerator(
-            TrafficKind.GENERATE, it.asking.ask_next, rate=1000, concurrency=1
+            TrafficKind.GENERATE, it.workload.call_next, rate=1000, concurrency=1
         )
-        await traffic.room()
+        await traffic.wait_for_capacity()
         driving = asyncio.create_task(traffic.run())
         traffic.start()
         while not traffic.snapshot().in_flight:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        room = asyncio.create_task(traffic.room())
+        room = asyncio.create_task(traffic.wait_for_capacity())
         for _ in range(20):
             await asyncio.sleep(0)
         assert not room.done()

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.ollama import OllamaClient, Operation
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
-from fuseboard.traffic.manual_prompt import LONGEST_KEPT, ManualPrompt
+from fuseboard.traffic.manual_prompt import MAX_ANSWER_LENGTH, ManualPrompt
 from tests.core.clock import ManualClock
 from tests.core.serving import served
 
@@ -203,7 +203,7 @@ async def test_the_end_of_a_long_answer_is_kept() -> None:
         it.say(*["x" * 1000] * 20, "the end")
         it.finish()
         seen = await it.ended()
-        assert len(seen.text) == LONGEST_KEPT
+        assert len(seen.text) == MAX_ANSWER_LENGTH
         assert seen.text.endswith("the end")
         assert len(seen.text) + seen.cut == 20_007
 

@@ -1,1 +1,1 @@
-"""Files that Prometheus and Grafana need to watch breakers."""
+"""Files for Prometheus and Grafana: dashboard, alert rules, their tests, configuration."""

@@ -1,7 +1,6 @@
-"""The documents themselves, with the names that somebody's own metrics, target and file have.
+"""The exported files, with the user's namespace, target and rule file in place of the defaults.
 
-The files beside this module are written for the defaults and valid as they
-stand. Where another name is wanted, it takes the place of the default.
+The files beside this module contain the defaults and are valid as they are.
 """
 
 from __future__ import annotations
@@ -10,22 +9,22 @@ import json
 import re
 from importlib import resources
 
-from fuseboard.metrics.report import NAMESPACE, check_namespace
+from fuseboard.metrics.namespace import NAMESPACE, check_namespace
 
 GRAFANA = "grafana.json"
-"""A dashboard."""
+"""A Grafana dashboard."""
 ALERTS = "alerts.yml"
 """Alert rules."""
 ALERT_TESTS = "alert_tests.yml"
 """The unit tests of the alert rules, for promtool."""
 PROMETHEUS = "prometheus.yml"
-"""A configuration for Prometheus."""
+"""A configuration of Prometheus."""
 
-# What the files are written for, besides the namespace.
+# The defaults in the files, besides the namespace.
 TARGET = "127.0.0.1:9464"
 RULE_FILE = "alerts.yml"
 
-# The namespace stands alone or before `_`; target and rule file stand in quotes.
+# The namespace is a word or followed by `_`; target and rule file are in quotes.
 _DEFAULTS = re.compile(
     rf'\b{NAMESPACE}(?=_|\b)|"(?:{re.escape(TARGET)}|{re.escape(RULE_FILE)})"', re.ASCII
 )
@@ -35,27 +34,27 @@ _TARGET = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", re.ASCII)
 def document(
     file: str, *, namespace: str = NAMESPACE, target: str = TARGET, rule_file: str = RULE_FILE
 ) -> str:
-    """Read one of the files above, made out for these names.
+    """Return the text of an exported file.
 
     Args:
-        file: Which one.
-        namespace: What the names of the metrics begin with.
-        target: Where Prometheus shall scrape, as `HOST:PORT`.
-        rule_file: What the file with the alert rules is called.
+        file: One of the names above.
+        namespace: Prefix of every metric name.
+        target: What Prometheus scrapes, as `HOST:PORT`.
+        rule_file: Name of the file with the alert rules.
 
     Raises:
-        ValueError: If one of the names cannot be such a name.
+        ValueError: If namespace, target or rule file is invalid.
     """
-    split = _TARGET.fullmatch(target)
-    if not split or not 1 <= int(split[2]) <= 65535:
+    match = _TARGET.fullmatch(target)
+    if not match or not 1 <= int(match[2]) <= 65535:
         raise ValueError(f"{target!r} is not a target, as in {TARGET}")
     if not rule_file.strip():
         raise ValueError("the rule file has no name")
-    wanted = {
+    replacements = {
         NAMESPACE: check_namespace(namespace),
         # A JSON string is a YAML string too, whatever is in it.
         f'"{TARGET}"': json.dumps(target),
         f'"{RULE_FILE}"': json.dumps(rule_file, ensure_ascii=False),
     }
-    written = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
-    return _DEFAULTS.sub(lambda default: wanted[default[0]], written)
+    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    return _DEFAULTS.sub(lambda default: replacements[default[0]], text)

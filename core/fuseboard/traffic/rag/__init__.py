@@ -1,1 +1,1 @@
-"""Retrieval augmented generation over a small corpus that comes with the package."""
+"""Retrieval-augmented generation over the small corpus in this package."""

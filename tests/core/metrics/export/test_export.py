@@ -29,7 +29,7 @@ from fuseboard.metrics.export.documents import (
     TARGET,
     document,
 )
-from fuseboard.metrics.report import NAMESPACE
+from fuseboard.metrics.namespace import NAMESPACE
 from tests.core.metrics.prometheus import promtool
 from tests.core.serving import served
 

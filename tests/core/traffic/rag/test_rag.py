@@ -13,8 +13,8 @@ from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
 from fuseboard.faults.switches import FaultSwitches
 from fuseboard.ollama import CachingClient, OllamaClient, OllamaError, Operation
 from fuseboard.ollama.response_cache import ResponseCache
-from fuseboard.traffic.questions import BUILT_IN
-from fuseboard.traffic.rag.retrieval import Retrieval, grounded_prompt, read_corpus
+from fuseboard.traffic.questions import BUILT_IN_QUESTIONS
+from fuseboard.traffic.rag.retrieval import Retriever, grounded_prompt, read_corpus
 from tests.core.serving import proxied, recording_simulator, served, simulated
 
 MODEL = "nomic-embed-text"
@@ -22,9 +22,9 @@ CORPUS = read_corpus()
 
 
 @asynccontextmanager
-async def retrieval(passages: tuple[str, ...] = CORPUS) -> AsyncIterator[Retrieval]:
+async def retrieval(passages: tuple[str, ...] = CORPUS) -> AsyncIterator[Retriever]:
     async with simulated() as url, OllamaClient(url, {}) as client:
-        yield Retrieval(client, MODEL, passages)
+        yield Retriever(client, MODEL, passages)
 
 
 def test_the_corpus_is_passages_of_one_line_each() -> None:
@@ -50,7 +50,7 @@ def test_the_corpus_is_passages_of_one_line_each() -> None:
     ],
 )
 async def test_a_questions_own_passage_is_among_the_nearest(question: str, beginning: str) -> None:
-    assert question in BUILT_IN
+    assert question in BUILT_IN_QUESTIONS
     async with retrieval() as it:
         found = await it.nearest(question)
     assert len(found) == 3
@@ -67,7 +67,7 @@ async def test_the_nearest_comes_first_whatever_the_order_and_the_length() -> No
 
 async def test_the_passages_are_embedded_once_a_few_in_a_call() -> None:
     async with recording_simulator() as (url, heard), OllamaClient(url, {}) as client:
-        it = Retrieval(client, MODEL, CORPUS)
+        it = Retriever(client, MODEL, CORPUS)
         for question in ("one", "two"):
             await it.nearest(question)
     batches = [asked.body["input"] for asked in heard]
@@ -80,9 +80,9 @@ async def test_questions_at_the_same_time_find_what_they_find_alone() -> None:
     async with simulated() as url, OllamaClient(url, {}) as client:
         cache = ResponseCache("ollama", 100, 600)
         for asks in (client, CachingClient(client, cache)):
-            alone, together = (Retrieval(asks, MODEL, CORPUS) for _ in range(2))
-            found = await asyncio.gather(*map(together.nearest, BUILT_IN))
-            assert found == [await alone.nearest(question) for question in BUILT_IN]
+            alone, together = (Retriever(asks, MODEL, CORPUS) for _ in range(2))
+            found = await asyncio.gather(*map(together.nearest, BUILT_IN_QUESTIONS))
+            assert found == [await alone.nearest(question) for question in BUILT_IN_QUESTIONS]
     assert cache.snapshot().misses == cache.snapshot().entries
 
 
@@ -94,7 +94,7 @@ async def test_what_failed_is_embedded_with_the_next_question() -> None:
         proxied(server, board) as url,
         OllamaClient(url, {Operation.EMBED: guard}) as client,
     ):
-        it = Retrieval(client, MODEL, CORPUS)
+        it = Retriever(client, MODEL, CORPUS)
         board.switch("error500", active=True)
         for _ in range(2):
             with pytest.raises(OllamaError, match="HTTP 500"):
@@ -111,7 +111,7 @@ async def test_what_failed_is_embedded_with_the_next_question() -> None:
 async def test_an_embedding_without_a_direction_is_near_to_nothing() -> None:
     answer = JSONResponse({"model": MODEL, "embeddings": [[0.0, 0.0]]})
     async with served(answer) as url, OllamaClient(url, {}) as client:
-        assert await Retrieval(client, MODEL, ("one",)).nearest("what?") == ["one"]
+        assert await Retriever(client, MODEL, ("one",)).nearest("what?") == ["one"]
 
 
 def test_the_prompt_holds_the_passages_and_the_question() -> None:
