@@ -396,7 +396,7 @@ def test_concurrency_is_bounded_and_what_is_left_out_is_counted() -> None:
 def test_a_taken_default_port_moves_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr("fuseboard.engine.engine.DEFAULT_PORT", port)
+        monkeypatch.setattr("fuseboard.engine.assembly.DEFAULT_PORT", port)
         with running(metrics_port=None) as it:
             ready = it.engine.wait_until_ready()
             assert ready.notices[0].startswith(f"port {port} is taken: /metrics is on ")
@@ -410,6 +410,109 @@ def test_a_taken_port_that_was_asked_for_is_an_error(option: str) -> None:
         said = f"port {port} on 127.0.0.1 is taken"
         with pytest.raises(PortTakenError, match=said), running(**{option: port}):
             pass
+
+
+class TestStartThatFails:
+    """Nothing stays behind: no bound port, no registered breaker, no thread."""
+
+    @pytest.fixture
+    def registry(self) -> Registry:
+        return Registry()
+
+    @pytest.fixture
+    def ports(self) -> tuple[int, int]:
+        with bind("127.0.0.1", 0) as one, bind("127.0.0.1", 0) as other:
+            return one.getsockname()[1], other.getsockname()[1]
+
+    @pytest.fixture
+    def engine(self, registry: Registry, ports: tuple[int, int]) -> Engine:
+        metrics_port, proxy_port = ports
+        settings = EngineSettings(
+            simulate=True, metrics_port=metrics_port, proxy_port=proxy_port, simulator=FAST
+        )
+        return Engine(settings, registry=registry, environment=dict[str, str]().get)
+
+    def starts_once_that_is_mended(self, engine: Engine) -> None:
+        engine.start()
+        try:
+            assert engine.wait_until_ready().phase is Phase.RUNNING
+        finally:
+            engine.stop()
+
+    @pytest.mark.parametrize("taken", [0, 1])
+    def test_by_a_taken_port(
+        self, engine: Engine, registry: Registry, ports: tuple[int, int], taken: int
+    ) -> None:
+        with bind("127.0.0.1", ports[taken]):
+            with pytest.raises(PortTakenError):
+                engine.start()
+            assert registry.names() == ()
+            bind("127.0.0.1", ports[1 - taken]).close()
+        self.starts_once_that_is_mended(engine)
+
+    @pytest.mark.parametrize("name", ["ollama_generate", "ollama_chat", "ollama_embed"])
+    def test_by_a_taken_name(
+        self, engine: Engine, registry: Registry, ports: tuple[int, int], name: str
+    ) -> None:
+        theirs = ExternalBreaker(name)
+        registry.add(theirs)
+        with pytest.raises(ValueError, match=f"a breaker called '{name}' already"):
+            engine.start()
+        assert list(registry) == [theirs]
+        for port in ports:
+            bind("127.0.0.1", port).close()
+        registry.remove(name)
+        self.starts_once_that_is_mended(engine)
+
+    def test_by_a_thread_that_does_not_start(
+        self,
+        engine: Engine,
+        registry: Registry,
+        ports: tuple[int, int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def start(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                engine.start()
+        assert registry.names() == ()
+        for port in ports:
+            bind("127.0.0.1", port).close()
+        self.starts_once_that_is_mended(engine)
+
+
+def test_is_started_only_once() -> None:
+    with running(rate=0.5) as it:
+        assert it.engine.wait_until_ready().phase is Phase.RUNNING
+        with pytest.raises(RuntimeError, match="only once"):
+            it.engine.start()
+        assert it.engine.snapshot().phase is Phase.RUNNING
+    with pytest.raises(RuntimeError, match="only once"):
+        it.engine.start()
+
+
+def test_a_command_before_the_start_is_an_error_at_once() -> None:
+    engine = Engine(
+        EngineSettings(simulate=True), registry=Registry(), environment=dict[str, str]().get
+    )
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError, match=r"call start\(\) before send\(\)"):
+        engine.send(TripBreaker("ollama_generate"))
+    assert time.monotonic() - begun < 1
+    engine.stop()
+
+
+def test_a_command_right_after_the_start_is_carried_out() -> None:
+    with running(rate=0.01) as it:
+        begun = time.monotonic()
+        it.engine.send(TripBreaker("ollama_embed"))
+        it.engine.send(SetFault("stall", True))
+        assert time.monotonic() - begun < 1
+        wait_for(lambda: it.breaker("ollama_embed").state is State.OPEN, "OPEN")
+        wait_for(lambda: any(f.active for f in it.engine.snapshot().faults), "the fault")
 
 
 async def test_the_proxy_is_there_for_others(unused_port: int) -> None:
