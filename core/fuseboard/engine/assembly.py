@@ -27,7 +27,7 @@ from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.server.limits import ConnectionLimiter
 from fuseboard.server.local_hosts import listens_locally
 from fuseboard.server.server import HttpServer
-from fuseboard.server.sockets import ListenError, bind, bind_from
+from fuseboard.server.sockets import bind, bind_from
 from fuseboard.snapshot.snapshot import TargetSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.cache_warmer import CacheWarmer
@@ -74,7 +74,7 @@ def bind_ports(settings: EngineSettings) -> Ports:
         metrics = bind(settings.metrics_host, settings.metrics_port)
     try:
         return Ports(metrics, bind("127.0.0.1", settings.proxy_port), notices)
-    except ListenError:
+    except BaseException:
         metrics.close()
         raise
 

@@ -52,14 +52,14 @@ from tests.core.serving import FAST, ReceivedRequest, recording_simulator, serve
 PATIENCE = 20.0  # seconds after which something that should have come will not come
 
 
-def wait_for(come: Callable[[], bool], what: str) -> None:
+def wait_for(condition: Callable[[], bool], what: str) -> None:
     given_up = time.monotonic() + PATIENCE
-    while not come():
+    while not condition():
         assert time.monotonic() < given_up, f"{what} did not come"
         time.sleep(0.01)
 
 
-class Running:
+class Harness:
     def __init__(self, engine: Engine, clock: ManualClock) -> None:
         self.engine = engine
         self.clock = clock
@@ -86,7 +86,7 @@ def running(
     environment: dict[str, str] | None = None,
     registry: Registry | None = None,
     **settings: object,
-) -> Iterator[Running]:
+) -> Iterator[Harness]:
     chosen: dict[str, object] = {
         "simulate": True,
         "traffic": TrafficKind.GENERATE,
@@ -106,7 +106,7 @@ def running(
     )
     engine.start()
     try:
-        yield Running(engine, clock)
+        yield Harness(engine, clock)
     finally:
         engine.stop()
 
@@ -302,7 +302,7 @@ def test_settings_are_changed_while_it_runs() -> None:
         ),
     ],
 )
-def test_a_command_that_cannot_be_carried_out_is_told_of(command: Command, words: str) -> None:
+def test_a_command_that_cannot_be_carried_out_is_refused(command: Command, words: str) -> None:
     registry = Registry()
     registry.add(ExternalBreaker("theirs"))
     registry.breaker("ours", trip=FailureRate(0.5))
@@ -320,7 +320,7 @@ def test_a_command_that_cannot_be_carried_out_is_told_of(command: Command, words
         it.wait_for_state(State.OPEN)
 
 
-def test_only_the_latest_refusals_are_kept() -> None:
+def test_only_the_latest_refusals_are_stored() -> None:
     with running(rate=0.5) as it:
         it.engine.wait_until_ready()
         for number in range(9):
@@ -329,7 +329,7 @@ def test_only_the_latest_refusals_are_kept() -> None:
         assert [refusal.words[-2] for refusal in it.engine.snapshot().refusals] == list("45678")
 
 
-def test_the_log_tells_what_was_switched_and_what_tripped() -> None:
+def test_the_log_has_what_was_switched_and_what_tripped() -> None:
     with running() as it:
         it.engine.wait_until_ready()
         it.engine.send(SetFault("error500", True))
@@ -339,11 +339,11 @@ def test_the_log_tells_what_was_switched_and_what_tripped() -> None:
         assert {line.source for line in it.engine.snapshot().log} >= {"engine", "faults"}
 
 
-def test_tells_for_how_long_it_has_been_hanging() -> None:
+def test_reports_for_how_long_it_has_been_hanging() -> None:
     hung, released = threading.Event(), threading.Event()
 
     class Hanging:
-        """Something else that is watched, which hangs when the engine looks at it."""
+        """A registered breaker whose snapshot hangs on the engine's thread."""
 
         name = "hanging"
 
@@ -356,15 +356,15 @@ def test_tells_for_how_long_it_has_been_hanging() -> None:
     registry = Registry()
     with running(registry=registry) as it:
         it.clock.advance(60)
-        wait_for(lambda: it.engine.snapshot().silence == 0, "a sign of life")
+        wait_for(lambda: it.engine.snapshot().silence == 0, "a heartbeat")
         registry.add(Hanging())
         try:
-            wait_for(hung.is_set, "the engine's look")
+            wait_for(hung.is_set, "the engine's read")
             it.clock.advance(60)
             assert it.engine.snapshot().silence == 60
         finally:
             released.set()
-        wait_for(lambda: it.engine.snapshot().silence == 0, "the next sign of life")
+        wait_for(lambda: it.engine.snapshot().silence == 0, "the next heartbeat")
     assert it.engine.snapshot().silence == 0
 
 
@@ -376,11 +376,11 @@ def test_stops_at_once_while_calls_hang() -> None:
         it.engine.stop()
         assert time.monotonic() - begun < 2
         assert it.engine.snapshot().phase is Phase.STOPPED
-        it.engine.send(ClearFaults())  # nobody is there to hear it, and nothing breaks
+        it.engine.send(ClearFaults())  # dropped, and nothing breaks
         it.engine.stop()
 
 
-def test_concurrency_is_bounded_and_what_is_left_out_is_counted() -> None:
+def test_concurrency_is_bounded_and_skipped_calls_are_counted() -> None:
     with running(faults=(parse_fault("stall"),), concurrency=3, rate=200.0) as it:
         it.engine.wait_until_ready()
 
@@ -393,7 +393,7 @@ def test_concurrency_is_bounded_and_what_is_left_out_is_counted() -> None:
         assert in_flight == 3
 
 
-def test_a_taken_default_port_moves_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_default_port_moves_with_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr("fuseboard.engine.assembly.DEFAULT_PORT", port)
@@ -541,7 +541,7 @@ def test_rate_and_disabling_on_command() -> None:
 
 
 def test_a_scenario_plays_from_the_start_or_on_command(tmp_path: Path) -> None:
-    def active(it: Running) -> list[str]:
+    def active(it: Harness) -> list[str]:
         return [fault.name for fault in it.engine.snapshot().faults if fault.active]
 
     written = tmp_path / "mine.txt"
@@ -762,7 +762,7 @@ async def run_briefly(heard: list[ReceivedRequest], requests: int, **settings: o
         {"failure_threshold": 0},
     ],
 )
-def test_senseless_settings_are_refused(settings: dict[str, object]) -> None:
+def test_contradictory_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Engine(EngineSettings(**settings), registry=Registry())  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The endpoint in bad company: foreign hosts, stalled clients, floods of connections."""
+"""The endpoint against foreign hosts, stalled clients and bursts of connections."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.core.ollama.test_client import skip_ahead
 
 @asynccontextmanager
 async def endpoint(
-    *watched: Watchable[BreakerSnapshot], not_ready_reason: str = "", only_local: bool = True
+    *breakers: Watchable[BreakerSnapshot], not_ready_reason: str = "", only_local: bool = True
 ) -> AsyncIterator[tuple[str, int, ConnectionLimiter]]:
-    """Serve the endpoint as the engine does; gives its URL, its port and its limits."""
+    """Serve the endpoint as the engine does; yield its URL, port and connection limiter."""
     registry = Registry()
-    for breaker in watched or (CircuitBreaker("model"),):
+    for breaker in breakers or (CircuitBreaker("model"),):
         registry.add(breaker)
     app = endpoint_app(registry, not_ready_reason=lambda: not_ready_reason, only_local=only_local)
     limiter = ConnectionLimiter()
@@ -42,8 +42,8 @@ async def endpoint(
         await server.stop()
 
 
-async def ask(port: int, request: bytes) -> bytes:
-    """Send bytes and read all that comes until the connection ends."""
+async def exchange(port: int, request: bytes) -> bytes:
+    """Send bytes; return what is received until the connection ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
@@ -86,7 +86,7 @@ async def test_takes_get_and_head_on_exact_paths(path: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "LocalHost:9464", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:9464"]
 )
-async def test_answers_whoever_means_this_machine(host: str) -> None:
+async def test_accepts_the_names_of_this_machine(host: str) -> None:
     assert is_local(host)
     async with endpoint() as (url, _, _), httpx.AsyncClient(base_url=url) as http:
         assert (await http.get("/metrics", headers={"Host": host})).status_code == 200
@@ -99,35 +99,37 @@ async def test_answers_whoever_means_this_machine(host: str) -> None:
 async def test_refuses_a_foreign_host_on_loopback_only(host: str) -> None:
     assert not is_local(host)
     async with endpoint() as (_, port, _):
-        answer = await ask(port, f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        assert answer.startswith(b"HTTP/1.1 403")
-        assert b"circuit_breaker" not in answer
+        response = await exchange(port, f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert response.startswith(b"HTTP/1.1 403")
+        assert b"circuit_breaker" not in response
     async with endpoint(only_local=False) as (url, _, _), httpx.AsyncClient(base_url=url) as http:
         assert (await http.get("/metrics", headers={"Host": "scrape.me"})).status_code == 200
 
 
-async def test_ready_says_why_not() -> None:
+async def test_ready_has_the_reason() -> None:
     async with (
         endpoint(not_ready_reason="loading llama3.2") as (url, _, _),
         httpx.AsyncClient(base_url=url) as http,
     ):
-        answer = await http.get("/ready")
-        assert answer.status_code == 503
-        assert answer.json() == {"status": "not ready", "why": "loading llama3.2"}
+        response = await http.get("/ready")
+        assert response.status_code == 503
+        assert response.json() == {"status": "not ready", "why": "loading llama3.2"}
         assert (await http.get("/health")).status_code == 200
 
 
-async def test_large_headers_and_nonsense_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_large_headers_and_invalid_requests_are_refused(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     async with endpoint() as (_, port, _):
         flood = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + b"X-Much: y\r\n" * 10_000
-        refused = await ask(port, flood)  # or cut off, with half of it still unread
+        refused = await exchange(port, flood)  # or cut off, with half of it still unread
         assert refused == b"" or refused.startswith(b"HTTP/1.1 400")
         for nonsense in (b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET /metrics HTTP/1.1\r\n\r\n"):
-            assert (await ask(port, nonsense)).startswith(b"HTTP/1.1 400")
+            assert (await exchange(port, nonsense)).startswith(b"HTTP/1.1 400")
     assert capfd.readouterr() == ("", "")
 
 
-async def test_stalled_clients_keep_nobody_out_and_do_not_stay(
+async def test_stalled_clients_block_nobody_and_are_dropped(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with endpoint() as (url, port, limiter):
@@ -151,22 +153,22 @@ async def test_stalled_clients_keep_nobody_out_and_do_not_stay(
     assert capfd.readouterr() == ("", "")
 
 
-async def test_a_crowd_does_not_drop_a_request_that_is_there_already() -> None:
+async def test_a_burst_does_not_drop_a_request_that_has_arrived() -> None:
     async with endpoint() as (_, port, limiter):
         # All of them wait in the kernel before the loop accepts the first.
         scrape = socket.create_connection(("127.0.0.1", port))
         scrape.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        burst = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
         scrape.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=scrape)
         assert (await reader.read()).startswith(b"HTTP/1.1 200")
         await until(lambda: len(limiter.connections) == limiter.max_connections)
         writer.close()
-        for client in crowd:
+        for client in burst:
             client.close()
 
 
-async def test_a_crowd_does_not_drop_a_request_that_is_being_answered() -> None:
+async def test_a_burst_does_not_drop_a_request_in_progress() -> None:
     class Slow:
         name = "slow"
 
@@ -180,20 +182,22 @@ async def test_a_crowd_does_not_drop_a_request_that_is_being_answered() -> None:
 
     slow = Slow()
     async with endpoint(slow) as (_, port, limiter):
-        scrape = asyncio.create_task(ask(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        scrape = asyncio.create_task(
+            exchange(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        )
         try:
             await asyncio.to_thread(slow.reached.wait, 20)
-            crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+            burst = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
             await until(lambda: len(limiter.connections) == limiter.max_connections)
         finally:
             slow.go_on.set()
         assert (await scrape).startswith(b"HTTP/1.1 200")
         assert not limiter.responding
-        for _, writer in crowd:
+        for _, writer in burst:
             writer.close()
 
 
-async def test_a_drip_does_not_outlive_the_deadline() -> None:
+async def test_a_slow_client_does_not_outlive_the_lifetime() -> None:
     async with endpoint() as (_, port, limiter):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /metrics HTTP/1.1\r\n")

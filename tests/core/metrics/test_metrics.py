@@ -75,7 +75,7 @@ CONTRACT = {f"circuit_breaker_{name}": kind for name, kind in BREAKER_CONTRACT.i
 
 
 class Scraped:
-    """What a registry's breakers look like to Prometheus."""
+    """The metrics of a registry's breakers."""
 
     def __init__(self, registry: Registry) -> None:
         self._collectors = CollectorRegistry()
@@ -115,7 +115,7 @@ def scraped(registry: Registry) -> Scraped:
 
 
 @pytest.fixture
-def reported() -> Iterator[Scraped]:
+def external() -> Iterator[Scraped]:
     yield Scraped(REGISTRY)
     REGISTRY.remove("model")
 
@@ -199,38 +199,38 @@ def test_calls_that_were_never_sent(breaker: CircuitBreaker, scraped: Scraped) -
     assert scraped.value("calls_total", status="ignored") == 1
 
 
-def test_record_circuit_breaker_call(reported: Scraped) -> None:
+def test_record_circuit_breaker_call(external: Scraped) -> None:
     for status in ("success", "success", "failure", "rejected", "ignored"):
         record_circuit_breaker_call("model", status)
     counts = [
-        reported.value("calls_total", status=status)
+        external.value("calls_total", status=status)
         for status in ("success", "failure", "rejected", "ignored")
     ]
     assert counts == [2, 1, 1, 1]
 
 
-def test_update_circuit_breaker_state(reported: Scraped) -> None:
-    for said, exported in ((State.OPEN, 1), (2, 2), ("closed", 0), ("HALF_OPEN", 2)):
-        update_circuit_breaker_state("model", said)
-        assert reported.value("state") == exported
+def test_update_circuit_breaker_state(external: Scraped) -> None:
+    for reported, exported in ((State.OPEN, 1), (2, 2), ("closed", 0), ("HALF_OPEN", 2)):
+        update_circuit_breaker_state("model", reported)
+        assert external.value("state") == exported
 
 
-def test_record_circuit_breaker_transition(reported: Scraped) -> None:
+def test_record_circuit_breaker_transition(external: Scraped) -> None:
     record_circuit_breaker_transition("model", "CLOSED", "OPEN")
-    assert reported.value("transitions_total", from_state="CLOSED", to_state="OPEN") == 1
-    assert reported.value("transitions_total", from_state="OPEN", to_state="HALF_OPEN") == 0
-    assert reported.value("state") == 1
+    assert external.value("transitions_total", from_state="CLOSED", to_state="OPEN") == 1
+    assert external.value("transitions_total", from_state="OPEN", to_state="HALF_OPEN") == 0
+    assert external.value("state") == 1
     (found,) = REGISTRY
     assert [step.to_state for step in found.snapshot().history] == [State.OPEN]
 
 
-def test_update_circuit_breaker_failures(reported: Scraped) -> None:
+def test_update_circuit_breaker_failures(external: Scraped) -> None:
     update_circuit_breaker_failures("model", 4)
-    assert reported.value("consecutive_failures") == 4
+    assert external.value("consecutive_failures") == 4
 
 
-def test_reporting_nonsense_is_logged_and_goes_no_further(
-    reported: Scraped, caplog: pytest.LogCaptureFixture
+def test_an_invalid_report_is_logged_and_does_not_raise(
+    external: Scraped, caplog: pytest.LogCaptureFixture
 ) -> None:
     record_circuit_breaker_call("model", "splendid")
     update_circuit_breaker_state("model", 7)
@@ -238,7 +238,7 @@ def test_reporting_nonsense_is_logged_and_goes_no_further(
     assert caplog.text.count("was not recorded") == 3
 
 
-def test_a_breaker_of_ours_is_not_reported_over(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_breaker_of_fuseboard_cannot_be_reported(caplog: pytest.LogCaptureFixture) -> None:
     ours = CircuitBreaker("ours")
     REGISTRY.add(ours)
     try:
@@ -261,7 +261,7 @@ def test_a_breaker_that_cannot_be_read_does_not_hide_the_others(
     assert "'broken' could not be scraped" in caplog.text
 
 
-def test_two_collectors_on_one_registry_are_noticed(registry: Registry) -> None:
+def test_two_collectors_on_one_registry_are_an_error(registry: Registry) -> None:
     collectors = CollectorRegistry()
     collectors.register(BreakerCollector(registry))
     with pytest.raises(ValueError, match="Duplicated"):
@@ -270,7 +270,7 @@ def test_two_collectors_on_one_registry_are_noticed(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("namespace", ["", "9lives", "a-b", "a b", "ä"])
-def test_a_senseless_namespace_is_refused(registry: Registry, namespace: str) -> None:
+def test_an_invalid_namespace_is_refused(registry: Registry, namespace: str) -> None:
     with pytest.raises(ValueError, match="namespace"):
         collector_registry(registry, namespace)
 
@@ -304,13 +304,13 @@ assert generate_latest(metrics.collector.collector_registry(REGISTRY)).count(b"s
 
 @dataclass
 class Still:
-    """A thing to watch that stays as it is."""
+    """A pool or cache with a fixed snapshot."""
 
     name: str
-    picture: Any
+    value: Any
 
     def snapshot(self) -> Any:
-        return self.picture
+        return self.value
 
 
 def test_pools_and_caches_are_collected() -> None:
@@ -435,7 +435,7 @@ async def test_metrics_endpoint_response(breaker: CircuitBreaker, registry: Regi
         assert health["version"]
 
 
-async def test_metrics_can_be_off(
+async def test_metrics_can_be_disabled(
     breaker: CircuitBreaker, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "METRICS_ENABLED", False)
@@ -451,7 +451,7 @@ async def test_metrics_can_be_off(
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_works_without_prometheus_client_and_with_the_switch_off(missing: bool) -> None:
+def test_works_without_prometheus_client_and_with_metrics_disabled(missing: bool) -> None:
     hide = "import sys; sys.modules['prometheus_client'] = None\n" if missing else ""
     program = hide + (
         "import json\n"

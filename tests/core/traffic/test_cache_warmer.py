@@ -1,4 +1,4 @@
-"""The caching client and the filling of its cache, before a real server."""
+"""The caching client and the warming of its cache, against a simulated server."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ MODEL = "llama3.2"
 
 
 class Wire:
-    """A caching client, its breakers, and the board that breaks the wire under it."""
+    """A caching client, its breakers, and the fault switches of the proxy under it."""
 
-    def __init__(self, client: CachingClient, guards: dict[Operation, CircuitBreaker]) -> None:
+    def __init__(self, client: CachingClient, breakers: dict[Operation, CircuitBreaker]) -> None:
         self.client = client
-        self.guards = guards
-        self.board = FaultSwitches()
+        self.breakers = breakers
+        self.switches = FaultSwitches()
 
-    def asked(self, operation: Operation = Operation.GENERATE) -> int:
-        return self.guards[operation].snapshot().calls.total
+    def calls(self, operation: Operation = Operation.GENERATE) -> int:
+        return self.breakers[operation].snapshot().calls.total
 
-    def warming(
+    def warmer(
         self, prompts: Sequence[str], model: str = MODEL, **room: Callable[[], Awaitable[None]]
     ) -> CacheWarmer:
         workload = Workload(
@@ -48,16 +48,16 @@ class Wire:
 
 @asynccontextmanager
 async def wired() -> AsyncIterator[tuple[Wire, FaultSwitches]]:
-    board = FaultSwitches()
-    guards = breaker_per_operation(
+    switches = FaultSwitches()
+    breakers = breaker_per_operation(
         lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(2), recovery_timeout=30)
     )
     async with (
         simulated() as server,
-        proxied(server, board) as url,
-        OllamaClient(url, guards) as client,
+        proxied(server, switches) as url,
+        OllamaClient(url, breakers) as client,
     ):
-        yield Wire(CachingClient(client, ResponseCache("ollama", 100, 600)), guards), board
+        yield Wire(CachingClient(client, ResponseCache("ollama", 100, 600)), breakers), switches
 
 
 async def text(stream: Any) -> str:
@@ -65,7 +65,7 @@ async def text(stream: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("options", "asked"),
+    ("options", "calls"),
     [
         ({"temperature": 0}, 1),
         ({"temperature": 0.0}, 1),
@@ -78,29 +78,29 @@ async def text(stream: Any) -> str:
         (None, 2),
     ],
 )
-async def test_keeps_what_comes_out_the_same_each_time(
-    options: dict[str, Any] | None, asked: int
+async def test_deterministic_responses_are_cached(
+    options: dict[str, Any] | None, calls: int
 ) -> None:
     async with wired() as (wire, _):
         for _ in range(2):
             assert await text(wire.client.generate("why?", model=MODEL, options=options))
             await text(wire.client.chat([Message("user", "hi")], model=MODEL, options=options))
-        assert wire.asked() == wire.asked(Operation.CHAT) == asked
+        assert wire.calls() == wire.calls(Operation.CHAT) == calls
 
 
-async def test_other_questions_are_other_questions() -> None:
+async def test_different_prompts_are_cached_apart() -> None:
     async with wired() as (wire, _):
         for options in ({"seed": 1, "top_k": 2}, {"top_k": 2, "seed": 1}):
             await text(wire.client.generate("a", model=MODEL, options=options))
-        assert wire.asked() == 1
+        assert wire.calls() == 1
         await text(wire.client.generate("a", model=MODEL, options={"seed": 2, "top_k": 2}))
         await text(wire.client.generate("b", model=MODEL, options={"seed": 1, "top_k": 2}))
         with pytest.raises(OllamaError):
             await text(wire.client.generate("a", model="other", options={"seed": 1, "top_k": 2}))
-        assert wire.asked() == 4
+        assert wire.calls() == 4
 
 
-async def test_other_settings_make_another_question() -> None:
+async def test_different_settings_are_cached_apart() -> None:
     settings: list[dict[str, Any]] = [
         {},
         {"system": "be brief"},
@@ -110,28 +110,28 @@ async def test_other_settings_make_another_question() -> None:
         {"stream": False},
     ]
     async with wired() as (wire, _):
-        for kept in range(2):
+        for attempt in range(2):
             for setting in settings:
                 await text(wire.client.generate("a", model=MODEL, options={"seed": 1}, **setting))
-            assert wire.asked() == len(settings), kept
+            assert wire.calls() == len(settings), attempt
         for more in ({}, {"options": None}, {"truncate": False}):
             await wire.client.embed(["a"], model="nomic-embed-text", **more)
-        assert wire.asked(Operation.EMBED) == 2
+        assert wire.calls(Operation.EMBED) == 2
         assert (await wire.client.show(MODEL)).family
         assert await wire.client.ps()
 
 
-async def test_embeddings_are_kept() -> None:
+async def test_embeddings_are_cached() -> None:
     async with wired() as (wire, _):
         once = await wire.client.embed(["a", "b"], model="nomic-embed-text")
         assert await wire.client.embed(["a", "b"], model="nomic-embed-text") == once
         await wire.client.embed(["b", "a"], model="nomic-embed-text")
-        assert wire.asked(Operation.EMBED) == 2
+        assert wire.calls(Operation.EMBED) == 2
         assert await wire.client.tags()
         assert await wire.client.version()
 
 
-async def test_the_same_question_at_the_same_time_is_one_call() -> None:
+async def test_concurrent_equal_requests_are_one_call() -> None:
     async with wired() as (wire, _):
         said = await asyncio.gather(
             *(text(wire.client.generate("a", model=MODEL, options={"seed": 1})) for _ in range(20))
@@ -141,12 +141,12 @@ async def test_the_same_question_at_the_same_time_is_one_call() -> None:
             *(wire.client.embed(["a"], model="nomic-embed-text") for _ in range(20))
         )
         assert len(set(embedded)) == 1
-        assert (wire.asked(), wire.asked(Operation.EMBED)) == (1, 1)
+        assert (wire.calls(), wire.calls(Operation.EMBED)) == (1, 1)
 
 
-async def test_a_failure_is_one_failure_told_to_all_who_asked() -> None:
-    async with wired() as (wire, board):
-        wire.guards[Operation.GENERATE].configure(trip=ConsecutiveFailures(1))
+async def test_concurrent_equal_requests_share_one_failure() -> None:
+    async with wired() as (wire, switches):
+        wire.breakers[Operation.GENERATE].configure(trip=ConsecutiveFailures(1))
 
         async def ends() -> list[BaseException | str]:
             streams = [
@@ -154,136 +154,139 @@ async def test_a_failure_is_one_failure_told_to_all_who_asked() -> None:
             ]
             return await asyncio.gather(*map(text, streams), return_exceptions=True)
 
-        board.switch("error500", active=True)
+        switches.switch("error500", active=True)
         reasons = {str(end) for end in await ends()}
         assert reasons == {"HTTP 500: llama runner process has terminated: exit status 2"}
-        assert wire.guards[Operation.GENERATE].snapshot().calls.failure == 1
+        assert wire.breakers[Operation.GENERATE].snapshot().calls.failure == 1
         assert {type(end) for end in await ends()} == {RequestRejectedError}
-        assert wire.guards[Operation.GENERATE].snapshot().calls.rejected == 1
-        board.clear()
-        wire.guards[Operation.GENERATE].reset()
+        assert wire.breakers[Operation.GENERATE].snapshot().calls.rejected == 1
+        switches.clear()
+        wire.breakers[Operation.GENERATE].reset()
         assert len(set(await ends())) == 1
 
 
-async def test_a_caller_who_is_cancelled_has_given_everything_back() -> None:
-    async with wired() as (wire, board):
-        board.switch("stall", active=True)
-        guard = wire.guards[Operation.GENERATE]
+async def test_a_cancelled_caller_leaves_no_call_in_flight() -> None:
+    async with wired() as (wire, switches):
+        switches.switch("stall", active=True)
+        breaker = wire.breakers[Operation.GENERATE]
         call = asyncio.create_task(
             text(wire.client.generate("a", model=MODEL, options={"seed": 1}))
         )
-        while not guard.snapshot().in_flight:  # noqa: ASYNC110
+        while not breaker.snapshot().in_flight:  # noqa: ASYNC110
             await asyncio.sleep(0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert guard.snapshot().in_flight == 0
-        assert guard.snapshot().calls.ignored == 1
+        assert breaker.snapshot().in_flight == 0
+        assert breaker.snapshot().calls.ignored == 1
 
 
-async def test_closing_leaves_what_is_kept() -> None:
+async def test_closing_keeps_the_cache() -> None:
     async with wired() as (wire, _):
         async with wire.client as client:
             said = await text(client.generate("a", model=MODEL, options={"seed": 1}))
         assert await text(wire.client.generate("a", model=MODEL, options={"seed": 1})) == said
 
 
-async def test_what_is_kept_is_there_while_the_breaker_is_open() -> None:
+async def test_cached_responses_are_available_while_the_breaker_is_open() -> None:
     async with wired() as (wire, _):
         said = await text(wire.client.generate("a", model=MODEL, options={"seed": 1}))
-        wire.guards[Operation.GENERATE].force_open()
+        wire.breakers[Operation.GENERATE].force_open()
         assert await text(wire.client.generate("a", model=MODEL, options={"seed": 1})) == said
         with pytest.raises(CircuitOpenError):
             await text(wire.client.generate("b", model=MODEL, options={"seed": 1}))
 
 
-async def test_warming_asks_each_prompt_once_and_can_go_on() -> None:
+async def test_warming_calls_each_prompt_once_and_can_continue() -> None:
     async with wired() as (wire, _):
-        warming = wire.warming(BUILT_IN_QUESTIONS)
-        running = asyncio.create_task(warming.run())
-        while warming.snapshot().done < 2:  # noqa: ASYNC110 (it has no event of its own)
+        warmer = wire.warmer(BUILT_IN_QUESTIONS)
+        running = asyncio.create_task(warmer.run())
+        while warmer.snapshot().done < 2:  # noqa: ASYNC110 (it has no event of its own)
             await asyncio.sleep(0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        assert not warming.snapshot().ended
-        await warming.run()
-        seen = warming.snapshot()
+        assert not warmer.snapshot().ended
+        await warmer.run()
+        seen = warmer.snapshot()
         assert (seen.done, seen.failed, seen.total, seen.ended) == (
             len(BUILT_IN_QUESTIONS),
             0,
             len(BUILT_IN_QUESTIONS),
             True,
         )
-        before = wire.asked()
-        await wire.warming(BUILT_IN_QUESTIONS).run()
-        assert wire.asked() == before
+        before = wire.calls()
+        await wire.warmer(BUILT_IN_QUESTIONS).run()
+        assert wire.calls() == before
 
 
-async def test_warming_gives_way_to_an_open_breaker() -> None:
+async def test_warming_waits_for_an_open_breaker() -> None:
     async with wired() as (wire, _):
-        guard = wire.guards[Operation.GENERATE]
-        guard.force_open()
-        warming = wire.warming(BUILT_IN_QUESTIONS)
-        running = asyncio.create_task(warming.run())
-        while not warming.snapshot().held_up:  # noqa: ASYNC110
+        breaker = wire.breakers[Operation.GENERATE]
+        breaker.force_open()
+        warmer = wire.warmer(BUILT_IN_QUESTIONS)
+        running = asyncio.create_task(warmer.run())
+        while not warmer.snapshot().held_up:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        assert warming.snapshot().held_up == "ollama_generate"
-        guard.reset()
+        assert warmer.snapshot().held_up == "ollama_generate"
+        breaker.reset()
         skip_ahead(60)
         await running
-        seen = warming.snapshot()
+        seen = warmer.snapshot()
         assert (seen.done, seen.failed, seen.held_up) == (len(BUILT_IN_QUESTIONS), 0, "")
 
 
-async def test_warming_leaves_the_room_to_others() -> None:
+async def test_warming_waits_for_capacity() -> None:
     async with wired() as (wire, _):
-        rooms: asyncio.Queue[None] = asyncio.Queue()
-        warming = wire.warming(BUILT_IN_QUESTIONS, wait_for_capacity=rooms.get)
-        running = asyncio.create_task(warming.run())
-        for asked in range(len(BUILT_IN_QUESTIONS)):
+        capacity: asyncio.Queue[None] = asyncio.Queue()
+        warmer = wire.warmer(BUILT_IN_QUESTIONS, wait_for_capacity=capacity.get)
+        running = asyncio.create_task(warmer.run())
+        for calls in range(len(BUILT_IN_QUESTIONS)):
             for _ in range(20):
                 await asyncio.sleep(0)
-            assert wire.asked() == warming.snapshot().done == asked
-            rooms.put_nowait(None)
-            while warming.snapshot().done == asked:  # noqa: ASYNC110
+            assert wire.calls() == warmer.snapshot().done == calls
+            capacity.put_nowait(None)
+            while warmer.snapshot().done == calls:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await running
 
 
-async def test_what_the_server_fails_with_comes_up_again_and_is_given_up_in_the_end() -> None:
-    async with wired() as (wire, board):
-        wire.guards[Operation.GENERATE].disable()
-        board.switch("error500", active=True)
-        warming = wire.warming(BUILT_IN_QUESTIONS[:2])
-        running = asyncio.create_task(warming.run())
-        while wire.asked() < 2:  # noqa: ASYNC110
+async def test_a_call_that_the_server_fails_is_repeated_up_to_three_attempts() -> None:
+    async with wired() as (wire, switches):
+        wire.breakers[Operation.GENERATE].disable()
+        switches.switch("error500", active=True)
+        warmer = wire.warmer(BUILT_IN_QUESTIONS[:2])
+        running = asyncio.create_task(warmer.run())
+        while wire.calls() < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        assert warming.snapshot().failed == 0
+        assert warmer.snapshot().failed == 0
         await running
-        assert (warming.snapshot().done, warming.snapshot().failed) == (0, 2)
-        assert wire.asked() == 6
+        assert (warmer.snapshot().done, warmer.snapshot().failed) == (0, 2)
+        assert wire.calls() == 6
 
 
-async def test_what_is_the_callers_own_fault_is_given_up_at_once() -> None:
+async def test_a_call_that_the_client_got_wrong_is_not_repeated() -> None:
     async with wired() as (wire, _):
-        warming = wire.warming(BUILT_IN_QUESTIONS[:2], "no-such-model")
-        await warming.run()
-        assert warming.snapshot().failed == 2
-        assert wire.asked() == 2
+        warmer = wire.warmer(BUILT_IN_QUESTIONS[:2], "no-such-model")
+        await warmer.run()
+        assert warmer.snapshot().failed == 2
+        assert wire.calls() == 2
 
 
-def test_prompts_are_read_a_line_each(tmp_path: Path) -> None:
+def test_questions_are_read_one_per_line(tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
     file.write_bytes("\ufeffone\n\n  two \r\nth\u2028r\u0085ee".encode())
     assert read_questions(str(file)) == ("one", "two", "th\u2028r\u0085ee")
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "No such file"), (b"\n \n", "no prompts"), (b"\xff\xfe", "UTF-8")]
+    ("content", "message"),
+    [(None, "No such file"), (b"\n \n", "no prompts"), (b"\xff\xfe", "UTF-8")],
 )
-def test_senseless_files_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_files_without_questions_are_refused(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
     file = tmp_path / "prompts.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         read_questions(str(file))

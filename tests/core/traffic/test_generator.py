@@ -1,4 +1,4 @@
-"""What the traffic asks, seen from the server, the breakers and the cache."""
+"""The calls of the traffic, as server, breakers and cache see them."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from tests.core.serving import ReceivedRequest, proxied, recording_simulator
 
 
 class Scene:
-    """Something that asks, what the server hears of it, and all that stands between."""
+    """A workload, the requests that the server receives, and all that is between."""
 
     def __init__(
         self,
         workload: Workload,
         cache: ResponseCache,
-        guards: dict[Operation, CircuitBreaker],
-        board: FaultSwitches,
-        heard: list[ReceivedRequest],
+        breakers: dict[Operation, CircuitBreaker],
+        switches: FaultSwitches,
+        requests: list[ReceivedRequest],
     ) -> None:
         self.workload = workload
         self.cache = cache
-        self.guards = guards
-        self.board = board
-        self.heard = heard
+        self.breakers = breakers
+        self.switches = switches
+        self.requests = requests
 
     def calls(self, operation: Operation) -> CallCounts:
-        return self.guards[operation].snapshot().calls
+        return self.breakers[operation].snapshot().calls
 
-    async def ask(self, times: int) -> None:
+    async def call(self, times: int) -> None:
         for _ in range(times):
             await self.workload.call_next()
 
@@ -54,15 +54,15 @@ class Scene:
 async def scene(
     kind: TrafficKind, questions: Sequence[str] = BUILT_IN_QUESTIONS
 ) -> AsyncIterator[Scene]:
-    board = FaultSwitches()
-    guards = breaker_per_operation(
+    switches = FaultSwitches()
+    breakers = breaker_per_operation(
         lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(2), recovery_timeout=30)
     )
     cache = ResponseCache("ollama", 1000, 600)
     async with (
-        recording_simulator() as (server, heard),
-        proxied(server, board) as url,
-        OllamaClient(url, guards) as client,
+        recording_simulator() as (server, requests),
+        proxied(server, switches) as url,
+        OllamaClient(url, breakers) as client,
     ):
         workload = Workload(
             kind,
@@ -71,7 +71,7 @@ async def scene(
             model="llama3.2",
             embedding_model="nomic-embed-text",
         )
-        yield Scene(workload, cache, guards, board, heard)
+        yield Scene(workload, cache, breakers, switches, requests)
 
 
 @pytest.mark.parametrize(
@@ -83,21 +83,23 @@ async def scene(
         (TrafficKind.EMBED, {"/api/embed"}),
     ],
 )
-async def test_each_kind_calls_what_it_says(kind: TrafficKind, paths: set[str]) -> None:
+async def test_each_kind_calls_its_operations(kind: TrafficKind, paths: set[str]) -> None:
     async with scene(kind) as it:
-        await it.ask(10)
-        assert {asked.path for asked in it.heard} == paths
-        assert sum(guard.snapshot().calls.success for guard in it.guards.values()) == len(it.heard)
-        for asked in it.heard:
-            speaks = asked.path != "/api/embed"
-            assert asked.body["model"] == ("llama3.2" if speaks else "nomic-embed-text")
-            assert not speaks or asked.body["options"]["num_predict"] == 48
+        await it.call(10)
+        assert {request.path for request in it.requests} == paths
+        assert sum(breaker.snapshot().calls.success for breaker in it.breakers.values()) == len(
+            it.requests
+        )
+        for request in it.requests:
+            speaks = request.path != "/api/embed"
+            assert request.body["model"] == ("llama3.2" if speaks else "nomic-embed-text")
+            assert not speaks or request.body["options"]["num_predict"] == 48
 
 
 async def test_questions_are_answered_from_passages() -> None:
     async with scene(TrafficKind.RAG, ["Why should a probe be a real call?"]) as it:
-        await it.ask(1)
-        *_, embedded, generated = it.heard
+        await it.call(1)
+        *_, embedded, generated = it.requests
         assert embedded.body["input"] == ["Why should a probe be a real call?"]
         prompt = generated.body["prompt"]
         (passage,) = (text for text in read_corpus() if text.startswith("A probe should be"))
@@ -106,14 +108,14 @@ async def test_questions_are_answered_from_passages() -> None:
         assert prompt.count("\n- ") == 3
 
 
-async def test_the_cache_lives_and_the_breakers_see_calls_all_the_same() -> None:
-    rounds = 5 * len(BUILT_IN_QUESTIONS)  # in which every question has had every turn
+async def test_the_cache_has_hits_and_the_breakers_see_calls_all_the_same() -> None:
+    rounds = 5 * len(BUILT_IN_QUESTIONS)  # in which every question has had every position
     async with scene(TrafficKind.RAG) as it:
-        await it.ask(rounds)
+        await it.call(rounds)
         before = it.cache.snapshot()
         embeds, generates = it.calls(Operation.EMBED), it.calls(Operation.GENERATE)
-        await it.ask(rounds)
-        # From here on it goes on like this for as long as the cache keeps what it has.
+        await it.call(rounds)
+        # It continues like this until the cached responses expire.
         after = it.cache.snapshot()
         assert it.calls(Operation.EMBED).total - embeds.total == rounds / 5
         assert it.calls(Operation.GENERATE).total - generates.total == rounds * 4 / 5
@@ -126,21 +128,21 @@ async def test_four_calls_in_five_are_made_where_there_is_one_for_each_question(
     kind: TrafficKind,
 ) -> None:
     async with scene(kind, ["one", "two"]) as it:
-        await it.ask(10)
-        heard = len(it.heard)
-        await it.ask(10)
-        assert len(it.heard) - heard == 8
+        await it.call(10)
+        before = len(it.requests)
+        await it.call(10)
+        assert len(it.requests) - before == 8
         assert it.cache.snapshot().hits == 2
 
 
-async def test_the_questions_are_asked_in_their_words_and_new_ones_are_told_apart() -> None:
+async def test_questions_are_sent_unchanged_unless_they_are_made_unique() -> None:
     async with scene(TrafficKind.CHAT, ["one", "two"]) as it:
-        await it.ask(8)
-        said = Counter(asked.body["messages"][0]["content"] for asked in it.heard)
-        assert said == {"one": 4, "two": 4}
+        await it.call(8)
+        texts = Counter(request.body["messages"][0]["content"] for request in it.requests)
+        assert texts == {"one": 4, "two": 4}
     async with scene(TrafficKind.EMBED, ["one", "two"]) as it:
-        await it.ask(7)
-        assert [asked.body["input"] for asked in it.heard] == [
+        await it.call(7)
+        assert [request.body["input"] for request in it.requests] == [
             ["one"],
             ["two (no. 2)"],
             ["one (no. 3)"],
@@ -151,39 +153,39 @@ async def test_the_questions_are_asked_in_their_words_and_new_ones_are_told_apar
         ]
 
 
-async def test_what_is_asked_repeatably_is_there_while_every_breaker_is_open() -> None:
+async def test_cacheable_calls_succeed_while_every_breaker_is_open() -> None:
     async with scene(TrafficKind.RAG) as it:
         await it.workload.call_cacheable("What is a probe?")
-        for guard in it.guards.values():
-            guard.force_open()
+        for breaker in it.breakers.values():
+            breaker.force_open()
         await it.workload.call_cacheable("What is a probe?")
         with pytest.raises(CircuitOpenError):
             await it.workload.call_cacheable("What is another probe?")
 
 
-async def test_a_question_that_cannot_be_embedded_is_not_asked_on() -> None:
+async def test_text_is_not_generated_for_a_question_that_cannot_be_embedded() -> None:
     async with scene(TrafficKind.RAG) as it:
-        it.board.switch("error500", active=True)
+        it.switches.switch("error500", active=True)
         with pytest.raises(OllamaError, match="HTTP 500"):
             await it.workload.call_next()
-        it.guards[Operation.EMBED].force_open()
+        it.breakers[Operation.EMBED].force_open()
         with pytest.raises(CircuitOpenError):
             await it.workload.call_next()
         assert (it.calls(Operation.EMBED).total, it.calls(Operation.GENERATE).total) == (2, 0)
 
 
-async def test_a_broken_wire_trips_both_breakers_and_breaks_nothing_else(
+async def test_a_fault_trips_both_breakers_and_breaks_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with scene(TrafficKind.RAG) as it:
-        await it.ask(len(BUILT_IN_QUESTIONS))
-        it.board.switch("error500", active=True)
+        await it.call(len(BUILT_IN_QUESTIONS))
+        it.switches.switch("error500", active=True)
         traffic = TrafficGenerator(TrafficKind.RAG, it.workload.call_next, rate=1000, concurrency=8)
         driving = asyncio.create_task(traffic.run())
         traffic.start()
-        both = [it.guards[part] for part in (Operation.EMBED, Operation.GENERATE)]
+        both = [it.breakers[part] for part in (Operation.EMBED, Operation.GENERATE)]
         async with asyncio.timeout(20):
-            while not all(guard.snapshot().calls.rejected for guard in both):  # noqa: ASYNC110
+            while not all(breaker.snapshot().calls.rejected for breaker in both):  # noqa: ASYNC110
                 await asyncio.sleep(0)
         assert traffic.snapshot().kind is TrafficKind.RAG
         driving.cancel()
@@ -191,9 +193,9 @@ async def test_a_broken_wire_trips_both_breakers_and_breaks_nothing_else(
     assert [note for note in caplog.records if note.levelno >= logging.WARNING] == []
 
 
-async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_way() -> None:
+async def test_traffic_has_no_capacity_at_its_maximum_of_concurrent_calls() -> None:
     async with scene(TrafficKind.GENERATE) as it:
-        it.board.switch("stall", active=True)
+        it.switches.switch("stall", active=True)
         traffic = TrafficGenerator(
             TrafficKind.GENERATE, it.workload.call_next, rate=1000, concurrency=1
         )
@@ -202,16 +204,16 @@ async def test_traffic_has_no_room_while_as_many_calls_as_it_may_make_are_under_
         traffic.start()
         while not traffic.snapshot().in_flight:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        room = asyncio.create_task(traffic.wait_for_capacity())
+        capacity = asyncio.create_task(traffic.wait_for_capacity())
         for _ in range(20):
             await asyncio.sleep(0)
-        assert not room.done()
+        assert not capacity.done()
         driving.cancel()
         await asyncio.gather(driving, return_exceptions=True)
-        await asyncio.wait_for(room, 5)
+        await asyncio.wait_for(capacity, 5)
 
 
-async def test_another_rate_holds_from_now_on_and_does_not_wait_for_the_old_one() -> None:
+async def test_a_new_rate_applies_at_once() -> None:
     made: list[float] = []
 
     async def make_call() -> None:
@@ -229,8 +231,8 @@ async def test_another_rate_holds_from_now_on_and_does_not_wait_for_the_old_one(
         for _ in range(5):
             await asyncio.sleep(0)
     assert 19 <= len(made) <= 22
-    for senseless in (0, -1, float("inf"), float("nan")):
+    for invalid in (0, -1, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="a rate is a number above 0"):
-            traffic.set_rate(senseless)
+            traffic.set_rate(invalid)
     driving.cancel()
     await asyncio.gather(driving, return_exceptions=True)

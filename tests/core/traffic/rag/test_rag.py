@@ -1,4 +1,4 @@
-"""Finding passages by their embeddings, before a real server."""
+"""Retrieval of passages by their embeddings, against a simulated server."""
 
 from __future__ import annotations
 
@@ -66,51 +66,51 @@ async def test_the_nearest_comes_first_whatever_the_order_and_the_length() -> No
 
 
 async def test_the_passages_are_embedded_once_a_few_in_a_call() -> None:
-    async with recording_simulator() as (url, heard), OllamaClient(url, {}) as client:
+    async with recording_simulator() as (url, requests), OllamaClient(url, {}) as client:
         it = Retriever(client, MODEL, CORPUS)
         for question in ("one", "two"):
             await it.nearest(question)
-    batches = [asked.body["input"] for asked in heard]
+    batches = [request.body["input"] for request in requests]
     assert batches[-2:] == [["one"], ["two"]]
     assert [passage for batch in batches[:-2] for passage in batch] == list(CORPUS)
     assert 1 < max(map(len, batches)) <= 10
 
 
-async def test_questions_at_the_same_time_find_what_they_find_alone() -> None:
+async def test_concurrent_questions_find_what_single_ones_find() -> None:
     async with simulated() as url, OllamaClient(url, {}) as client:
         cache = ResponseCache("ollama", 100, 600)
-        for asks in (client, CachingClient(client, cache)):
-            alone, together = (Retriever(asks, MODEL, CORPUS) for _ in range(2))
+        for each in (client, CachingClient(client, cache)):
+            alone, together = (Retriever(each, MODEL, CORPUS) for _ in range(2))
             found = await asyncio.gather(*map(together.nearest, BUILT_IN_QUESTIONS))
             assert found == [await alone.nearest(question) for question in BUILT_IN_QUESTIONS]
     assert cache.snapshot().misses == cache.snapshot().entries
 
 
 async def test_what_failed_is_embedded_with_the_next_question() -> None:
-    board = FaultSwitches()
-    guard = CircuitBreaker("embed", trip=ConsecutiveFailures(2))
+    switches = FaultSwitches()
+    breaker = CircuitBreaker("embed", trip=ConsecutiveFailures(2))
     async with (
         simulated() as server,
-        proxied(server, board) as url,
-        OllamaClient(url, {Operation.EMBED: guard}) as client,
+        proxied(server, switches) as url,
+        OllamaClient(url, {Operation.EMBED: breaker}) as client,
     ):
         it = Retriever(client, MODEL, CORPUS)
-        board.switch("error500", active=True)
+        switches.switch("error500", active=True)
         for _ in range(2):
             with pytest.raises(OllamaError, match="HTTP 500"):
                 await it.nearest("a probe")
         with pytest.raises(CircuitOpenError):
             await it.nearest("a probe")
-        # One call for each question: nothing is tried again by itself.
-        assert (guard.snapshot().calls.failure, guard.snapshot().calls.rejected) == (2, 1)
-        board.clear()
-        guard.reset()
+        # One call for each question: nothing is retried.
+        assert (breaker.snapshot().calls.failure, breaker.snapshot().calls.rejected) == (2, 1)
+        switches.clear()
+        breaker.reset()
         assert (await it.nearest("a probe"))[0].startswith("A probe should be")
 
 
-async def test_an_embedding_without_a_direction_is_near_to_nothing() -> None:
-    answer = JSONResponse({"model": MODEL, "embeddings": [[0.0, 0.0]]})
-    async with served(answer) as url, OllamaClient(url, {}) as client:
+async def test_a_zero_vector_is_no_error() -> None:
+    response = JSONResponse({"model": MODEL, "embeddings": [[0.0, 0.0]]})
+    async with served(response) as url, OllamaClient(url, {}) as client:
         assert await Retriever(client, MODEL, ("one",)).nearest("what?") == ["one"]
 
 
