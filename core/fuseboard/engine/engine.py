@@ -141,7 +141,7 @@ class Engine:
         try:
             self._loop.call_soon_threadsafe(action)
         except RuntimeError:
-            _logger.debug("the engine has stopped", exc_info=True)
+            _logger.debug("the engine stopped before it was asked")
 
     # On the engine's own thread
 

@@ -1,205 +1,32 @@
-"""The caching client and the warming of its cache, against a simulated server."""
+"""Warming of the cache, against a simulated server."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
-import pytest
-
-from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
-from fuseboard.faults.switches import FaultSwitches
-from fuseboard.http.transport import RequestRejectedError
-from fuseboard.ollama import CachingClient, Message, OllamaClient, OllamaError, Operation
-from fuseboard.ollama.client import breaker_per_operation
-from fuseboard.ollama.response_cache import ResponseCache
+from fuseboard.ollama import Operation
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.cache_warmer import CacheWarmer
-from fuseboard.traffic.questions import BUILT_IN_QUESTIONS, read_questions
+from fuseboard.traffic.questions import BUILT_IN_QUESTIONS
 from fuseboard.traffic.workload import Workload
+from tests.core.ollama.test_caching_client import MODEL, Wire, wired
 from tests.core.ollama.test_client import skip_ahead
-from tests.core.serving import proxied, simulated
-
-MODEL = "llama3.2"
 
 
-class Wire:
-    """A caching client, its breakers, and the fault switches of the proxy under it."""
-
-    def __init__(self, client: CachingClient, breakers: dict[Operation, CircuitBreaker]) -> None:
-        self.client = client
-        self.breakers = breakers
-        self.switches = FaultSwitches()
-
-    def calls(self, operation: Operation = Operation.GENERATE) -> int:
-        return self.breakers[operation].snapshot().calls.total
-
-    def warmer(
-        self, prompts: Sequence[str], model: str = MODEL, **room: Callable[[], Awaitable[None]]
-    ) -> CacheWarmer:
-        workload = Workload(
-            TrafficKind.GENERATE, self.client, prompts, model=model, embedding_model=""
-        )
-        return CacheWarmer(workload.call_cacheable, prompts, **room)
-
-
-@asynccontextmanager
-async def wired() -> AsyncIterator[tuple[Wire, FaultSwitches]]:
-    switches = FaultSwitches()
-    breakers = breaker_per_operation(
-        lambda name: CircuitBreaker(name, trip=ConsecutiveFailures(2), recovery_timeout=30)
-    )
-    async with (
-        simulated() as server,
-        proxied(server, switches) as url,
-        OllamaClient(url, breakers) as client,
-    ):
-        yield Wire(CachingClient(client, ResponseCache("ollama", 100, 600)), breakers), switches
-
-
-async def text(stream: Any) -> str:
-    return "".join([piece.text async for piece in stream])
-
-
-@pytest.mark.parametrize(
-    ("options", "calls"),
-    [
-        ({"temperature": 0}, 1),
-        ({"temperature": 0.0}, 1),
-        ({"seed": 7, "temperature": 0.9}, 1),
-        ({"seed": 0}, 1),
-        ({"seed": -1}, 2),
-        ({"seed": None}, 2),
-        ({"temperature": 0.5}, 2),
-        ({}, 2),
-        (None, 2),
-    ],
-)
-async def test_deterministic_responses_are_cached(
-    options: dict[str, Any] | None, calls: int
-) -> None:
-    async with wired() as (wire, _):
-        for _ in range(2):
-            assert await text(wire.client.generate("why?", model=MODEL, options=options))
-            await text(wire.client.chat([Message("user", "hi")], model=MODEL, options=options))
-        assert wire.calls() == wire.calls(Operation.CHAT) == calls
-
-
-async def test_different_prompts_are_cached_apart() -> None:
-    async with wired() as (wire, _):
-        for options in ({"seed": 1, "top_k": 2}, {"top_k": 2, "seed": 1}):
-            await text(wire.client.generate("a", model=MODEL, options=options))
-        assert wire.calls() == 1
-        await text(wire.client.generate("a", model=MODEL, options={"seed": 2, "top_k": 2}))
-        await text(wire.client.generate("b", model=MODEL, options={"seed": 1, "top_k": 2}))
-        with pytest.raises(OllamaError):
-            await text(wire.client.generate("a", model="other", options={"seed": 1, "top_k": 2}))
-        assert wire.calls() == 4
-
-
-async def test_different_settings_are_cached_apart() -> None:
-    settings: list[dict[str, Any]] = [
-        {},
-        {"system": "be brief"},
-        {"system": "be long"},
-        {"format": "json"},
-        {"format": {"type": "object"}},
-        {"stream": False},
-    ]
-    async with wired() as (wire, _):
-        for attempt in range(2):
-            for setting in settings:
-                await text(wire.client.generate("a", model=MODEL, options={"seed": 1}, **setting))
-            assert wire.calls() == len(settings), attempt
-        for more in ({}, {"options": None}, {"truncate": False}):
-            await wire.client.embed(["a"], model="nomic-embed-text", **more)
-        assert wire.calls(Operation.EMBED) == 2
-        assert (await wire.client.show(MODEL)).family
-        assert await wire.client.ps()
-
-
-async def test_embeddings_are_cached() -> None:
-    async with wired() as (wire, _):
-        once = await wire.client.embed(["a", "b"], model="nomic-embed-text")
-        assert await wire.client.embed(["a", "b"], model="nomic-embed-text") == once
-        await wire.client.embed(["b", "a"], model="nomic-embed-text")
-        assert wire.calls(Operation.EMBED) == 2
-        assert await wire.client.tags()
-        assert await wire.client.version()
-
-
-async def test_concurrent_equal_requests_are_one_call() -> None:
-    async with wired() as (wire, _):
-        said = await asyncio.gather(
-            *(text(wire.client.generate("a", model=MODEL, options={"seed": 1})) for _ in range(20))
-        )
-        assert len(set(said)) == 1
-        embedded = await asyncio.gather(
-            *(wire.client.embed(["a"], model="nomic-embed-text") for _ in range(20))
-        )
-        assert len(set(embedded)) == 1
-        assert (wire.calls(), wire.calls(Operation.EMBED)) == (1, 1)
-
-
-async def test_concurrent_equal_requests_share_one_failure() -> None:
-    async with wired() as (wire, switches):
-        wire.breakers[Operation.GENERATE].configure(trip=ConsecutiveFailures(1))
-
-        async def ends() -> list[BaseException | str]:
-            streams = [
-                wire.client.generate("a", model=MODEL, options={"seed": 1}) for _ in range(5)
-            ]
-            return await asyncio.gather(*map(text, streams), return_exceptions=True)
-
-        switches.switch("error500", active=True)
-        reasons = {str(end) for end in await ends()}
-        assert reasons == {"HTTP 500: llama runner process has terminated: exit status 2"}
-        assert wire.breakers[Operation.GENERATE].snapshot().calls.failure == 1
-        assert {type(end) for end in await ends()} == {RequestRejectedError}
-        assert wire.breakers[Operation.GENERATE].snapshot().calls.rejected == 1
-        switches.clear()
-        wire.breakers[Operation.GENERATE].reset()
-        assert len(set(await ends())) == 1
-
-
-async def test_a_cancelled_caller_leaves_no_call_in_flight() -> None:
-    async with wired() as (wire, switches):
-        switches.switch("stall", active=True)
-        breaker = wire.breakers[Operation.GENERATE]
-        call = asyncio.create_task(
-            text(wire.client.generate("a", model=MODEL, options={"seed": 1}))
-        )
-        while not breaker.snapshot().in_flight:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        assert breaker.snapshot().in_flight == 0
-        assert breaker.snapshot().calls.ignored == 1
-
-
-async def test_closing_keeps_the_cache() -> None:
-    async with wired() as (wire, _):
-        async with wire.client as client:
-            said = await text(client.generate("a", model=MODEL, options={"seed": 1}))
-        assert await text(wire.client.generate("a", model=MODEL, options={"seed": 1})) == said
-
-
-async def test_cached_responses_are_available_while_the_breaker_is_open() -> None:
-    async with wired() as (wire, _):
-        said = await text(wire.client.generate("a", model=MODEL, options={"seed": 1}))
-        wire.breakers[Operation.GENERATE].force_open()
-        assert await text(wire.client.generate("a", model=MODEL, options={"seed": 1})) == said
-        with pytest.raises(CircuitOpenError):
-            await text(wire.client.generate("b", model=MODEL, options={"seed": 1}))
+def warmer_of(
+    wire: Wire,
+    prompts: Sequence[str],
+    model: str = MODEL,
+    **capacity: Callable[[], Awaitable[None]],
+) -> CacheWarmer:
+    workload = Workload(TrafficKind.GENERATE, wire.client, prompts, model=model, embedding_model="")
+    return CacheWarmer(workload.call_cacheable, prompts, **capacity)
 
 
 async def test_warming_calls_each_prompt_once_and_can_continue() -> None:
     async with wired() as (wire, _):
-        warmer = wire.warmer(BUILT_IN_QUESTIONS)
+        warmer = warmer_of(wire, BUILT_IN_QUESTIONS)
         running = asyncio.create_task(warmer.run())
         while warmer.snapshot().done < 2:  # noqa: ASYNC110 (it has no event of its own)
             await asyncio.sleep(0)
@@ -215,7 +42,7 @@ async def test_warming_calls_each_prompt_once_and_can_continue() -> None:
             True,
         )
         before = wire.calls()
-        await wire.warmer(BUILT_IN_QUESTIONS).run()
+        await warmer_of(wire, BUILT_IN_QUESTIONS).run()
         assert wire.calls() == before
 
 
@@ -223,7 +50,7 @@ async def test_warming_waits_for_an_open_breaker() -> None:
     async with wired() as (wire, _):
         breaker = wire.breakers[Operation.GENERATE]
         breaker.force_open()
-        warmer = wire.warmer(BUILT_IN_QUESTIONS)
+        warmer = warmer_of(wire, BUILT_IN_QUESTIONS)
         running = asyncio.create_task(warmer.run())
         while not warmer.snapshot().held_up:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -238,7 +65,7 @@ async def test_warming_waits_for_an_open_breaker() -> None:
 async def test_warming_waits_for_capacity() -> None:
     async with wired() as (wire, _):
         capacity: asyncio.Queue[None] = asyncio.Queue()
-        warmer = wire.warmer(BUILT_IN_QUESTIONS, wait_for_capacity=capacity.get)
+        warmer = warmer_of(wire, BUILT_IN_QUESTIONS, wait_for_capacity=capacity.get)
         running = asyncio.create_task(warmer.run())
         for calls in range(len(BUILT_IN_QUESTIONS)):
             for _ in range(20):
@@ -254,7 +81,7 @@ async def test_a_call_that_the_server_fails_is_repeated_up_to_three_attempts() -
     async with wired() as (wire, switches):
         wire.breakers[Operation.GENERATE].disable()
         switches.switch("error500", active=True)
-        warmer = wire.warmer(BUILT_IN_QUESTIONS[:2])
+        warmer = warmer_of(wire, BUILT_IN_QUESTIONS[:2])
         running = asyncio.create_task(warmer.run())
         while wire.calls() < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -266,27 +93,7 @@ async def test_a_call_that_the_server_fails_is_repeated_up_to_three_attempts() -
 
 async def test_a_call_that_the_client_got_wrong_is_not_repeated() -> None:
     async with wired() as (wire, _):
-        warmer = wire.warmer(BUILT_IN_QUESTIONS[:2], "no-such-model")
+        warmer = warmer_of(wire, BUILT_IN_QUESTIONS[:2], "no-such-model")
         await warmer.run()
         assert warmer.snapshot().failed == 2
         assert wire.calls() == 2
-
-
-def test_questions_are_read_one_per_line(tmp_path: Path) -> None:
-    file = tmp_path / "prompts.txt"
-    file.write_bytes("\ufeffone\n\n  two \r\nth\u2028r\u0085ee".encode())
-    assert read_questions(str(file)) == ("one", "two", "th\u2028r\u0085ee")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "No such file"), (b"\n \n", "no prompts"), (b"\xff\xfe", "UTF-8")],
-)
-def test_files_without_questions_are_refused(
-    tmp_path: Path, content: bytes | None, message: str
-) -> None:
-    file = tmp_path / "prompts.txt"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(ValueError, match=message):
-        read_questions(str(file))
