@@ -71,9 +71,19 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+class CountingSwitches(FaultSwitches):
+    """Switches that count the exchanges which a fault has held up."""
+
+    held_up = 0
+
+    async def wait_while_active(self, name: str, seconds: float | None = None) -> None:
+        self.held_up += 1
+        await super().wait_while_active(name, seconds)
+
+
 @pytest.fixture
-def switches() -> FaultSwitches:
-    return FaultSwitches(seed=1)
+def switches() -> CountingSwitches:
+    return CountingSwitches(seed=1)
 
 
 @asynccontextmanager
@@ -144,34 +154,34 @@ async def test_a_fault_breaks_an_answer_that_is_not_streamed(
 
 
 async def test_a_stall_ends_in_the_first_token_deadline(
-    switches: FaultSwitches, client: OllamaClient
+    switches: CountingSwitches, client: OllamaClient
 ) -> None:
     assert await generate(client)
     switch(switches, "stall")
     call = asyncio.create_task(generate(client))
-    await asyncio.sleep(0.01)
+    await until(lambda: switches.held_up > 0)
     skip_ahead(5)
     with pytest.raises(OllamaError, match="no first token within 5 s"):
         await call
 
 
 async def test_a_cleared_stall_lets_the_request_go_on(
-    switches: FaultSwitches, client: OllamaClient
+    switches: CountingSwitches, client: OllamaClient
 ) -> None:
     switch(switches, "stall")
     call = asyncio.create_task(generate(client))
-    await asyncio.sleep(0.01)
+    await until(lambda: switches.held_up > 0)
     assert not call.done()
     switches.clear()
     assert await call
 
 
 async def test_latency_delays_and_then_lets_through(
-    switches: FaultSwitches, client: OllamaClient
+    switches: CountingSwitches, client: OllamaClient
 ) -> None:
     switch(switches, "latency")
     call = asyncio.create_task(generate(client))
-    await asyncio.sleep(0.05)
+    await until(lambda: switches.held_up > 0)
     assert not call.done()
     skip_ahead(2)
     assert await call
@@ -286,11 +296,13 @@ async def test_a_limit_says_when_to_come_back(switches: FaultSwitches) -> None:
     assert (response.status_code, response.headers["retry-after"]) == (429, "7")
 
 
-async def test_latency_comes_before_an_error(switches: FaultSwitches, client: OllamaClient) -> None:
+async def test_latency_comes_before_an_error(
+    switches: CountingSwitches, client: OllamaClient
+) -> None:
     switch(switches, "error500")
     switch(switches, "latency")
     call = asyncio.create_task(generate(client))
-    await asyncio.sleep(0.05)
+    await until(lambda: switches.held_up > 0)
     assert not call.done()
     skip_ahead(2)
     with pytest.raises(OllamaError, match="HTTP 500"):
