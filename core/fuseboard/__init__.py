@@ -1,12 +1,22 @@
-"""fuseboard: a circuit breaker for calls that may hang, stream or lie, and what watches it.
+"""fuseboard: a circuit breaker for calls that can fail, hang or stream.
 
-from fuseboard import CircuitBreaker, CircuitOpenError
+    from fuseboard import CircuitBreaker, CircuitOpenError
 
-breaker = CircuitBreaker("payments")
-try:
-    receipt = breaker.call(charge, card)
-except CircuitOpenError as rejection:
-    come_back_in(rejection.retry_after)
+    breaker = CircuitBreaker("payments")
+    try:
+        receipt = breaker.call(charge, card)
+    except CircuitOpenError as rejection:
+        retry_in(rejection.retry_after)
+
+- `CircuitBreaker` guards synchronous and asynchronous calls; `BreakerSettings`,
+  `Backoff` and the trip policies `ConsecutiveFailures`, `FailureRate` and
+  `SlowCallRate` configure it.
+- `REGISTRY`, a `Registry`, makes and finds breakers by name.
+- `breaker.snapshot()` returns its state and counters as a `BreakerSnapshot`.
+
+Importing this package loads the standard library and `fuseboard.breaker` only.
+HTTP clients are guarded by `fuseboard.http`, Prometheus metrics are exported
+by `fuseboard.metrics`, and `fuseboard.ollama` is a guarded Ollama client.
 """
 
 from fuseboard.breaker.backoff import Backoff

@@ -1,4 +1,4 @@
-"""What calling something gives: a result, or what ends only later."""
+"""The kinds of callables: those that do their work when called, and those that defer it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from types import (
     GeneratorType,
 )
 
-ENDS_LATER_FLAGS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-"""The flags of the code of functions whose call ends after it returned."""
+DEFERRED_FLAGS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""The code flags of functions whose body runs only after they have returned."""
 
 _PLAIN_TYPES = (BuiltinFunctionType, type)
 
 
 class CallableKind(Enum):
-    """What a callable is."""
+    """What a callable returns: a result, or an object that produces it later."""
 
     PLAIN = "function"
     COROUTINE = "coroutine function"
@@ -30,12 +30,12 @@ class CallableKind(Enum):
     ASYNC_GENERATOR = "asynchronous generator function"
 
 
-ENDS_LATER = {
+DEFERRED_TYPES = {
     CoroutineType: CallableKind.COROUTINE,
     GeneratorType: CallableKind.GENERATOR,
     AsyncGeneratorType: CallableKind.ASYNC_GENERATOR,
 }
-"""The types of what such functions return, and the kind of function that returns them."""
+"""The types such functions return, and the kind of function that returns them."""
 
 _KIND_OF_FLAG = (
     (inspect.CO_COROUTINE, CallableKind.COROUTINE),
@@ -44,8 +44,8 @@ _KIND_OF_FLAG = (
 )
 
 
-def kind_of(function: Callable[..., object]) -> CallableKind:
-    """Tell a callable's kind, also behind a method, a partial or an object's `__call__`."""
+def detect_callable_kind(function: Callable[..., object]) -> CallableKind:
+    """Return the kind of a callable: a function, method, partial or object with `__call__`."""
     while isinstance(function, partial):
         function = function.func
     code = getattr(function, "__code__", None)
@@ -53,10 +53,10 @@ def kind_of(function: Callable[..., object]) -> CallableKind:
         if isinstance(function, _PLAIN_TYPES):
             return CallableKind.PLAIN
         code = getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
-    # A proxy may answer to any name.
+    # A remote proxy may have any attribute.
     flags = code.co_flags if isinstance(code, CodeType) else 0
     for flag, kind in _KIND_OF_FLAG:
         if flags & flag:
             return kind
-    # There are marks for functions that only return a coroutine.
+    # `inspect.markcoroutinefunction` marks functions that only return a coroutine.
     return CallableKind.COROUTINE if iscoroutinefunction(function) else CallableKind.PLAIN

@@ -1,4 +1,4 @@
-"""What a callable's exception or result says about the service it called."""
+"""The classification of exceptions and results: what they prove about the service."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from fuseboard.breaker.callable_kind import CallableKind, kind_of
+from fuseboard.breaker.callable_kind import CallableKind, detect_callable_kind
 from fuseboard.breaker.outcome import Ruling, Verdict
 
 ErrorPredicate: TypeAlias = Callable[[Exception], bool]
 ErrorRule: TypeAlias = (
     type[Exception] | ErrorPredicate | tuple[type[Exception] | ErrorPredicate, ...]
 )
-"""An exception type, a predicate on the exception, or several of either."""
+"""An exception type, a predicate on an exception, or a tuple of either."""
 ResultPredicate: TypeAlias = Callable[[Any], bool]
 
 _FAILURE = Verdict.FAILURE  # looked up once: until Python 3.12 that costs as much as a lock
-_MOST_KNOWN = 1000  # a program may make exception types as it runs
+_MAX_CACHED_TYPES = 1000  # a program may create exception types as it runs
 
 _logger = logging.getLogger(__name__)
 
 
 class Classifier:
-    """Rules on what a call raised or returned.
+    """The rules that turn what a call raised or returned into a ruling.
 
-    Predicates are the user's code: no lock is held while they run, and one
-    that raises is logged and taken as not having matched.
+    Predicates are user code: no lock is held while they run, and one that
+    raises is logged and does not match.
     """
 
     __slots__ = (
-        "_by_type",
+        "_cached_rulings",
         "_failure",
         "_failure_result",
         "_ignore",
         "_ignore_result",
-        "_known",
+        "_types_only",
         "_unsent",
         "judges_results",
     )
@@ -53,11 +53,11 @@ class Classifier:
         self._failure = _parts_of("failure_on", failure_on)
         self._ignore = _parts_of("ignore", ignore)
         self._unsent = _parts_of("unsent_on", unsent_on)
-        # Where types alone decide, each type is looked at once.
-        self._by_type = all(
+        # Where types alone decide, the ruling on each type is cached.
+        self._types_only = all(
             isinstance(part, type) for part in (*self._failure, *self._ignore, *self._unsent)
         )
-        self._known: dict[type[BaseException], Ruling] = {}
+        self._cached_rulings: dict[type[BaseException], Ruling] = {}
         for what, predicate in (
             ("failure_on_result", failure_on_result),
             ("ignore_result", ignore_result),
@@ -69,20 +69,20 @@ class Classifier:
         self.judges_results = failure_on_result is not None or ignore_result is not None
 
     def on_error(self, error: BaseException) -> Ruling:
-        """Rule on what a call raised.
+        """Return the ruling on what a call raised.
 
-        Cancellation, `KeyboardInterrupt` and all else that is not an
+        Cancellation, `KeyboardInterrupt` and everything else that is not an
         `Exception` proves nothing about the service. A number in the
-        attribute `retry_after` of a failure, such as another breaker's
-        rejection has, is what the service asked for, in seconds.
+        attribute `retry_after` of a failure, such as the rejection of another
+        breaker has, becomes the ruling's `retry_after`, in seconds.
         """
-        ruling = self._known.get(type(error))
+        ruling = self._cached_rulings.get(type(error))
         if ruling is None:
             ruling = self._rule_on(error)
-            if self._by_type and len(self._known) < _MOST_KNOWN:
-                self._known[type(error)] = ruling
+            if self._types_only and len(self._cached_rulings) < _MAX_CACHED_TYPES:
+                self._cached_rulings[type(error)] = ruling
         if ruling.verdict is _FAILURE:
-            try:  # it may be a property, and so somebody's code
+            try:  # it may be a property, and so user code
                 retry_after = getattr(error, "retry_after", None)
                 if isinstance(retry_after, int | float):
                     return replace(ruling, retry_after=float(retry_after))
@@ -101,7 +101,7 @@ class Classifier:
         return Ruling(Verdict.FAILURE, reason)
 
     def on_result(self, result: object) -> Ruling | None:
-        """Rule on what a call returned, or an item of what it streams; `None` if it is good."""
+        """Return the ruling on a result or an item of a stream; `None` if it is good."""
         if self._ignore_result is not None and _holds(self._ignore_result, result):
             return Ruling(Verdict.IGNORED, "ignored result")
         if self._failure_result is not None and _holds(self._failure_result, result):
@@ -127,7 +127,9 @@ def _parts_of(what: str, rule: ErrorRule) -> tuple[type[Exception] | ErrorPredic
 def _check_predicate(what: str, predicate: object) -> None:
     if not callable(predicate):
         raise TypeError(f"{what} takes a predicate, not {predicate!r}")
-    if kind_of(predicate) is not CallableKind.PLAIN:  # what it returns would always be true
+    if (
+        detect_callable_kind(predicate) is not CallableKind.PLAIN
+    ):  # what it returns would always be true
         raise TypeError(f"{what} takes a predicate that answers at once, not {predicate!r}")
 
 

@@ -1,12 +1,13 @@
 """The plain numbers that a breaker counts with.
 
-The breaker changes them under its lock; the screen and `/metrics` copy them.
+The breaker changes them under its lock; the screen and `/metrics` read copies.
 There is no second set of numbers that could disagree.
 
-Two things happen without the lock, because a lock costs more than all else
-that a good call needs: an admission takes the next ticket, and a success that
-changes nothing leaves its duration behind. Both are single steps of the
-interpreter, so that none is ever lost. `fold()` counts what was left behind.
+Two things happen without the lock, because a lock costs more than the rest of
+a successful call: an admission takes the next ticket, and a success that
+changes no state appends its duration to a list. Each is a single atomic step
+of the interpreter, so that none is ever lost. To *fold* is to move the
+appended durations into the counters and histograms, under the lock.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.state import State
 
 DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-"""Upper bounds of the duration histogram, seconds: from an embedding to a long answer."""
+"""Default upper bounds of the duration histogram, seconds: from an embedding to a long text."""
 
 LEGAL_TRANSITIONS = (
     (State.CLOSED, State.OPEN),
@@ -29,12 +30,12 @@ LEGAL_TRANSITIONS = (
     (State.HALF_OPEN, State.OPEN),
     (State.HALF_OPEN, State.CLOSED),
 )
-"""Every step a breaker can take; each has its counter from the start."""
+"""Every transition a breaker can make; each has its counter from the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """How many calls ended how."""
+    """The number of calls by outcome."""
 
     success: int = 0
     failure: int = 0
@@ -43,23 +44,23 @@ class CallCounts:
 
     @property
     def total(self) -> int:
-        """All calls that were asked for, rejected ones included."""
+        """All calls, rejected ones included."""
         return self.success + self.failure + self.rejected + self.ignored
 
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """A histogram of call durations, as a scrape wants it."""
+    """A histogram of call durations, in the form that Prometheus exports."""
 
     buckets: tuple[tuple[float, int], ...]
-    """Upper bound in seconds, and how many calls took at most that; without the last, `+Inf`."""
+    """Pairs of upper bound (seconds) and number of calls at most that long, without `+Inf`."""
     count: int
     sum: float
-    """Seconds spent in all of them together."""
+    """The total duration of all calls, seconds."""
 
 
 class DurationHistogram:
-    """Counts durations in buckets; whoever uses it brings the lock."""
+    """A count of durations by bucket. Not thread-safe: the caller holds a lock."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
@@ -69,8 +70,8 @@ class DurationHistogram:
         self._sum = 0.0
 
     def take(self, durations: list[float]) -> int:
-        """Count all durations of a list and take them out; returns how many there were."""
-        # Others may append meanwhile, but only at the end.
+        """Count all durations of a list and remove them from it; return how many there were."""
+        # Other threads may append meanwhile, but only at the end.
         taken = durations[:]
         del durations[: len(taken)]
         self._sum += sum(taken)
@@ -86,7 +87,7 @@ class DurationHistogram:
         return len(taken)
 
     def copy(self) -> Durations:
-        """Copy it out, with the cumulative counts that Prometheus uses."""
+        """Return a copy with cumulative counts, as Prometheus uses them."""
         cumulative = tuple(accumulate(self._counts))
         return Durations(
             buckets=tuple(zip(self._bounds, cumulative, strict=False)),
@@ -95,51 +96,51 @@ class DurationHistogram:
         )
 
 
-BETWEEN_FOLDS = 0xFF
-"""The bits of a ticket that are all zero when it is time to fold: once in 256 admissions."""
+FOLD_MASK = 0xFF
+"""The bits of a ticket that are all zero when it is time to fold: every 256th admission."""
 
 
 class Counters:
-    """Everything that is counted about one breaker; whoever uses it brings the lock."""
+    """Everything that is counted about one breaker. The caller holds the breaker's lock."""
 
     __slots__ = (
-        "_looks",
+        "_ticket_reads",
+        "cancelled_admissions",
         "changed_at",
         "consecutive_failures",
-        "failed_after",
         "failure",
         "failure_durations",
         "ignored",
-        "ignored_after",
         "ignored_durations",
         "late",
         "next_ticket",
+        "pending_failures",
+        "pending_ignored",
+        "pending_successes",
         "rejected",
         "state_seconds",
-        "succeeded_after",
         "success",
         "success_durations",
         "transitions",
         "unsent",
-        "withdrawn",
     )
 
     def __init__(
         self, changed_at: float, duration_buckets: Sequence[float] = DURATION_BUCKETS
     ) -> None:
         self.next_ticket = count(1).__next__
-        """Count an admission; needs no lock. Returns how many there were."""
-        self.succeeded_after: list[float] = []
-        """Seconds that calls took which are not counted yet; appending needs no lock."""
-        self.failed_after: list[float] = []
-        self.ignored_after: list[float] = []
+        """Count an admission and return how many there were; needs no lock."""
+        self.pending_successes: list[float] = []
+        """Durations in seconds of successes that are not folded yet; appending needs no lock."""
+        self.pending_failures: list[float] = []
+        self.pending_ignored: list[float] = []
         self.success = 0
         self.failure = 0
         self.rejected = 0
         self.ignored = 0
         self.unsent = 0
         self.late = 0
-        self.withdrawn = 0
+        self.cancelled_admissions = 0
         self.consecutive_failures = 0
         self.changed_at = changed_at
         self.transitions = dict.fromkeys(LEGAL_TRANSITIONS, 0)
@@ -147,33 +148,39 @@ class Counters:
         self.success_durations = DurationHistogram(duration_buckets)
         self.failure_durations = DurationHistogram(duration_buckets)
         self.ignored_durations = DurationHistogram(duration_buckets)
-        self._looks = 0
+        self._ticket_reads = 0
 
     def fold(self) -> None:
-        """Count the calls that have left their durations behind."""
-        self.success += self.success_durations.take(self.succeeded_after)
-        self.failure += self.failure_durations.take(self.failed_after)
-        self.ignored += self.ignored_durations.take(self.ignored_after)
+        """Count the calls whose durations are pending."""
+        self.success += self.success_durations.take(self.pending_successes)
+        self.failure += self.failure_durations.take(self.pending_failures)
+        self.ignored += self.ignored_durations.take(self.pending_ignored)
 
     def calls(self) -> CallCounts:
-        """Copy the call counters."""
+        """Return a copy of the call counters."""
         return CallCounts(self.success, self.failure, self.rejected, self.ignored)
 
     def in_flight(self) -> int:
-        """Count the calls that were admitted and have not ended; folds, too.
+        """Fold, and return the number of admitted calls that have not ended.
 
-        All figures that are read before anything else is folded belong to the
-        one moment at which these were counted.
+        All counters that are read before the next fold belong to the same
+        moment as this number.
         """
         while True:
             self.fold()
-            self._looks += 1  # reading the counter of tickets takes a ticket
-            admitted = self.next_ticket() - self._looks
-            if not self.succeeded_after:  # else a call has ended meanwhile
-                return admitted - self.withdrawn - self.success - self.failure - self.ignored
+            self._ticket_reads += 1  # reading the ticket counter takes a ticket
+            admitted = self.next_ticket() - self._ticket_reads
+            if not self.pending_successes:  # else a call has ended meanwhile
+                return (
+                    admitted
+                    - self.cancelled_admissions
+                    - self.success
+                    - self.failure
+                    - self.ignored
+                )
 
     def durations(self) -> dict[Verdict, Durations]:
-        """Copy the histograms of the calls' durations."""
+        """Return a copy of the duration histograms by verdict."""
         return {
             Verdict.SUCCESS: self.success_durations.copy(),
             Verdict.FAILURE: self.failure_durations.copy(),

@@ -1,10 +1,10 @@
-"""How lengths of time are written for people."""
+"""Durations as text."""
 
 from __future__ import annotations
 
 
 def format_duration(seconds: float) -> str:
-    """Write a length of time as people read it: `0.25 s`, `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
+    """Return a duration as text: `0.25 s`, `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 59.95:
@@ -17,7 +17,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_duration_short(seconds: float) -> str:
-    """Write a length of time in six characters at most: `3.2s`, `4m05s`, `2h07m`, `12d`."""
+    """Return a duration as text of at most six characters: `3.2s`, `4m05s`, `2h07m`, `12d`."""
     if seconds < 59.95:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)

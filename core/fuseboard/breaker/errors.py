@@ -1,4 +1,4 @@
-"""What a breaker raises."""
+"""The error that a breaker raises."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class RejectedBecause(Enum):
     OPEN = "open"
     """The recovery timeout is not over."""
     HALF_OPEN_FULL = "half_open_full"
-    """As many probes as allowed are under way."""
+    """As many probes as the settings allow are under way."""
     FORCED_OPEN = "forced_open"
-    """Somebody forced the breaker open."""
+    """A manual command forced the breaker open."""
 
 
 class CircuitOpenError(Exception):
-    """A breaker rejected a call without trying it.
+    """Raised when a breaker rejects a call without making it.
 
-    A new instance is made for every rejection. It can be pickled.
+    Every rejection is a new instance. It can be pickled.
     """
 
     def __init__(
@@ -37,23 +37,23 @@ class CircuitOpenError(Exception):
         retry_after: float | None,
         /,
     ) -> None:
-        # All of it is in `args`, where an exception is pickled from, and where keeping it
+        # The values stay in `args`, from which an exception is pickled and where storing them
         # costs least: an open breaker makes many of these.
         pass
 
     @property
     def breaker_name(self) -> str:
-        """The breaker."""
+        """The breaker's name."""
         return cast("str", self.args[0])
 
     @property
     def state(self) -> State:
-        """Its state, OPEN or HALF_OPEN."""
+        """The breaker's state, OPEN or HALF_OPEN."""
         return cast("State", self.args[1])
 
     @property
     def rejected_because(self) -> RejectedBecause:
-        """Why it did not admit the call."""
+        """Why the breaker did not admit the call."""
         return cast("RejectedBecause", self.args[2])
 
     @property
@@ -63,24 +63,24 @@ class CircuitOpenError(Exception):
 
     @property
     def open_seconds(self) -> float:
-        """How long it had been in this state, seconds."""
+        """How long the breaker had been in this state, seconds."""
         return cast("float", self.args[4])
 
     @property
     def why(self) -> str:
-        """Why it came into this state."""
+        """Why the breaker came into this state."""
         return cast("str", self.args[5])
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until another try may be admitted; `None` if nobody can say."""
+        """Seconds until a call may be admitted; `None` if that is not known."""
         return cast("float | None", self.args[6])
 
     def __str__(self) -> str:
-        said = f"circuit breaker {self.breaker_name!r} is {self.state.name}"
-        said += f" for {format_duration(self.open_seconds)} ({self.why})"
+        text = f"circuit breaker {self.breaker_name!r} is {self.state.name}"
+        text += f" for {format_duration(self.open_seconds)} ({self.why})"
         if self.rejected_because is RejectedBecause.HALF_OPEN_FULL:
-            said += "; its probes are under way"
+            text += "; its probes are under way"
         if self.retry_after is None:
-            return f"{said}; it stays so until it is reset"
-        return f"{said}; try again in {format_duration(self.retry_after)}"
+            return f"{text}; it stays so until it is reset"
+        return f"{text}; try again in {format_duration(self.retry_after)}"

@@ -1,4 +1,4 @@
-"""Somebody else's breaker: it is told to us, drawn and scraped, but not decided here."""
+"""A breaker that another library decides: it is reported here, displayed and exported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HISTORY_SIZE = 100
 
 
 class ExternalBreaker:
-    """Keeps what its owner reports about a breaker. Every method is thread-safe."""
+    """A breaker known only by what its owner reports. Every method is thread-safe."""
 
     def __init__(
         self,
@@ -30,9 +30,9 @@ class ExternalBreaker:
         self._clock = clock
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
-        self._series = Counters(changed_at=wall_clock())
+        self._counters = Counters(changed_at=wall_clock())
         self._state = State.CLOSED
-        self._changed = clock()
+        self._entered = clock()
         self._history: deque[Transition] = deque(maxlen=_HISTORY_SIZE)
 
     def count_call(self, status: str) -> None:
@@ -43,73 +43,73 @@ class ExternalBreaker:
         """
         with self._lock:
             if status == "rejected":
-                self._series.rejected += 1
+                self._counters.rejected += 1
                 return
             match Verdict(status):
                 case Verdict.SUCCESS:
-                    self._series.success += 1
+                    self._counters.success += 1
                 case Verdict.FAILURE:
-                    self._series.failure += 1
+                    self._counters.failure += 1
                 case Verdict.IGNORED:
-                    self._series.ignored += 1
+                    self._counters.ignored += 1
 
     def set_state(self, state: State) -> None:
-        """Take over the state; counts no transition, which its owner reports apart."""
+        """Set the state; the owner reports the transition separately."""
         with self._lock:
             self._enter(state)
 
     def count_transition(self, from_state: State, to_state: State) -> None:
-        """Count a transition and take over the state it led to.
+        """Count a transition and set the state it led to.
 
         Raises:
-            ValueError: If no breaker makes that step.
+            ValueError: If no breaker makes that transition.
         """
         with self._lock:
-            if (from_state, to_state) not in self._series.transitions:
+            if (from_state, to_state) not in self._counters.transitions:
                 raise ValueError(f"no breaker goes from {from_state.name} to {to_state.name}")
-            self._series.transitions[from_state, to_state] += 1
+            self._counters.transitions[from_state, to_state] += 1
             self._history.append(Transition(self._wall_clock(), from_state, to_state, "reported"))
             self._enter(to_state)
 
     def set_consecutive_failures(self, count: int) -> None:
-        """Take over how many calls have failed since the last success."""
+        """Set how many calls have failed since the last success."""
         with self._lock:
-            self._series.consecutive_failures = count
+            self._counters.consecutive_failures = count
 
     def snapshot(self) -> BreakerSnapshot:
-        """Take a consistent picture of what has been reported."""
+        """Return a consistent snapshot of what has been reported."""
         with self._lock:
-            series = self._series
-            seconds_in_state = self._clock() - self._changed
-            state_seconds = series.state_seconds.copy()
+            counters = self._counters
+            seconds_in_state = self._clock() - self._entered
+            state_seconds = counters.state_seconds.copy()
             state_seconds[self._state] += seconds_in_state
             return BreakerSnapshot(
                 name=self.name,
                 state=self._state,
                 mode=Mode.AUTOMATIC,
                 why="reported",
-                changed_at=series.changed_at,
+                changed_at=counters.changed_at,
                 seconds_in_state=seconds_in_state,
                 retry_after=None,
                 recovery_timeout=None,
-                calls=series.calls(),
+                calls=counters.calls(),
                 late=0,
                 unsent=0,
                 in_flight=0,
                 probes=0,
-                consecutive_failures=series.consecutive_failures,
+                consecutive_failures=counters.consecutive_failures,
                 gauges=(),
                 history=tuple(self._history),
-                transitions=series.transitions.copy(),
+                transitions=counters.transitions.copy(),
                 state_seconds=state_seconds,
-                durations=series.durations(),
+                durations=counters.durations(),
             )
 
     def _enter(self, state: State) -> None:
         if state is self._state:
             return
         now = self._clock()
-        self._series.state_seconds[self._state] += now - self._changed
-        self._series.changed_at = self._wall_clock()
-        self._changed = now
+        self._counters.state_seconds[self._state] += now - self._entered
+        self._counters.changed_at = self._wall_clock()
+        self._entered = now
         self._state = state

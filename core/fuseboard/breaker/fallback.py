@@ -1,4 +1,4 @@
-"""What a guarded function answers instead of raising."""
+"""What a guarded function returns instead of raising."""
 
 from __future__ import annotations
 
@@ -6,50 +6,48 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fuseboard.breaker.callable_kind import ENDS_LATER, CallableKind
+from fuseboard.breaker.callable_kind import DEFERRED_TYPES, CallableKind
+from fuseboard.breaker.core import BreakerCore
 from fuseboard.breaker.errors import CircuitOpenError
 from fuseboard.breaker.outcome import Ruling, Verdict
-
-if TYPE_CHECKING:
-    from fuseboard.breaker.breaker import CircuitBreaker
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """An answer for the calls that a breaker rejects and, if asked, for those that fail."""
+    """A substitute for the results of rejected calls and, if enabled, of failed ones."""
 
-    breaker: CircuitBreaker
-    answer: Any
-    """The answer; or a callable that makes it, given the arguments of the call."""
+    core: BreakerCore
+    substitute: Any
+    """A value, or a callable that gets the arguments of the call and returns the value."""
     on_failure: bool
-    """Whether it also stands in for failures."""
+    """Whether it replaces failures, too."""
 
     def covers(self, error: Exception) -> bool:
-        """Say whether it answers instead of this error being raised."""
-        if isinstance(error, CircuitOpenError) and error.breaker_name == self.breaker.name:
+        """Return whether the substitute replaces this error."""
+        if isinstance(error, CircuitOpenError) and error.breaker_name == self.core.name:
             return True
-        return self.on_failure and _is_failure(self.breaker.settings.rules.on_error(error))
+        return self.on_failure and _is_failure(self.core.settings.classifier.on_error(error))
 
     def replaces(self, result: object) -> bool:
-        """Say whether it answers instead of this result being returned."""
-        return self.on_failure and _is_failure(self.breaker.settings.rules.on_result(result))
+        """Return whether the substitute replaces this result."""
+        return self.on_failure and _is_failure(self.core.settings.classifier.on_result(result))
 
     def make(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Make the answer to a call with these arguments."""
-        return self.answer(*args, **kwargs) if callable(self.answer) else self.answer
+        """Return the substitute for a call with these arguments."""
+        return self.substitute(*args, **kwargs) if callable(self.substitute) else self.substitute
 
     async def make_async(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Make the answer, and await it if need be."""
-        answer = self.make(args, kwargs)
-        return await answer if inspect.isawaitable(answer) else answer
+        """Return the substitute, awaited if it is awaitable."""
+        substitute = self.make(args, kwargs)
+        return await substitute if inspect.isawaitable(substitute) else substitute
 
 
 def with_fallback(
     guarded: Callable[..., Any], kind: CallableKind, fallback: Fallback
 ) -> Callable[..., Any]:
-    """Put a fallback behind a guarded function of that kind."""
+    """Wrap a guarded callable of that kind so that it falls back."""
     match kind:
         case CallableKind.PLAIN:
             return _call(guarded, fallback)
@@ -62,22 +60,22 @@ def with_fallback(
 
 
 def _call(guarded: Callable[..., Any], fallback: Fallback) -> Callable[..., Any]:
-    def answering(*args: Any, **kwargs: Any) -> Any:
+    def falling_back(*args: Any, **kwargs: Any) -> Any:
         try:
             result = guarded(*args, **kwargs)
         except Exception as error:
             if not fallback.covers(error):
                 raise
             return fallback.make(args, kwargs)
-        if (kind := ENDS_LATER.get(type(result))) is not None:  # the call has only begun
+        if (kind := DEFERRED_TYPES.get(type(result))) is not None:  # the call has not run yet
             return with_fallback(lambda *_, **__: result, kind, fallback)(*args, **kwargs)
         return fallback.make(args, kwargs) if fallback.replaces(result) else result
 
-    return answering
+    return falling_back
 
 
 def _await(guarded: Callable[..., Any], fallback: Fallback) -> Callable[..., Any]:
-    async def answering(*args: Any, **kwargs: Any) -> Any:
+    async def falling_back(*args: Any, **kwargs: Any) -> Any:
         try:
             result = await guarded(*args, **kwargs)
         except Exception as error:
@@ -86,11 +84,11 @@ def _await(guarded: Callable[..., Any], fallback: Fallback) -> Callable[..., Any
             return await fallback.make_async(args, kwargs)
         return await fallback.make_async(args, kwargs) if fallback.replaces(result) else result
 
-    return answering
+    return falling_back
 
 
 def _iterate(guarded: Callable[..., Any], fallback: Fallback) -> Callable[..., Any]:
-    def answering(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def falling_back(*args: Any, **kwargs: Any) -> Iterator[Any]:
         begun = False
         try:
             with closing(guarded(*args, **kwargs)) as items:
@@ -98,15 +96,15 @@ def _iterate(guarded: Callable[..., Any], fallback: Fallback) -> Callable[..., A
                     begun = True
                     yield item
         except Exception as error:
-            if begun or not fallback.covers(error):  # half an answer is not replaced by another
+            if begun or not fallback.covers(error):  # a stream cannot be replaced half-way
                 raise
             yield from fallback.make(args, kwargs)
 
-    return answering
+    return falling_back
 
 
 def _iterate_async(guarded: Callable[..., Any], fallback: Fallback) -> Callable[..., Any]:
-    async def answering(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def falling_back(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         begun = False
         try:
             async with aclosing(guarded(*args, **kwargs)) as items:
@@ -114,12 +112,12 @@ def _iterate_async(guarded: Callable[..., Any], fallback: Fallback) -> Callable[
                     begun = True
                     yield item
         except Exception as error:
-            if begun or not fallback.covers(error):  # half an answer is not replaced by another
+            if begun or not fallback.covers(error):  # a stream cannot be replaced half-way
                 raise
             async for item in _each(fallback.make(args, kwargs)):
                 yield item
 
-    return answering
+    return falling_back
 
 
 async def _each(items: Any) -> AsyncIterator[Any]:

@@ -1,4 +1,4 @@
-"""What a call's outcome says about the service that was called."""
+"""The outcome of a call, judged: what it proves about the service that was called."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """What a settled call says about the guarded service."""
+    """What a settled call proves about the guarded service."""
 
     SUCCESS = "success"
-    """The service did its work."""
+    """The service worked."""
     FAILURE = "failure"
-    """The service did not."""
+    """The service did not work."""
     IGNORED = "ignored"
-    """Nothing: the caller's own mistake, or the caller stopped it."""
+    """Nothing: the caller made a mistake, or cancelled the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Ruling:
 
     verdict: Verdict
     reason: str = ""
-    """Short, stable words: `HTTP 500`, `ReadTimeout`. Never a prompt."""
+    """A short, stable text: `HTTP 500`, `ReadTimeout`. Never a prompt."""
     retry_after: float | None = None
-    """Seconds for which the service asked to be left alone."""
+    """Seconds the service asked clients to wait before the next call."""
     sent: bool = True
-    """Whether the call left this process at all; one that did not is ignored."""
+    """Whether the call left this process; one that did not is ignored."""

@@ -1,4 +1,4 @@
-"""What a breaker remembers: its transitions, and the failures that led to them."""
+"""Records of what happened to a breaker: its transitions, calls and failures."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Failure:
     """One call that failed."""
 
     at: float
-    """When it was settled, Unix seconds."""
+    """When the call was settled, Unix seconds."""
     reason: str
-    """Short and stable words: `HTTP 500`, `ReadTimeout`. Never a prompt."""
+    """A short, stable text: `HTTP 500`, `ReadTimeout`. Never a prompt."""
     seconds: float
     """How long the call took."""
 
@@ -27,24 +27,24 @@ class Call:
     """One admitted call that was settled, whatever its verdict."""
 
     at: float
-    """When it was settled, Unix seconds."""
+    """When the call was settled, Unix seconds."""
     ruling: Ruling
     seconds: float
-    """How long it took."""
+    """How long the call took."""
     first_item: float | None
-    """Seconds to the first item of what it streamed; `None` if it streamed nothing."""
+    """Seconds to the first item of its stream; `None` if it streamed nothing."""
     late: bool
-    """Whether the state had moved on, so that it could move nothing."""
+    """Whether a transition came before its end, so that its verdict did not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of a breaker from state to state.
+    """One transition of a breaker from state to state.
 
-    What happens without a change of state is remembered too, with
-    `from_state` equal to `to_state`, and is not counted among the transitions:
-    a manual command that finds the breaker where it sends it, and a breaker
-    that would have opened if it did more than count.
+    Two events that leave the state as it is are recorded too, with
+    `from_state` equal to `to_state`, and are not counted as transitions: a
+    manual command to enter the state that the breaker is in, and the moment at
+    which a breaker that only measures would have opened.
     """
 
     at: float
@@ -52,12 +52,12 @@ class Transition:
     from_state: State
     to_state: State
     reason: str
-    """Why, in words."""
+    """Why, as a text for people."""
     causes: tuple[Failure, ...] = ()
     """The failures that led to it, oldest first."""
 
 
-def tally(failures: Iterable[Failure]) -> str:
-    """Sum failures up by reason, the commonest first: `3× ReadTimeout, 2× HTTP 500`."""
+def summarize_failures(failures: Iterable[Failure]) -> str:
+    """Count failures by reason, most frequent first: `3× ReadTimeout, 2× HTTP 500`."""
     counts = Counter(failure.reason for failure in failures)
     return ", ".join(f"{count}× {reason}" for reason, count in counts.most_common())

@@ -1,4 +1,4 @@
-"""What can be set about a breaker, also while it runs."""
+"""The settings of a breaker; all can be changed while it runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from fuseboard.breaker.backoff import Backoff
 from fuseboard.breaker.classification import Classifier, ErrorRule, ResultPredicate
 from fuseboard.breaker.policies.base import TripPolicy
 from fuseboard.breaker.policies.consecutive import ConsecutiveFailures
-from fuseboard.breaker.validation import require_count, require_seconds
+from fuseboard.breaker.validation import NumberKind, check_numbers, number
 
 
-class SettingsGiven(TypedDict, total=False):
-    """The settings of `BreakerSettings`, as keywords."""
+class SettingsKwargs(TypedDict, total=False):
+    """The fields of `BreakerSettings`, as keyword arguments."""
 
     trip: TripPolicy
     recovery_timeout: float | Backoff
@@ -30,54 +30,63 @@ class SettingsGiven(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BreakerSettings:
-    """How a breaker decides. Raises `ValueError` or `TypeError` if a setting makes no sense."""
+    """When a breaker opens and closes, and which outcomes are failures.
+
+    Raises:
+        TypeError, ValueError: If a setting is invalid.
+    """
 
     trip: TripPolicy = ConsecutiveFailures(5)
     """When to open."""
-    recovery_timeout: float | Backoff = 30.0
-    """Seconds from opening to the first probe."""
-    max_probes: int = 1
-    """How many calls may be under way at once while half-open; more are rejected."""
-    successes_to_close: int = 1
-    """How many probes must succeed to close; one that fails opens again."""
-    probe_timeout: float = 120.0
-    """Seconds after which a probe that has not reported counts as failed."""
-    longest_retry_after: float = 300.0
-    """Seconds; a service that asks to be left alone for longer is asked again by then."""
+    recovery_timeout: float | Backoff = field(
+        default=30.0,
+        metadata=number(NumberKind.SECONDS, "from opening to the first probe", unless=(Backoff,)),
+    )
+    max_probes: int = field(
+        default=1, metadata=number(NumberKind.COUNT, "probes at once while half-open")
+    )
+    """Further calls are rejected."""
+    successes_to_close: int = field(
+        default=1, metadata=number(NumberKind.COUNT, "good probes that close it")
+    )
+    """One that fails opens it again."""
+    probe_timeout: float = field(
+        default=120.0,
+        metadata=number(NumberKind.SECONDS, "a probe silent for so long has failed"),
+    )
+    longest_retry_after: float = field(
+        default=300.0,
+        metadata=number(NumberKind.SECONDS, "a longer Retry-After is cut to this"),
+    )
     failure_on: ErrorRule = Exception
     """Which exceptions are failures; all others are ignored."""
     ignore: ErrorRule = ()
-    """Which of those are ignored all the same."""
+    """Which of those are ignored nevertheless."""
     unsent_on: ErrorRule = ()
-    """Which exceptions say that the call never left this process, such as httpx's
-    `PoolTimeout`; they are ignored, and counted on their own."""
+    """Which exceptions prove that the call never left this process, such as httpx's
+    `PoolTimeout`; they are ignored, and counted separately."""
     failure_on_result: ResultPredicate | None = None
-    """Says whether a result, or an item of a stream, is a failure though nothing was raised."""
+    """Whether a result, or an item of a stream, is a failure though nothing was raised."""
     ignore_result: ResultPredicate | None = None
-    """Says whether a result, or an item of a stream, proves nothing."""
-    rules: Classifier = field(init=False, repr=False, compare=False)
-    """All of these rules together."""
+    """Whether a result, or an item of a stream, proves nothing."""
+    classifier: Classifier = field(init=False, repr=False, compare=False)
+    """The five rules above, combined."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.trip, TripPolicy):
             raise TypeError(f"trip takes a trip policy, not {self.trip!r}")
-        if not isinstance(self.recovery_timeout, Backoff):
-            require_seconds("recovery_timeout", self.recovery_timeout)
-        require_seconds("probe_timeout", self.probe_timeout)
-        require_seconds("longest_retry_after", self.longest_retry_after)
-        require_count("max_probes", self.max_probes)
-        require_count("successes_to_close", self.successes_to_close)
-        rules = Classifier(
+        check_numbers(self)
+        classifier = Classifier(
             failure_on=self.failure_on,
             ignore=self.ignore,
             unsent_on=self.unsent_on,
             failure_on_result=self.failure_on_result,
             ignore_result=self.ignore_result,
         )
-        object.__setattr__(self, "rules", rules)
+        object.__setattr__(self, "classifier", classifier)
 
     def open_seconds(self, opening: int, draw: float) -> float:
-        """Say how long an opening lasts, as `Backoff.seconds()` does."""
+        """Return the length of an opening in seconds, as `Backoff.seconds()` does."""
         if isinstance(self.recovery_timeout, Backoff):
             return self.recovery_timeout.seconds(opening, draw)
         return self.recovery_timeout

@@ -1,4 +1,4 @@
-"""Immutable pictures of a breaker, and of the pools and caches that are registered beside it."""
+"""Immutable snapshots of a breaker, and of the pools and caches registered with it."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from fuseboard.breaker.tunables import Tunable
 
 @dataclass(frozen=True, slots=True)
 class BreakerSnapshot:
-    """One breaker at one moment; all its figures belong together."""
+    """One breaker at one moment; its figures are consistent with each other."""
 
     name: str
     state: State
     mode: Mode
     why: str
-    """Why it is in this state, in words."""
+    """Why it is in this state, as a text for people."""
     changed_at: float
     """When it came into this state, Unix seconds."""
     seconds_in_state: float
     retry_after: float | None
-    """Seconds until probes are admitted, while it is open and will recover by itself."""
+    """Seconds until probes are admitted; `None` unless it is open and recovers by itself."""
     recovery_timeout: float | None
-    """How long the present (or next) opening lasts, seconds; `None` if that is not known."""
+    """Length of the present or next opening, seconds; `None` if that is not known."""
     calls: CallCounts
     late: int
-    """Results that came after the state had moved on; they are in `calls` too."""
+    """Calls that ended after a later transition; they are counted in `calls` too."""
     unsent: int
-    """Calls that never left this process; they are among the ignored."""
+    """Calls that never left this process; they are counted as ignored, too."""
     in_flight: int
     probes: int
     """How many of those in flight are probes of the present half-open state."""
     consecutive_failures: int
     gauges: tuple[Gauge, ...]
-    """How far the trip policy's measures have come."""
+    """The trip policy's measures and their limits."""
     history: tuple[Transition, ...]
     """The latest transitions, oldest first."""
     transitions: Mapping[tuple[State, State], int]
-    """How many transitions there were, by (from, to)."""
+    """The number of transitions by (from, to)."""
     state_seconds: Mapping[State, float]
     """Seconds spent in each state, the present one included."""
     durations: Mapping[Verdict, Durations]
     successes_missing: int | None = None
-    """How many probes must still succeed to close it, while it is half-open and decides itself."""
+    """Probes that must still succeed to close it; `None` unless it is half-open and automatic."""
     settings: tuple[Tunable, ...] = ()
-    """The numbers that can be changed while it runs; none if it is not decided here."""
+    """The numbers that can be changed while it runs; none for an external breaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class PoolSnapshot:
     """How many calls hold a connection."""
     maximum: int
     waits: Durations
-    """How long calls waited for one, seconds."""
+    """How long calls waited for a connection, seconds."""
 
     @property
     def utilization(self) -> float:
-        """The share that is in use, 0-1."""
+        """The share of connections in use, 0-1."""
         return self.active / self.maximum
 
 
@@ -76,14 +76,14 @@ class CacheSnapshot:
 
     name: str
     hits: int
-    """Requests answered from it, or by a request for the same that was under way."""
+    """Requests served from the cache, or by an identical request under way."""
     misses: int
     entries: int
     maximum: int
-    """How many entries it keeps at most."""
+    """The most entries it stores."""
 
     @property
     def hit_rate(self) -> float:
         """The share of requests that were hits, 0-1; 0 before there were any."""
-        asked = self.hits + self.misses
-        return self.hits / asked if asked else 0.0
+        requests = self.hits + self.misses
+        return self.hits / requests if requests else 0.0

@@ -1,4 +1,4 @@
-"""The states of a breaker, and who decides them."""
+"""The states of a breaker, and the modes that decide them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from enum import Enum, IntEnum
 
 
 class State(IntEnum):
-    """Where a breaker stands; the value is the one its gauge exports."""
+    """The state of a breaker; the value is the one its gauge exports."""
 
     CLOSED = 0
-    """Calls flow."""
+    """Calls are admitted."""
     OPEN = 1
     """Calls are rejected until the recovery timeout is over."""
     HALF_OPEN = 2
-    """A few probes flow; their verdicts decide what comes next."""
+    """A few calls are admitted as probes; their verdicts decide the next state."""
 
 
 class Mode(Enum):
-    """Who decides a breaker's state."""
+    """What decides a breaker's state."""
 
     AUTOMATIC = "automatic"
     """The trip policy, the clock and the probes."""
     FORCED_OPEN = "forced open"
-    """A person: every call is rejected until `reset()`."""
+    """A manual command: every call is rejected until `reset()`."""
     DISABLED = "disabled"
-    """A person: every call is admitted and counted until `reset()`."""
+    """A manual command: every call is admitted and counted until `reset()`."""
     METRICS_ONLY = "metrics only"
-    """A person: the same, and the history says when it would have opened."""
+    """As `DISABLED`, and the history records when the breaker would have opened."""

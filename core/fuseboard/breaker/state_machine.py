@@ -1,15 +1,16 @@
 """The states of a breaker and what moves it from one to another.
 
-    CLOSED ── the trip policy says so ──────────────────► OPEN
+    CLOSED ── the trip policy's limit is reached ───────► OPEN
     OPEN ── the recovery timeout is over ───────────────► HALF_OPEN
     HALF_OPEN ── enough probes succeeded ───────────────► CLOSED
     HALF_OPEN ── a probe failed, or never reported ─────► OPEN
 
 Every transition starts a new generation. A call is admitted in one
-generation; if it is settled in a later one, it is counted and moves nothing.
+generation; if it is settled in a later one, it is counted and does not change
+the state.
 
-The machine does no I/O and takes no lock: the breaker that owns it holds its
-own whenever it calls a method here, and tells it the time.
+The machine does no I/O and takes no lock: `BreakerCore` holds its lock
+whenever it calls a method here, and passes the time on its clock as `now`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
+from typing import Any
 
-from fuseboard.breaker.counters import BETWEEN_FOLDS, Counters
+from fuseboard.breaker.counters import FOLD_MASK, Counters
 from fuseboard.breaker.errors import CircuitOpenError, RejectedBecause
 from fuseboard.breaker.listeners import EventQueue
 from fuseboard.breaker.outcome import Ruling, Verdict
-from fuseboard.breaker.records import Call, Failure, Transition, tally
+from fuseboard.breaker.records import Call, Failure, Transition, summarize_failures
 from fuseboard.breaker.settings import BreakerSettings
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
@@ -37,56 +39,56 @@ _GOOD = Ruling(Verdict.SUCCESS)
 
 
 class StateMachine:
-    """Decides which calls are admitted, and what their verdicts lead to.
+    """Decide which calls are admitted, and what their verdicts lead to.
 
     Args:
-        name: The breaker's.
-        settings: How it decides.
-        announcements: Where its events go.
-        clock: Seconds that only ever go forward.
-        wall_clock: Unix seconds, for what is shown to people.
-        draw: A random number, 0-1, for the jitter of the recovery timeout.
+        name: The breaker's name.
+        settings: The breaker's settings.
+        events: Where transitions, settled calls and rejections are put.
+        clock: A monotonic clock, seconds.
+        wall_clock: Unix seconds, for times shown to people.
+        draw: A source of random numbers from 0 to 1, for the jitter of the recovery timeout.
         history_size: How many transitions are remembered.
-        duration_buckets: Upper bounds of the histogram of durations, seconds.
+        duration_buckets: Upper bounds of the duration histograms, seconds.
     """
 
     __slots__ = (
-        "_announcements",
         "_calls",
-        "_changed",
         "_clock",
+        "_deadline",
         "_draw",
-        "_due",
+        "_entered",
+        "_events",
         "_failures",
-        "_generation",
         "_history",
         "_history_copy",
         "_lengthened",
         "_meter",
         "_name",
-        "_not_before",
-        "_numbers",
         "_open_seconds",
         "_openings",
+        "_probe_starts",
         "_probe_successes",
-        "_probes",
         "_rejections",
+        "_retry_not_before",
+        "_tunables",
         "_wall_clock",
         "_why",
         "_would_be_open_until",
-        "free_pass",
+        "counters",
+        "generation",
+        "lock_free_admissions",
+        "lock_free_successes",
         "mode",
-        "series",
         "settings",
         "state",
-        "uneventful",
     )
 
     def __init__(
         self,
         name: str,
         settings: BreakerSettings,
-        announcements: EventQueue,
+        events: EventQueue[Any],
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -95,353 +97,360 @@ class StateMachine:
         duration_buckets: Sequence[float],
     ) -> None:
         self._name = name
-        self._announcements = announcements
-        self._calls = announcements.calls
-        self._rejections = announcements.rejections
+        self._events = events
+        self._calls = events.calls
+        self._rejections = events.rejections
         self._clock = clock
         self._wall_clock = wall_clock
         self._draw = draw
         self.settings = settings
-        self.series = Counters(wall_clock(), duration_buckets)
-        self._meter = settings.trip.meter(self.series)
+        self.counters = Counters(wall_clock(), duration_buckets)
+        self._meter = settings.trip.meter(self.counters)
         self.state = _CLOSED
         self.mode = _AUTOMATIC
         self._why = "no trouble so far"
-        self._changed = clock()
-        self._generation = 0
-        self._due = inf  # when time alone will cause the next transition
+        self._entered = clock()  # when it came into this state
+        self.generation = 0
+        """The generation that a call is admitted to now."""
+        self._deadline = inf  # when time alone will cause the next transition
         self._openings = 0  # since it was last closed
         self._open_seconds = settings.open_seconds(1, 0.0)  # of the present or next opening
         self._lengthened = False  # whether a Retry-After made the present opening longer
-        self._not_before = -inf  # when a service that sent a Retry-After may be asked again
+        self._retry_not_before = -inf  # the latest end of a Retry-After since it was last closed
         self._would_be_open_until = -inf  # in METRICS_ONLY
-        self._probes: deque[float] = deque()  # when each probe under way was admitted
+        self._probe_starts: deque[float] = deque()  # when each probe under way was admitted
         self._probe_successes = 0
-        # The latest failures: when, on the clock; why; and how long the call took. They are made
-        # presentable only when they are wanted.
+        # The latest failures: when, on the clock; why; and the seconds they took. They become
+        # `Failure`s only when one is needed.
         self._failures: deque[tuple[float, str, float]] = deque(maxlen=_REMEMBERED_FAILURES)
         self._history: deque[Transition] = deque(maxlen=history_size)
         self._history_copy: tuple[Transition, ...] | None = ()
-        self._numbers: tuple[Tunable, ...] | None = None  # of the settings, once asked for
-        self.free_pass: int | None = 0
-        """The generation that calls are admitted to without asking, if they are."""
-        self.uneventful: int | None = 0
-        """The generation in which a success changes nothing but the counters, if any does."""
+        self._tunables: tuple[Tunable, ...] | None = None  # of the settings, once requested
+        self.lock_free_admissions: int | None = 0
+        """The generation to which calls are admitted without the lock, if there is one."""
+        self.lock_free_successes: int | None = 0
+        """The generation whose successes change nothing but the counters, if there is one."""
         self.refresh()
 
     # Admission
 
     def admit(self, now: float) -> CircuitOpenError | None:
-        """Admit a call, or say why not."""
-        if now >= self._due:
+        """Admit a call and return `None`, or return its rejection."""
+        if now >= self._deadline:
             self.advance(now)
         if self.state is _OPEN:
             if self.mode is _AUTOMATIC:
-                return self._reject(_BECAUSE_OPEN, self._due - now, now)
+                return self._reject(_BECAUSE_OPEN, self._deadline - now, now)
             return self._reject(RejectedBecause.FORCED_OPEN, None, now)
         if self.state is _HALF_OPEN:
-            if len(self._probes) >= self.settings.max_probes:
-                # Nobody knows when a probe will report; by then its slot is free at the latest.
-                wait = min(self._open_seconds, self._due - now)
+            if len(self._probe_starts) >= self.settings.max_probes:
+                # When a probe will report is unknown; by then its slot is free at the latest.
+                wait = min(self._open_seconds, self._deadline - now)
                 return self._reject(RejectedBecause.HALF_OPEN_FULL, wait, now)
-            self._probes.append(now)
-            self._due = self._probes[0] + self.settings.probe_timeout
-        elif self._meter.watches_calls:
+            self._probe_starts.append(now)
+            self._deadline = self._probe_starts[0] + self.settings.probe_timeout
+        elif self._meter.tracks_in_flight:
             self._meter.begin(now)
-            self._due = self._meter.due()
-        if not self.series.next_ticket() & BETWEEN_FOLDS:
-            self.series.fold()
+            self._deadline = self._meter.next_deadline()
+        if not self.counters.next_ticket() & FOLD_MASK:
+            self.counters.fold()
         return None
 
-    @property
-    def generation(self) -> int:
-        """The generation that a call is admitted to now."""
-        return self._generation
-
-    def withdraw(self, generation: int, started: float, now: float) -> None:
-        """Undo an admission: the call turned out to begin only later, if at all."""
+    def cancel_admission(self, generation: int, started: float, now: float) -> None:
+        """Undo an admission whose call has not begun."""
         self.advance(now)
-        self.series.withdrawn += 1
-        if generation == self._generation:
-            self._end_without_count(now, started, None)
+        self.counters.cancelled_admissions += 1
+        if generation == self.generation:
+            self._discard(now, started, None)
 
     def _reject(
         self, because: RejectedBecause, retry_after: float | None, now: float
     ) -> CircuitOpenError:
-        series = self.series
-        series.rejected += 1
+        counters = self.counters
+        counters.rejected += 1
         rejection = CircuitOpenError(
             self._name,
             self.state,
             because,
-            series.changed_at,
-            now - self._changed,
+            counters.changed_at,
+            now - self._entered,
             self._why,
             retry_after,
         )
         if self._rejections.listeners:
-            self._announcements.put(self._rejections, rejection)
+            self._events.put(self._rejections, rejection)
         return rejection
 
     # Settlement
 
-    def succeeded(
+    def first_item_came(self, generation: int, started: float, now: float) -> None:
+        """Record the first item of a call's stream, for a policy that tracks calls in flight."""
+        self.advance(now)
+        if generation == self.generation and self.state is _CLOSED:
+            self._meter.first_item(started)
+            self._deadline = self._meter.next_deadline()
+
+    def on_success(
         self, generation: int, started: float, now: float, first_item: float | None
     ) -> None:
         """Settle an admitted call as a success."""
-        self.series.succeeded_after.append(now - started)
+        self.counters.pending_successes.append(now - started)
         if not self._settle(_GOOD, generation, started, now, first_item):
             return
-        self.series.consecutive_failures = 0
+        self.counters.consecutive_failures = 0
         if self.state is _HALF_OPEN:
-            self._give_back(started)
-            self._probe_succeeded(now)
+            self._release_probe(started)
+            self._on_probe_success(now)
         elif self._meter.counts_calls:
             self._count(now, started, first_item, failed=False)
-            self._consider_tripping(now)
+            self._check_trip(now)
         self.refresh()
 
-    def failed(
+    def on_failure(
         self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
     ) -> None:
-        """Settle an admitted call as a failure, for the reason that `ruling` gives."""
+        """Settle an admitted call as a failure, for the ruling's reason."""
         seconds = now - started
-        self.series.failed_after.append(seconds)
+        self.counters.pending_failures.append(seconds)
         if not self._settle(ruling, generation, started, now, first_item):
             return
-        self.series.consecutive_failures += 1
+        self.counters.consecutive_failures += 1
         self._failures.append((now, ruling.reason, seconds))
         if ruling.retry_after is not None and ruling.retry_after > 0:
             pause = min(ruling.retry_after, self.settings.longest_retry_after)
-            self._not_before = max(self._not_before, now + pause)
+            self._retry_not_before = max(self._retry_not_before, now + pause)
         if self.state is _HALF_OPEN:
-            self._give_back(started)
-            self._probe_failed(ruling.reason, now)
+            self._release_probe(started)
+            self._on_probe_failure(ruling.reason, now)
         else:
-            self.uneventful = None  # until a success has ended the streak
+            self.lock_free_successes = None  # the next success ends the streak
             if self._meter.counts_calls:
                 self._count(now, started, first_item, failed=True)
-            self._consider_tripping(now)
+            self._check_trip(now)
 
-    def ignored(
+    def on_ignored(
         self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
     ) -> None:
-        """Settle an admitted call as one that proves nothing."""
-        self.series.ignored_after.append(now - started)
+        """Settle an admitted call that proves nothing about the service."""
+        self.counters.pending_ignored.append(now - started)
         if not ruling.sent:
-            self.series.unsent += 1
+            self.counters.unsent += 1
         if self._settle(ruling, generation, started, now, first_item):
-            self._end_without_count(now, started, first_item)
-
-    def first_item_came(self, generation: int, started: float, now: float) -> None:
-        """Take note of the first item of a call's stream, where the trip policy watches calls."""
-        self.advance(now)
-        if generation == self._generation and self.state is _CLOSED:
-            self._meter.first_item(started)
-            self._due = self._meter.due()
-
-    @property
-    def watches_calls(self) -> bool:
-        """Whether the trip policy wants to be told of the beginning and the first item of calls."""
-        return self._meter.watches_calls
+            self._discard(now, started, first_item)
 
     def _settle(
         self, ruling: Ruling, generation: int, started: float, now: float, first_item: float | None
     ) -> bool:
-        """Note that a call has ended; returns whether its verdict may move the state."""
-        if now >= self._due:
+        """Record the end of a call; return whether its verdict may change the state."""
+        if now >= self._deadline:
             self.advance(now)
-        current = generation == self._generation
+        current = generation == self.generation
         if not current:
-            self.series.late += 1
+            self.counters.late += 1
         if self._calls.listeners:
             call = Call(self._wall_clock(), ruling, now - started, first_item, late=not current)
-            self._announcements.put(self._calls, call)
+            self._events.put(self._calls, call)
         return current
-
-    def _give_back(self, started: float) -> None:
-        self._probes.remove(started)
-        self._due = inf
-        if self._probes:
-            self._due = self._probes[0] + self.settings.probe_timeout
 
     def _count(self, now: float, started: float, first_item: float | None, *, failed: bool) -> None:
         self._meter.count(now, started, failed=failed, first_item=first_item)
-        if self._meter.watches_calls:
-            self._due = self._meter.due()
+        if self._meter.tracks_in_flight:
+            self._deadline = self._meter.next_deadline()
 
-    def _end_without_count(self, now: float, started: float, first_item: float | None) -> None:
+    def _discard(self, now: float, started: float, first_item: float | None) -> None:
+        """Remove a call of this generation that counts neither as a success nor as a failure."""
         if self.state is _HALF_OPEN:
-            self._give_back(started)
-        elif self._meter.watches_calls:
-            self._meter.let_go(now, started, first_item)
-            self._due = self._meter.due()
+            self._release_probe(started)
+        elif self._meter.tracks_in_flight:
+            self._meter.discard(now, started, first_item)
+            self._deadline = self._meter.next_deadline()
 
-    # Transitions
+    @property
+    def tracks_in_flight(self) -> bool:
+        """Whether the trip policy needs the begin and the first item of every call."""
+        return self._meter.tracks_in_flight
 
-    def command(self, mode: Mode, state: State, reason: str, now: float) -> None:
-        """Do what a person asked for."""
-        self.advance(now)
-        self.mode = mode
-        self._would_be_open_until = -inf
-        self.transition_to(state, reason, now)
+    # From closed to open
 
-    def configure(self, settings: BreakerSettings, now: float) -> None:
-        """Decide by other settings from now on, as `CircuitBreaker.configure()` says."""
-        self.advance(now)
-        if settings.trip != self.settings.trip:
-            self._meter = settings.trip.meter(self.series)
-            if self.state is _CLOSED:
-                self._due = self._meter.due()
-        self.settings = settings
-        self._numbers = None
-        if self.state is not _OPEN:
-            self._open_seconds = settings.open_seconds(self._openings + 1, 0.0)
-        if self._probes:  # what is over by the new settings is over now, not some time ago
-            self._due = max(now, self._probes[0] + settings.probe_timeout)
-        self.refresh()
-
-    def advance(self, now: float) -> None:
-        """Let time act: what is due happens at the moment it fell due."""
-        while now >= self._due:
-            due = self._due
-            if self.state is _OPEN:
-                what = "Retry-After" if self._lengthened else "recovery timeout"
-                reason = f"{what} of {self._open_seconds:.4g} s is over"
-                self.transition_to(_HALF_OPEN, reason, due)
-            elif self.state is _HALF_OPEN:
-                seconds = due - self._probes[0]
-                reason = f"no result within {seconds:g} s"
-                self.series.consecutive_failures += 1
-                self._failures.append((due, reason, seconds))
-                self._probe_failed(reason, due)
-            else:
-                self._meter.lapse(due)
-                self._due = self._meter.due()
-                self._consider_tripping(due)
-
-    def transition_to(
-        self, state: State, reason: str, now: float, causes: tuple[Failure, ...] = ()
-    ) -> None:
-        """Move to `state` at `now`, a time that may already have passed."""
-        previous = self.state
-        at = self._wall_clock() - (self._clock() - now)
-        if previous is not state:
-            self.series.state_seconds[previous] += now - self._changed
-            self.series.transitions[previous, state] += 1
-            self.series.changed_at = at
-            self._changed = now
-        self.state = state
-        self._why = reason
-        self._generation += 1
-        self._probes.clear()
-        self._probe_successes = 0
-        self._due = inf
-        if state is _OPEN:
-            self._open(now)
-        elif state is _CLOSED:
-            self._openings = 0
-            self._open_seconds = self.settings.open_seconds(1, 0.0)
-            self._not_before = -inf
-            self._meter.clear()
-            self.series.consecutive_failures = 0
-            self._failures.clear()
-        self._remember(Transition(at, previous, state, reason, causes))
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Find out again what may go on without the lock."""
-        closed = self.state is _CLOSED
-        self.free_pass = self._generation if closed and not self._meter.watches_calls else None
-        quiet = (
-            closed
-            and self.series.consecutive_failures == 0
-            and not self._meter.counts_calls
-            and not self.settings.rules.judges_results
-            and not self._calls.listeners
-        )
-        self.uneventful = self._generation if quiet else None
-
-    def _open(self, now: float) -> None:
-        """Say until when it stays open: decided here, once."""
-        self._openings += 1
-        self._open_seconds = self.settings.open_seconds(self._openings, self._draw())
-        self._lengthened = self._not_before > now + self._open_seconds
-        if self._lengthened:
-            self._open_seconds = self._not_before - now
-        if self.mode is _AUTOMATIC:
-            self._due = now + self._open_seconds
-
-    def _consider_tripping(self, now: float) -> None:
+    def _check_trip(self, now: float) -> None:
+        """Open if the trip policy's limit is reached."""
         trip = self._meter.trip(now)
         if trip is None or self.mode is Mode.DISABLED or now < self._would_be_open_until:
             return
         causes = self._latest_failures(trip.failures)
-        why = f"{trip.reason}: {tally(causes)}" if causes else trip.reason
+        why = f"{trip.reason}: {summarize_failures(causes)}" if causes else trip.reason
         if self.mode is Mode.METRICS_ONLY:
             self._would_be_open_until = now + self.settings.open_seconds(1, self._draw())
             would = f"would have opened: {why}"
             self._remember(Transition(self._wall_clock(), self.state, self.state, would, causes))
         else:
-            self.transition_to(_OPEN, why, now, causes)
+            self._transition_to(_OPEN, why, now, causes)
 
-    def _probe_succeeded(self, now: float) -> None:
+    # From half-open to closed or open
+
+    def _on_probe_success(self, now: float) -> None:
         self._probe_successes += 1
         if self._probe_successes >= self.settings.successes_to_close:
             one = self._probe_successes == 1
             reason = "probe succeeded" if one else f"{self._probe_successes} probes succeeded"
-            self.transition_to(_CLOSED, reason, now)
+            self._transition_to(_CLOSED, reason, now)
 
-    def _probe_failed(self, reason: str, now: float) -> None:
+    def _on_probe_failure(self, reason: str, now: float) -> None:
         causes = self._latest_failures(1)
-        self.transition_to(_OPEN, f"probe failed: {reason}", now, causes)
+        self._transition_to(_OPEN, f"probe failed: {reason}", now, causes)
+
+    def _release_probe(self, started: float) -> None:
+        self._probe_starts.remove(started)
+        self._deadline = inf
+        if self._probe_starts:
+            self._deadline = self._probe_starts[0] + self.settings.probe_timeout
+
+    # What time alone causes
+
+    def advance(self, now: float) -> None:
+        """Make every transition that is due by `now`, each at the moment it fell due."""
+        while now >= self._deadline:
+            due = self._deadline
+            if self.state is _OPEN:
+                what = "Retry-After" if self._lengthened else "recovery timeout"
+                reason = f"{what} of {self._open_seconds:.4g} s is over"
+                self._transition_to(_HALF_OPEN, reason, due)
+            elif self.state is _HALF_OPEN:
+                seconds = due - self._probe_starts[0]
+                reason = f"no result within {seconds:g} s"
+                self.counters.consecutive_failures += 1
+                self._failures.append((due, reason, seconds))
+                self._on_probe_failure(reason, due)
+            else:
+                self._meter.expire(due)
+                self._deadline = self._meter.next_deadline()
+                self._check_trip(due)
+
+    # Commands
+
+    def command(self, mode: Mode, state: State, reason: str, now: float) -> None:
+        """Carry out a manual command."""
+        self.advance(now)
+        self.mode = mode
+        self._would_be_open_until = -inf
+        self._transition_to(state, reason, now)
+
+    def configure(self, settings: BreakerSettings, now: float) -> None:
+        """Replace the settings, as `CircuitBreaker.configure()` describes."""
+        self.advance(now)
+        if settings.trip != self.settings.trip:
+            self._meter = settings.trip.meter(self.counters)
+            if self.state is _CLOSED:
+                self._deadline = self._meter.next_deadline()
+        self.settings = settings
+        self._tunables = None
+        if self.state is not _OPEN:
+            self._open_seconds = settings.open_seconds(self._openings + 1, 0.0)
+        if self._probe_starts:  # a probe that is overdue by the new timeout fails now, not earlier
+            self._deadline = max(now, self._probe_starts[0] + settings.probe_timeout)
+        self.refresh()
+
+    # The transition itself
+
+    def _transition_to(
+        self, state: State, reason: str, now: float, causes: tuple[Failure, ...] = ()
+    ) -> None:
+        """Move to `state` at `now`, which may be in the past, and start a generation."""
+        previous = self.state
+        at = self._wall_clock() - (self._clock() - now)
+        if previous is not state:
+            self.counters.state_seconds[previous] += now - self._entered
+            self.counters.transitions[previous, state] += 1
+            self.counters.changed_at = at
+            self._entered = now
+        self.state = state
+        self._why = reason
+        self.generation += 1
+        self._probe_starts.clear()
+        self._probe_successes = 0
+        self._deadline = inf
+        if state is _OPEN:
+            self._start_opening(now)
+        elif state is _CLOSED:
+            self._openings = 0
+            self._open_seconds = self.settings.open_seconds(1, 0.0)
+            self._retry_not_before = -inf
+            self._meter.clear()
+            self.counters.consecutive_failures = 0
+            self._failures.clear()
+        self._remember(Transition(at, previous, state, reason, causes))
+        self.refresh()
+
+    def _start_opening(self, now: float) -> None:
+        """Decide how long this opening lasts; this is the only place that does."""
+        self._openings += 1
+        self._open_seconds = self.settings.open_seconds(self._openings, self._draw())
+        self._lengthened = self._retry_not_before > now + self._open_seconds
+        if self._lengthened:
+            self._open_seconds = self._retry_not_before - now
+        if self.mode is _AUTOMATIC:
+            self._deadline = now + self._open_seconds
+
+    def refresh(self) -> None:
+        """Recompute the lock-free generations."""
+        closed = self.state is _CLOSED
+        admits = closed and not self._meter.tracks_in_flight
+        self.lock_free_admissions = self.generation if admits else None
+        changes_nothing = (
+            closed
+            and self.counters.consecutive_failures == 0
+            and not self._meter.counts_calls
+            and not self.settings.classifier.judges_results
+            and not self._calls.listeners
+        )
+        self.lock_free_successes = self.generation if changes_nothing else None
+
+    def _remember(self, transition: Transition) -> None:
+        self._history.append(transition)
+        self._history_copy = None
+        self._events.put(self._events.transitions, transition)
 
     def _latest_failures(self, count: int) -> tuple[Failure, ...]:
         wall_zero = self._wall_clock() - self._clock()
         latest = tuple(self._failures)[-count:] if count else ()
         return tuple(Failure(wall_zero + at, reason, seconds) for at, reason, seconds in latest)
 
-    def _remember(self, transition: Transition) -> None:
-        self._history.append(transition)
-        self._history_copy = None
-        self._announcements.put(self._announcements.transitions, transition)
-
-    # Watching it
+    # Snapshot
 
     def snapshot(self, now: float) -> BreakerSnapshot:
-        """Take a consistent picture of the breaker."""
+        """Return a consistent snapshot, after the transitions that are due by `now`."""
         self.advance(now)
-        series = self.series
-        in_flight = series.in_flight()
+        counters = self.counters
+        in_flight = counters.in_flight()
         if self._history_copy is None:
             self._history_copy = tuple(self._history)
-        if self._numbers is None:
-            self._numbers = tunables_of(self.settings)
-        seconds_in_state = now - self._changed
-        state_seconds = series.state_seconds.copy()
+        if self._tunables is None:
+            self._tunables = tunables_of(self.settings)
+        seconds_in_state = now - self._entered
+        state_seconds = counters.state_seconds.copy()
         state_seconds[self.state] += seconds_in_state
         return BreakerSnapshot(
             name=self._name,
             state=self.state,
             mode=self.mode,
             why=self._why,
-            changed_at=series.changed_at,
+            changed_at=counters.changed_at,
             seconds_in_state=seconds_in_state,
             retry_after=self._until_recovery(now),
             recovery_timeout=self._open_seconds,
-            calls=series.calls(),
-            late=series.late,
-            unsent=series.unsent,
+            calls=counters.calls(),
+            late=counters.late,
+            unsent=counters.unsent,
             in_flight=in_flight,
-            probes=len(self._probes),
+            probes=len(self._probe_starts),
             successes_missing=self._successes_missing(),
-            consecutive_failures=series.consecutive_failures,
+            consecutive_failures=counters.consecutive_failures,
             gauges=self._meter.gauges(now),
             history=self._history_copy,
-            transitions=series.transitions.copy(),
+            transitions=counters.transitions.copy(),
             state_seconds=state_seconds,
-            durations=series.durations(),
-            settings=self._numbers,
+            durations=counters.durations(),
+            settings=self._tunables,
         )
 
     def _successes_missing(self) -> int | None:
@@ -450,6 +459,6 @@ class StateMachine:
         return self.settings.successes_to_close - self._probe_successes
 
     def _until_recovery(self, now: float) -> float | None:
-        if self.state is _OPEN and self._due != inf:
-            return max(0.0, self._due - now)
+        if self.state is _OPEN and self._deadline != inf:
+            return max(0.0, self._deadline - now)
         return None

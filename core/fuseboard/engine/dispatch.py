@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fuseboard.breaker.tunables import tunables_of, with_tunables, written
+from fuseboard.breaker.tunables import format_number, tunables_of, with_tunables
 from fuseboard.engine.assembly import Assembly
 from fuseboard.engine.commands import (
     Ask,
@@ -113,5 +113,9 @@ class CommandDispatcher:
         breaker.configure(**with_tunables(breaker.settings, command.changes))
         for name, value in command.changes.items():
             _logger.info(
-                "%s: %s %s → %s", breaker.name, name, written(before[name]), written(value)
+                "%s: %s %s → %s",
+                breaker.name,
+                name,
+                format_number(before[name]),
+                format_number(value),
             )

@@ -23,7 +23,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from fuseboard.breaker.counters import Durations
-from fuseboard.breaker.registry import Registry, Watched
+from fuseboard.breaker.registry import NamedCollection, Registry
 from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
 from fuseboard.metrics import report
 from fuseboard.metrics.namespace import NAMESPACE, check_namespace
@@ -40,7 +40,7 @@ class _RegistryCollector(Collector, Generic[SnapshotT]):
         ValueError: If a metric name cannot begin with `namespace`.
     """
 
-    def __init__(self, registry: Watched[SnapshotT], namespace: str = NAMESPACE) -> None:
+    def __init__(self, registry: NamedCollection[SnapshotT], namespace: str = NAMESPACE) -> None:
         self._registry = registry
         self._namespace = check_namespace(namespace)
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from fuseboard.breaker.records import tally
+from fuseboard.breaker.records import summarize_failures
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import Snapshot
 
@@ -58,7 +58,7 @@ def transitions_table(snapshot: Snapshot) -> str:
                 step.from_state.name,
                 step.to_state.name,
                 _text(step.reason),
-                tally(step.causes),
+                summarize_failures(step.causes),
             )
             for breaker in snapshot.breakers
             for step in breaker.history

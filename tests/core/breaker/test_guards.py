@@ -499,7 +499,7 @@ class TestVerdictRules:
 class TestListeners:
     def test_hear_of_calls_and_rejections(self, breaker: CircuitBreaker) -> None:
         heard: list[str] = []
-        take_off = breaker.on_call(
+        unsubscribe = breaker.on_call(
             lambda which, call: heard.append(f"{which.name} {call.ruling.verdict.value}")
         )
         breaker.on_rejection(lambda _, error: heard.append(error.rejected_because.value))
@@ -510,7 +510,7 @@ class TestListeners:
             breaker.call(int)
         late.ignore()
         assert heard == ["model success", "forced_open", "model ignored"]
-        take_off()
+        unsubscribe()
         breaker.reset()
         breaker.call(int)
         assert len(heard) == 3
@@ -521,10 +521,10 @@ class TestListeners:
         def listen(*told: object) -> None:
             heard.append(told)
 
-        take_off = breaker.on_call(listen)
+        unsubscribe = breaker.on_call(listen)
         breaker.on_call(listen)
-        take_off()
-        take_off()
+        unsubscribe()
+        unsubscribe()
         breaker.call(int)
         assert len(heard) == 1
 

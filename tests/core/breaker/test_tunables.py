@@ -24,7 +24,8 @@ from fuseboard import (
 from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.policies.base import Meter
 from fuseboard.breaker.policies.rates import SlowCallRate
-from fuseboard.breaker.tunables import NumberKind, tunables_of, with_tunables, written
+from fuseboard.breaker.tunables import format_number, tunables_of, with_tunables
+from fuseboard.breaker.validation import NumberKind
 
 COUNTS = st.integers(1, 50)
 SECONDS = st.floats(0.001, 1e6)
@@ -246,8 +247,8 @@ class NightShift(TripPolicy):
         if self.hours > 12:
             raise ValueError("nobody works longer than 12 hours")
 
-    def meter(self, series: Counters) -> Meter:
-        return self.inner.meter(series)
+    def meter(self, counters: Counters) -> Meter:
+        return self.inner.meter(counters)
 
 
 def test_somebodys_own_policy_has_its_numbers_too() -> None:
@@ -276,9 +277,9 @@ def test_a_breakers_picture_has_them_made_once_until_they_change() -> None:
 
 @given(st.floats(allow_nan=False) | st.integers())
 def test_numbers_are_written_so_that_they_can_be_typed_again(value: float) -> None:
-    assert float(written(value)) == float(value)
+    assert float(format_number(value)) == float(value)
 
 
 @pytest.mark.parametrize(("value", "text"), [(30.0, "30"), (5, "5"), (0.5, "0.5"), (1e-7, "1e-07")])
 def test_numbers_are_written_shortly(value: float, text: str) -> None:
-    assert written(value) == text
+    assert format_number(value) == text

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from fuseboard import BreakerSnapshot, CircuitBreaker, Registry
-from fuseboard.breaker.registry import Watchable
+from fuseboard.breaker.registry import Registered
 from fuseboard.metrics.endpoint import endpoint_app
 from fuseboard.server.limits import ConnectionLimiter
 from fuseboard.server.local_hosts import is_local
@@ -25,7 +25,7 @@ from tests.core.ollama.test_client import skip_ahead
 
 @asynccontextmanager
 async def endpoint(
-    *breakers: Watchable[BreakerSnapshot], not_ready_reason: str = "", only_local: bool = True
+    *breakers: Registered[BreakerSnapshot], not_ready_reason: str = "", only_local: bool = True
 ) -> AsyncIterator[tuple[str, int, ConnectionLimiter]]:
     """Serve the endpoint as the engine does; yield its URL, port and connection limiter."""
     registry = Registry()

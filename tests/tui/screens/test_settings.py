@@ -14,7 +14,8 @@ from textual.widgets import Input, Static
 from fuseboard import Backoff, BreakerSettings, CountWindow, FailureRate, TripPolicy
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import State
-from fuseboard.breaker.tunables import NumberKind, Tunable, tunables_of, with_tunables
+from fuseboard.breaker.tunables import Tunable, tunables_of, with_tunables
+from fuseboard.breaker.validation import NumberKind
 from fuseboard.engine.commands import ConfigureBreaker
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Refusal, Snapshot

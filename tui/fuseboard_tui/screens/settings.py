@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from fuseboard.breaker.snapshot import BreakerSnapshot
-from fuseboard.breaker.tunables import Tunable, written
+from fuseboard.breaker.tunables import Tunable, format_number
 from fuseboard.engine.commands import Command, ConfigureBreaker
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.text.glyphs import GLYPHS, state_label
@@ -156,7 +156,7 @@ class SettingsScreen(Screen[None]):
         line = self.query_one(Input)
         if not self._is_editing:
             self.query_one("#edit").display = True
-            line.value = written(number.value)
+            line.value = format_number(number.value)
             self._judge(line.value)
         line.focus()
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from textual import events
 from textual.message import Message
 
-from fuseboard.breaker.tunables import NumberKind, Tunable, written
+from fuseboard.breaker.tunables import Tunable, format_number
+from fuseboard.breaker.validation import NumberKind
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, Rows
 
@@ -49,4 +50,4 @@ class NumberList(Rows):
 
 def _value(number: Tunable) -> str:
     # The values stand under each other, those without a unit too.
-    return written(number.value) + (" s" if number.kind is NumberKind.SECONDS else "  ")
+    return format_number(number.value) + (" s" if number.kind is NumberKind.SECONDS else "  ")

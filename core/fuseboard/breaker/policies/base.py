@@ -1,8 +1,8 @@
-"""When a closed breaker opens.
+"""Trip policies: when a closed breaker opens.
 
-A `TripPolicy` is a setting: it can be shared, compared and printed. What it
-has counted lives in a `Meter`, of which each breaker has its own. Policies
-combine: `a | b` trips when either would, `a & b` when both would.
+A `TripPolicy` is a setting: an immutable value that breakers may share. Each
+breaker counts in a `Meter` of its own. Policies combine: `a | b` trips when
+either would, `a & b` when both would.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from fuseboard.breaker.counters import Counters
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """How far something has come towards tripping the breaker."""
+    """A measured value and the limit at which it trips the breaker."""
 
     name: str
     """What is measured: `consecutive failures`."""
     value: float
     limit: float
-    """The value at which the policy trips."""
+    """The value from which on the policy trips."""
     ratio: bool = False
-    """Whether both are shares of a whole, 0-1."""
+    """Whether value and limit are ratios, 0-1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,71 +33,76 @@ class Trip:
     """A meter's finding that the breaker should open."""
 
     reason: str
-    """Why, in words."""
+    """Why, as a text for people."""
     failures: int
-    """How many of the latest failures led to it."""
+    """How many of the latest failures caused it."""
 
 
 class Meter(ABC):
-    """What a policy has counted for one breaker; the breaker calls it under its own lock.
+    """The counts of a policy for one breaker.
 
-    Every `now` is on the breaker's clock.
+    The breaker calls every method under its lock, so a meter takes none.
+    `now` and `started` are seconds on the breaker's clock.
     """
 
     __slots__ = ()
 
     counts_calls: bool
-    """Whether it wants to be told of every call that ends, which costs good calls a little."""
-    watches_calls: bool = False
-    """Whether it wants to be told of every call that begins, too, which costs a little more."""
+    """Whether `count()` must be called for each call that ends; that slows successes a little."""
+    tracks_in_flight: bool = False
+    """Whether `begin()` and the methods below it must be called, too; that costs a little more."""
 
     @abstractmethod
     def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
-        """Count a call that began at `started` and ended at `now`, if it counts calls.
+        """Count a call that was admitted at `started` and ended at `now`.
 
-        `first_item` is how many seconds it took to the first item of what the
-        call streamed, `None` if it streamed nothing.
+        `first_item` is the number of seconds to the first item of the call's
+        stream, `None` if it streamed nothing.
         """
 
     @abstractmethod
     def trip(self, now: float) -> Trip | None:
-        """Say why the breaker should open now, or `None` while it should not."""
+        """Return why the breaker should open now; `None` if it should not."""
 
     @abstractmethod
     def gauges(self, now: float) -> tuple[Gauge, ...]:
-        """Show how far it has come."""
+        """Return the measured values and their limits."""
 
     @abstractmethod
     def clear(self) -> None:
-        """Forget everything counted so far."""
+        """Discard everything counted so far."""
 
-    # Only what watches calls does anything here.
+    # Called only if `tracks_in_flight`.
 
     def begin(self, started: float) -> None:  # noqa: B027
-        """Watch a call that begins."""
+        """Start tracking a call."""
 
     def first_item(self, started: float) -> None:  # noqa: B027
-        """Take note that the first item of what a watched call streams has come."""
+        """Record the first item of a tracked call's stream."""
 
-    def let_go(self, now: float, started: float, first_item: float | None) -> None:  # noqa: B027
-        """Watch a call no longer that ends without being counted."""
+    def discard(self, now: float, started: float, first_item: float | None) -> None:  # noqa: B027
+        """Stop tracking a call that ends without being counted."""
 
-    def due(self) -> float:
-        """Say when the time that calls have been under way changes something; `inf` if never."""
+    def next_deadline(self) -> float:
+        """Return when `expire()` must be called next; `inf` for never."""
         return inf
 
-    def lapse(self, now: float) -> None:  # noqa: B027
-        """Let that time act."""
+    def expire(self, now: float) -> None:  # noqa: B027
+        """Count the tracked calls whose deadline has passed."""
 
 
 class TripPolicy(ABC):
-    """Decides when a closed breaker opens."""
+    """A rule for when a closed breaker opens.
+
+    A subclass that is a dataclass is compared by its fields, and its numbers
+    can be changed while the breaker runs (see `tunables`).
+    """
 
     __slots__ = ()
 
     @abstractmethod
-    def meter(self, series: Counters) -> Meter:
-        """Make the meter that the breaker of these series counts with."""
+    def meter(self, counters: Counters) -> Meter:
+        """Return a new meter for the breaker that has these counters."""
 
     def __or__(self, other: TripPolicy) -> TripPolicy:
         if not isinstance(other, TripPolicy):
@@ -112,24 +117,24 @@ class TripPolicy(ABC):
 
 @dataclass(frozen=True, slots=True)
 class AnyOf(TripPolicy):
-    """Trips when one of its policies would; made by `|`."""
+    """Trip when one of its policies would; made by `|`."""
 
     policies: tuple[TripPolicy, ...]
 
-    def meter(self, series: Counters) -> Meter:
-        """Make the meter that the breaker of these series counts with."""
-        return _CombinedMeter(self.policies, series, any)
+    def meter(self, counters: Counters) -> Meter:
+        """Return a new meter for the breaker that has these counters."""
+        return _CombinedMeter(self.policies, counters, any)
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf(TripPolicy):
-    """Trips when all of its policies would at the same moment; made by `&`."""
+    """Trip when all of its policies would at the same moment; made by `&`."""
 
     policies: tuple[TripPolicy, ...]
 
-    def meter(self, series: Counters) -> Meter:
-        """Make the meter that the breaker of these series counts with."""
-        return _CombinedMeter(self.policies, series, all)
+    def meter(self, counters: Counters) -> Meter:
+        """Return a new meter for the breaker that has these counters."""
+        return _CombinedMeter(self.policies, counters, all)
 
 
 def _parts_of(policy: TripPolicy, kind: type[AnyOf | AllOf]) -> tuple[TripPolicy, ...]:
@@ -137,18 +142,18 @@ def _parts_of(policy: TripPolicy, kind: type[AnyOf | AllOf]) -> tuple[TripPolicy
 
 
 class _CombinedMeter(Meter):
-    __slots__ = ("_enough", "_meters", "counts_calls", "watches_calls")
+    __slots__ = ("_enough", "_meters", "counts_calls", "tracks_in_flight")
 
     def __init__(
         self,
         policies: tuple[TripPolicy, ...],
-        series: Counters,
+        counters: Counters,
         enough: Callable[[Iterable[bool]], bool],
     ) -> None:
-        self._meters = tuple(policy.meter(series) for policy in policies)
+        self._meters = tuple(policy.meter(counters) for policy in policies)
         self._enough = enough
         self.counts_calls = any(meter.counts_calls for meter in self._meters)
-        self.watches_calls = any(meter.watches_calls for meter in self._meters)
+        self.tracks_in_flight = any(meter.tracks_in_flight for meter in self._meters)
 
     def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
         for meter in self._meters:
@@ -178,13 +183,13 @@ class _CombinedMeter(Meter):
         for meter in self._meters:
             meter.first_item(started)
 
-    def let_go(self, now: float, started: float, first_item: float | None) -> None:
+    def discard(self, now: float, started: float, first_item: float | None) -> None:
         for meter in self._meters:
-            meter.let_go(now, started, first_item)
+            meter.discard(now, started, first_item)
 
-    def due(self) -> float:
-        return min(meter.due() for meter in self._meters)
+    def next_deadline(self) -> float:
+        return min(meter.next_deadline() for meter in self._meters)
 
-    def lapse(self, now: float) -> None:
+    def expire(self, now: float) -> None:
         for meter in self._meters:
-            meter.lapse(now)
+            meter.expire(now)

@@ -1,94 +1,97 @@
-"""Trip policies that look at a share of the latest calls.
+"""Trip policies that limit a share of the latest calls.
 
-The names and defaults follow resilience4j: nothing is said before there are
-`minimum_calls` in the window, and the limit itself trips.
+Names and defaults follow resilience4j: a policy does not trip before there are
+`minimum_calls` in the window, and trips when the share reaches `rate`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.policies.base import Gauge, Meter, Trip, TripPolicy
 from fuseboard.breaker.policies.windows import CountWindow, Window
-from fuseboard.breaker.validation import require_count, require_seconds
+from fuseboard.breaker.validation import NumberKind, check_numbers, number
+
+_MINIMUM_CALLS = number(NumberKind.COUNT, "calls before the share counts")
 
 
 @dataclass(frozen=True, slots=True)
 class FailureRate(TripPolicy):
-    """Trips when at least `rate` (0-1) of the calls in a window failed.
+    """Trip when at least `rate` (0-1) of the calls in a window failed.
 
-    Raises `TypeError` or `ValueError` if a setting makes no sense.
+    Raises:
+        TypeError, ValueError: If a setting is invalid.
     """
 
-    rate: float
+    rate: float = field(metadata=number(NumberKind.SHARE, "share of failed calls that opens it"))
     over: Window = CountWindow(100)
-    minimum_calls: int = 10
+    minimum_calls: int = field(default=10, metadata=_MINIMUM_CALLS)
 
     def __post_init__(self) -> None:
-        _check(self.rate, self.over, self.minimum_calls)
+        _check(self)
 
-    def meter(self, series: Counters) -> Meter:  # noqa: ARG002 (it counts for itself)
-        """Make the meter that the breaker of these series counts with."""
+    def meter(self, counters: Counters) -> Meter:  # noqa: ARG002 (the meter has its own)
+        """Return a new meter for the breaker that has these counters."""
         return _FailureMeter(self, "failure rate", f"of {self.over} failed")
 
 
 @dataclass(frozen=True, slots=True)
 class SlowCallRate(TripPolicy):
-    """Trips when at least `rate` (0-1) of the calls in a window took longer than `seconds`.
+    """Trip when at least `rate` (0-1) of the calls in a window took longer than `seconds`.
 
-    With `first_item` it is the time to the first item of a stream that counts:
-    how long the whole answer of a model takes says mostly how long it is.
-    Calls that failed slowly are slow calls too. With `in_flight` a call counts
-    as soon as it has been under way for so long, not only when it ends, so that
-    a pile of hanging calls opens the breaker; each call costs a little more.
+    Failed calls count, too. With `first_item` the time to the first item of a
+    stream counts, because the time a model takes for a whole answer mostly
+    depends on the answer's length. With `in_flight` a call counts as soon as
+    it has taken `seconds`, not only when it ends, so that calls that hang open
+    the breaker; each call costs a little more.
 
-    Raises `TypeError` or `ValueError` if a setting makes no sense.
+    Raises:
+        TypeError, ValueError: If a setting is invalid.
     """
 
-    seconds: float
-    rate: float
+    seconds: float = field(metadata=number(NumberKind.SECONDS, "a call that takes longer is slow"))
+    rate: float = field(metadata=number(NumberKind.SHARE, "share of slow calls that opens it"))
     over: Window = CountWindow(100)
-    minimum_calls: int = 10
+    minimum_calls: int = field(default=10, metadata=_MINIMUM_CALLS)
     first_item: bool = False
     in_flight: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.rate, self.over, self.minimum_calls)
-        require_seconds("seconds", self.seconds)
+        _check(self)
 
-    def meter(self, series: Counters) -> Meter:  # noqa: ARG002 (it counts for itself)
-        """Make the meter that the breaker of these series counts with."""
-        words = f"of {self.over} took longer than {self.seconds:g} s"
+    def meter(self, counters: Counters) -> Meter:  # noqa: ARG002 (the meter has its own)
+        """Return a new meter for the breaker that has these counters."""
+        description = f"of {self.over} took longer than {self.seconds:g} s"
         name = "slow calls"
         if self.first_item:
-            name, words = "slow first items", f"{words} to the first item"
-        return (_InFlightMeter if self.in_flight else _SlowMeter)(self, name, words)
+            name, description = "slow first items", f"{description} to the first item"
+        return (_InFlightMeter if self.in_flight else _SlowMeter)(self, name, description)
 
 
 class _ShareMeter(Meter):
-    """The share of hits among the calls of a window."""
+    """A meter of the share of hits among the calls of a window."""
 
-    __slots__ = ("_count", "_minimum_calls", "_name", "_rate", "_words")
+    __slots__ = ("_count", "_description", "_minimum_calls", "_name", "_rate")
 
     counts_calls = True
 
-    def __init__(self, policy: FailureRate | SlowCallRate, name: str, words: str) -> None:
+    def __init__(self, policy: FailureRate | SlowCallRate, name: str, description: str) -> None:
         self._count = policy.over.count()
         self._rate = policy.rate
         self._minimum_calls = policy.minimum_calls
         self._name = name
-        self._words = words
+        self._description = description
 
     def trip(self, now: float) -> Trip | None:
         share = self._share(now)
-        # Without a hit nothing is wrong, however low the limit is.
+        # A share of 0 never trips, however low the limit is.
         if share < self._rate or not self._count.hits:
             return None
-        return Trip(f"{share:.0%} {self._words}", self._failures())
+        return Trip(f"{share:.0%} {self._description}", self._failures())
 
     def gauges(self, now: float) -> tuple[Gauge, ...]:
         return (Gauge(self._name, self._share(now), self._rate, ratio=True),)
@@ -97,7 +100,7 @@ class _ShareMeter(Meter):
         self._count.clear()
 
     def _share(self, now: float) -> float:
-        """The share of hits, 0-1; 0 while there are too few calls to say."""
+        """Return the share of hits, 0-1; 0 while there are too few calls."""
         self._count.slide(now)
         if self._count.total < self._minimum_calls:
             return 0.0
@@ -105,7 +108,7 @@ class _ShareMeter(Meter):
 
     @abstractmethod
     def _failures(self) -> int:
-        """How many of the hits were failures."""
+        """Return how many of the hits were failures."""
 
 
 class _FailureMeter(_ShareMeter):
@@ -121,8 +124,8 @@ class _FailureMeter(_ShareMeter):
 class _SlowMeter(_ShareMeter):
     __slots__ = ("_by_first_item", "_limit")
 
-    def __init__(self, policy: SlowCallRate, name: str, words: str) -> None:
-        super().__init__(policy, name, words)
+    def __init__(self, policy: SlowCallRate, name: str, description: str) -> None:
+        super().__init__(policy, name, description)
         self._limit = policy.seconds
         self._by_first_item = policy.first_item
 
@@ -130,7 +133,7 @@ class _SlowMeter(_ShareMeter):
         self._count.add(now, hit=self._slowness(now, started, first_item) > self._limit)
 
     def _slowness(self, now: float, started: float, first_item: float | None) -> float:
-        """Seconds that count."""
+        """Return the seconds that the limit applies to."""
         return first_item if self._by_first_item and first_item is not None else now - started
 
     def _failures(self) -> int:
@@ -138,66 +141,65 @@ class _SlowMeter(_ShareMeter):
 
 
 class _InFlightMeter(_SlowMeter):
-    """Counts a call as slow as soon as it is, and then not again when it ends."""
+    """A meter that counts a call as slow as soon as it is, and not again when it ends."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_start_times",)
 
-    watches_calls = True
+    tracks_in_flight = True
 
-    def __init__(self, policy: SlowCallRate, name: str, words: str) -> None:
-        super().__init__(policy, name, words)
-        # How many calls that are not slow yet began when; the oldest first.
-        self._waiting: Counter[float] = Counter()
+    def __init__(self, policy: SlowCallRate, name: str, description: str) -> None:
+        super().__init__(policy, name, description)
+        # The number of calls in flight that are not slow yet, by start time, the oldest first.
+        self._start_times: Counter[float] = Counter()
 
     def begin(self, started: float) -> None:
-        self._waiting[started] += 1
+        self._start_times[started] += 1
 
     def first_item(self, started: float) -> None:
         if self._by_first_item:
-            self._take_out(started)
+            self._stop_tracking(started)
 
-    def due(self) -> float:
+    def next_deadline(self) -> float:
         return self._oldest() + self._limit
 
-    def lapse(self, now: float) -> None:
+    def expire(self, now: float) -> None:
         while (oldest := self._oldest()) + self._limit <= now:
-            for _ in range(self._waiting.pop(oldest, 0)):
+            for _ in range(self._start_times.pop(oldest, 0)):
                 self._count.add(now, hit=True)
 
     def count(self, now: float, started: float, *, failed: bool, first_item: float | None) -> None:
         if self._in_time(now, started, first_item):
-            self.let_go(now, started, first_item)
+            self.discard(now, started, first_item)
             super().count(now, started, failed=failed, first_item=first_item)
 
-    def let_go(self, now: float, started: float, first_item: float | None) -> None:
+    def discard(self, now: float, started: float, first_item: float | None) -> None:
         came = self._by_first_item and first_item is not None
         if not came and self._in_time(now, started, first_item):
-            self._take_out(started)
+            self._stop_tracking(started)
 
     def clear(self) -> None:
         super().clear()
-        self._waiting.clear()
+        self._start_times.clear()
 
     def _oldest(self) -> float:
-        # Not `next(iter(...))`: garbage that is collected between the two may end a call.
-        for started in self._waiting:
+        # Not `next(iter(...))`: a garbage collection between the two may end a call.
+        for started in self._start_times:
             return started
         return inf
 
     def _in_time(self, now: float, started: float, first_item: float | None) -> bool:
-        # Rounded as `due()` is, so that no call is slow for one of the two only.
+        # Rounded as in `next_deadline()`, so that both agree on whether a call is slow.
         return started + self._slowness(now, started, first_item) < started + self._limit
 
-    def _take_out(self, started: float) -> None:
-        if self._waiting[started] > 1:
-            self._waiting[started] -= 1
+    def _stop_tracking(self, started: float) -> None:
+        if self._start_times[started] > 1:
+            self._start_times[started] -= 1
         else:
-            del self._waiting[started]
+            del self._start_times[started]
 
 
-def _check(rate: float, over: Window, minimum_calls: int) -> None:
-    if not 0 < rate <= 1:
-        raise ValueError(f"rate must be above 0 and at most 1, not {rate!r}")
-    require_count("minimum_calls", minimum_calls)
-    if isinstance(over, CountWindow) and minimum_calls > over.calls:
-        raise ValueError(f"minimum_calls is {minimum_calls}, but the window holds {over.calls}")
+def _check(policy: FailureRate | SlowCallRate) -> None:
+    check_numbers(policy)
+    minimum, over = policy.minimum_calls, policy.over
+    if isinstance(over, CountWindow) and minimum > over.calls:
+        raise ValueError(f"minimum_calls is {minimum}, but the window holds {over.calls}")

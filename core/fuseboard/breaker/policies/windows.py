@@ -1,21 +1,21 @@
-"""Windows over the latest calls: how many there were, and how many were hits.
+"""Windows over the latest calls: how many calls there were, and how many were hits.
 
-A `Window` is a setting; a `WindowCount` is what was counted in one. Counting
-is O(1) and takes the same memory whatever the traffic is.
+A `Window` is a setting, a `WindowCount` the counts within one. Counting a call
+takes O(1) time; the memory does not depend on the traffic.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fuseboard.breaker.validation import MOST_COUNTED, require_count, require_seconds
+from fuseboard.breaker.validation import NumberKind, check_numbers, number
 
 _STEPS = 20
 
 
 class WindowCount(ABC):
-    """Counts calls while they are in the window; whoever uses it brings the lock."""
+    """The calls in a window, and the hits among them. Not thread-safe: the caller holds a lock."""
 
     __slots__ = ("hits", "total")
 
@@ -29,42 +29,43 @@ class WindowCount(ABC):
 
     @abstractmethod
     def slide(self, now: float) -> None:
-        """Let go of what is too old at `now`."""
+        """Remove the calls that have left the window by `now`."""
 
     @abstractmethod
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all calls."""
 
 
 class Window(ABC):
-    """Says which of the latest calls count."""
+    """A setting for which of the latest calls count."""
 
     __slots__ = ()
 
     @abstractmethod
     def count(self) -> WindowCount:
-        """Make an empty count over such a window."""
+        """Return an empty count over such a window."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountWindow(Window):
     """The latest `calls` calls.
 
-    Raises `TypeError` or `ValueError` unless that is a number from 1 to 10 million.
+    Raises:
+        TypeError, ValueError: If `calls` is no whole number from 1 to 10 million.
     """
 
-    calls: int
+    calls: int = field(
+        metadata=number(NumberKind.CALLS, "latest calls that it looks at", label="a count window")
+    )
 
     def __post_init__(self) -> None:
-        require_count("a count window", self.calls)
-        if self.calls > MOST_COUNTED:
-            raise ValueError(f"a count window holds at most {MOST_COUNTED:,}, not {self.calls:,}")
+        check_numbers(self)
 
     def __str__(self) -> str:
         return f"the last {self.calls} calls"
 
     def count(self) -> WindowCount:
-        """Make an empty count over such a window."""
+        """Return an empty count over such a window."""
         return _LatestCalls(self.calls)
 
 
@@ -72,21 +73,27 @@ class CountWindow(Window):
 class TimeWindow(Window):
     """The calls that ended in the latest `seconds`.
 
-    It slides in twenty steps: a call is let go when it is between 95 and 100 %
-    of `seconds` old. Raises `TypeError` or `ValueError` unless that is a time
-    from a nanosecond to 30 years.
+    It slides in twenty steps: a call leaves the window when it is between 95
+    and 100 % of `seconds` old.
+
+    Raises:
+        TypeError, ValueError: If `seconds` is no time from a nanosecond to 30 years.
     """
 
-    seconds: float
+    seconds: float = field(
+        metadata=number(
+            NumberKind.SECONDS, "latest seconds that it looks at", label="a time window"
+        )
+    )
 
     def __post_init__(self) -> None:
-        require_seconds("a time window", self.seconds)
+        check_numbers(self)
 
     def __str__(self) -> str:
         return f"the last {self.seconds:g} s"
 
     def count(self) -> WindowCount:
-        """Make an empty count over such a window."""
+        """Return an empty count over such a window."""
         return _LatestSeconds(self.seconds)
 
 
@@ -98,7 +105,7 @@ class _LatestCalls(WindowCount):
         self._ring = bytearray(calls)
         self._next = 0
 
-    def add(self, now: float, *, hit: bool) -> None:  # noqa: ARG002 (time is no matter here)
+    def add(self, now: float, *, hit: bool) -> None:  # noqa: ARG002 (time does not matter)
         ring = self._ring
         if self.total == len(ring):
             self.hits -= ring[self._next]
@@ -109,7 +116,7 @@ class _LatestCalls(WindowCount):
         self._next = (self._next + 1) % len(ring)
 
     def slide(self, now: float) -> None:
-        """Do nothing: only calls push calls out."""
+        """Do nothing: only later calls remove a call."""
 
     def clear(self) -> None:
         self.total = self.hits = self._next = 0
@@ -123,7 +130,7 @@ class _LatestSeconds(WindowCount):
         self._width = seconds / _STEPS
         self._totals = [0] * _STEPS
         self._hits = [0] * _STEPS
-        self._step = 0  # which step of time, since the clock's zero, was the latest seen
+        self._step = 0  # the latest step of time seen, counted from the clock's zero
 
     def add(self, now: float, *, hit: bool) -> None:
         self.slide(now)
