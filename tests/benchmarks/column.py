@@ -1,7 +1,7 @@
-"""What is timed: one column of the table each, as nanoseconds per call.
+"""The measured ways of calling: each is a column of the table, in nanoseconds per call.
 
-Every contestant gets loops of its own, because the interpreter adapts a call's
-bytecode to whom it calls: a loop that all shared would be adapted to none.
+Every contestant gets loops of its own, because the interpreter specialises the
+bytecode of a call for what is called: a shared loop would suit no contestant.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from tests.benchmarks.contestant import NEVER, TRIPS_AFTER, Contestant, Function
 
 THREADS = 8
 _TURN = 20
-"""How many times more calls each thread makes: it must outlast its turn at the interpreter."""
+"""Factor on the calls per thread: one must take longer than the thread switch interval."""
 
 Timer = Callable[[int], float]
-"""Makes so many calls and returns the nanoseconds that one took."""
+"""Makes that many calls and returns the nanoseconds per call."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One way of calling, through a guard and bare."""
+    """One way of calling, with and without a guard."""
 
     key: str
     title: str
     bare: Callable[[asyncio.Runner], Timer]
     guarded: Callable[[Contestant, asyncio.Runner], Timer]
     awaits: bool = False
-    """Whether it takes a contestant that can await."""
+    """Whether only contestants that guard coroutine functions take part."""
     rounds_divided_by: int = 1
-    """How many times fewer rounds are enough, because one is that much longer."""
+    """By how much the number of rounds is reduced, because one takes that much longer."""
 
 
 def _succeed() -> None:
-    """Do what costs least: what is left is the breaker."""
+    """Do nothing, so that the time is the breaker's."""
 
 
 async def _succeed_later() -> None:
-    """Do the same, in a coroutine that never has to wait."""
+    """Do nothing, in a coroutine that never suspends."""
 
 
 def _fail() -> None:
@@ -128,13 +128,13 @@ async def _await_repeatedly(function: Function, calls: int) -> int:
 
 
 def _own(loop: Callable[..., Any]) -> Callable[..., Any]:
-    """Copy a function together with its bytecode."""
+    """Return a copy of a function that has its own bytecode."""
     assert isinstance(loop, FunctionType)
     return FunctionType(loop.__code__.replace(), loop.__globals__)
 
 
 def _forget_traceback(function: Function, error: type[Exception]) -> None:
-    """Drop what one peer piles up by raising the same instance again and again."""
+    """Clear the traceback that grows where a peer raises the same instance again and again."""
     try:
         function()
     except error as raised:
@@ -166,7 +166,7 @@ COLUMNS = (
     Column(
         "rejection",
         "rejection",
-        bare=lambda _: _calls(_succeed),  # what a rejected caller would have paid
+        bare=lambda _: _calls(_succeed),  # what the call costs that is not made
         guarded=lambda contestant, _: _raising_calls(
             contestant.tripped(_fail), contestant.rejection
         ),

@@ -1,4 +1,4 @@
-"""Whoever takes part."""
+"""The circuit breakers that are compared."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 NEVER = 10**9
-"""More failures than any run makes."""
+"""A threshold that no run reaches."""
 TRIPS_AFTER = 5
-"""How many failures in a row open a breaker that is meant to open."""
+"""The threshold, in consecutive failures, of a breaker that is meant to open."""
 STAYS_OPEN = 3600
-"""Seconds from opening to the first probe: no run takes that long."""
+"""The recovery timeout in seconds; no run takes that long."""
 
 Function = Callable[..., Any]
 
@@ -21,30 +21,30 @@ class ServiceError(Exception):
 
 
 class NotGuardingError(Exception):
-    """A contestant does less than a breaker must; its times would mean nothing."""
+    """A contestant does not do what a breaker must, so that its times would mean nothing."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One row of the table."""
+    """One circuit breaker: a row of the table."""
 
     name: str
     guard: Callable[[Function, int], Function]
-    """Wraps a function in a new breaker that trips after so many failures in a row."""
+    """Guard a function by a new breaker with that threshold of consecutive failures."""
     rejection: type[Exception]
-    """What its open breaker raises."""
+    """The exception that its open breaker raises."""
     thread_safe: bool
     awaits: bool = True
     """Whether it can guard a coroutine function."""
     version: str = ""
     between_rounds: Callable[[], object] = lambda: None
-    """What happens to it now and then in production, outside of what is timed."""
+    """Work that production code does now and then, such as a scrape; it is not timed."""
 
     def tripped(self, function: Function) -> Function:
-        """Guard a function that always fails, and let it fail until the breaker rejects.
+        """Guard a function that always fails, and call it until the breaker rejects.
 
         Raises:
-            NotGuardingError: If it goes on admitting.
+            NotGuardingError: If the breaker still admits calls.
         """
         guarded = self.guard(function, TRIPS_AFTER)
         for _ in range(TRIPS_AFTER + 1):

@@ -1,4 +1,4 @@
-"""Timing the contestants against each other."""
+"""Measure the contestants in alternating turns."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.benchmarks.column import Column, Timer
 from tests.benchmarks.contestant import Contestant
 
 Progress = Callable[[int, int], None]
-"""Told how many rounds are done, of how many."""
+"""Called with the number of rounds done and of all rounds."""
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Nanoseconds that a guarded call takes over a bare one."""
+    """Additional nanoseconds of a guarded call, compared with a bare one."""
 
     best: float
-    """The best round against the best bare one."""
+    """The best round, compared with the best bare round."""
     median: float
-    """Half of the rounds were better, each against the bare one of the same round."""
+    """The median round, each compared with the bare one of the same round."""
 
 
 def measure(
@@ -35,15 +35,15 @@ def measure(
     calls: int,
     progress: Progress,
 ) -> dict[str, Overhead]:
-    """Time those who can take part in a column, by name.
+    """Return the overhead of each contestant that can take part in a column, by name.
 
-    All of them take a short turn in every round, in an order that is drawn
-    anew, so that what slows the machine down hits all of them alike. Garbage is
-    collected before each turn and not within one. The first round does not count.
+    In every round each contestant has one short turn, in a new random order, so
+    that load on the machine affects all of them alike. Garbage is collected
+    before each turn and not within one. The first round does not count.
     """
     able = [contestant for contestant in contestants if contestant.awaits or not column.awaits]
     rounds = max(1, rounds // column.rounds_divided_by)
-    with asyncio.Runner() as runner, _collected_by_hand():
+    with asyncio.Runner() as runner, _collecting_manually():
         timers = {contestant.name: column.guarded(contestant, runner) for contestant in able}
         bare = column.bare(runner)
         entries: list[tuple[list[float], Timer]] = [([], bare)]
@@ -70,8 +70,8 @@ def _overhead(times: list[float], bare: list[float]) -> Overhead:
 
 
 @contextmanager
-def _collected_by_hand() -> Iterator[None]:
-    """Collect garbage only when told to, and only what comes into being from here on."""
+def _collecting_manually() -> Iterator[None]:
+    """Collect garbage only on `gc.collect()`, and only objects created from here on."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

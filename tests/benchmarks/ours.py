@@ -1,4 +1,4 @@
-"""How a breaker of ours takes part: all metrics live, exported and scraped."""
+"""fuseboard's contestant: its metrics are counted, exported and scraped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fuseboard.metrics.collector import BreakerCollector
 from tests.benchmarks.contestant import STAYS_OPEN, Contestant, Function
 
 OURS = "fuseboard"
-"""The row that the ratios are of."""
+"""The name of the row that the ratios refer to."""
 
 
 def our_contestant() -> Contestant:
-    """Make the row of the breaker as it is by default."""
+    """Return the contestant with default settings."""
     breakers = Registry()
     exported = CollectorRegistry()
     exported.register(BreakerCollector(breakers))

@@ -1,4 +1,4 @@
-"""Compare what a call through a breaker costs: ours, and every peer that is installed.
+"""Compare the cost of a call through fuseboard's breaker and through installed peers.
 
 Run `python -m tests.benchmarks.overhead` from the root of the repository, on a
 machine that does nothing else. It takes about half a minute.
@@ -23,7 +23,7 @@ INSTALL = "pip install '.[bench]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prove every contestant, time all of them, and print the table."""
+    """Check every contestant, measure all of them, and print the table."""
     options = _options(arguments)
     columns = [column for column in COLUMNS if not options.only or column.key in options.only]
     with warnings.catch_warnings():
@@ -87,14 +87,14 @@ def _positive(text: str) -> int:
 
 
 def _progress_of(column: Column) -> Callable[[int, int], None]:
-    """Make what shows on stderr how far a column is: live on a terminal, else when it is done."""
+    """Return a function that reports progress on stderr: live on a terminal, else at the end."""
     live = sys.stderr.isatty()
 
     def progress(done: int, rounds: int) -> None:
         if live:
             end = "\n" if done == rounds else ""
-            said = f"\r{column.title}: round {done} of {rounds}"
-            print(said, end=end, file=sys.stderr, flush=True)
+            message = f"\r{column.title}: round {done} of {rounds}"
+            print(message, end=end, file=sys.stderr, flush=True)
         elif done == rounds:
             print(f"{column.title}: {rounds} rounds", file=sys.stderr, flush=True)
 

@@ -1,9 +1,9 @@
-"""How each peer takes part: bare, in the form its users are told to use.
+"""The contestants of other libraries, used as their documentation recommends.
 
-That is the decorator for all of them. Each is set as near as it can be to
-"trip after so many failures in a row, and nothing else". `interlock` and
-`nopanic` only know rates: they keep their default windows and rates, and the
-number of failures is the fewest calls that they judge.
+All are used as decorators, and configured as closely as possible to "trip
+after that many consecutive failures, and nothing else". `interlock` and
+`nopanic` have failure rates only: they keep their default windows and rates,
+and the threshold becomes their minimum number of calls.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.benchmarks.contestant import STAYS_OPEN, Contestant, Function
 
 
 def load_peers() -> tuple[list[Contestant], list[str]]:
-    """Make the contestants that are installed; returns them and the names of the others."""
+    """Return the contestants that are installed, and the distributions that are not."""
     installed = []
     missing = []
     for distribution, (module, enter) in _PEERS.items():

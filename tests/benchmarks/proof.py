@@ -1,4 +1,4 @@
-"""The proof that a contestant's guard guards."""
+"""The check that a contestant behaves as a circuit breaker."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.benchmarks.contestant import TRIPS_AFTER, Contestant, NotGuardingErro
 
 
 def prove(contestant: Contestant) -> None:
-    """Check that calls arrive, that failures trip the breaker, and that it then rejects.
+    """Check that calls pass through, that failures trip the breaker, and that it then rejects.
 
     Raises:
-        NotGuardingError: If one of these is not so.
+        NotGuardingError: If one of these does not hold.
     """
     service = _Service()
 
@@ -44,7 +44,7 @@ def prove(contestant: Contestant) -> None:
 
 
 class _Service:
-    """Doubles numbers while it is up, and counts the calls that reach it."""
+    """A service that doubles numbers while it is up, and counts the calls that reach it."""
 
     def __init__(self) -> None:
         self.up = True

@@ -1,4 +1,4 @@
-"""The results, drawn for people and written for programs."""
+"""The results as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _CANNOT = "–"
 
 
 def machine() -> str:
-    """Say what the times depend on."""
+    """Return the interpreter and machine that the times depend on."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{python}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
 
 
 def draw(columns: Sequence[Column], contestants: Sequence[Contestant], results: Results) -> str:
-    """Draw the table, its footnotes and the goals."""
+    """Return the table with its footnotes and goals, as text."""
     header = ["ns over a bare call", *(column.title for column in columns)]
     rows = [header]
     for contestant in contestants:
@@ -72,7 +72,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _goals(
     column: Column, contestants: Sequence[Contestant], overheads: Mapping[str, Overhead]
 ) -> Iterator[str]:
-    """Say how ours does against the goals, as far as the peers for it are there."""
+    """Yield a line on each goal that the installed peers allow to check."""
     thread_safe = [
         contestant.name
         for contestant in contestants
@@ -90,7 +90,7 @@ def _goals(
 
 
 def _ratio(one: Overhead, other: Overhead) -> float | None:
-    """Compare two overheads; in a run too short for that, there may be nothing to compare with."""
+    """Return the ratio of two overheads; `None` if a short run measured no overhead."""
     return one.best / other.best if other.best > 0 else None
 
 
@@ -100,7 +100,7 @@ def as_json(
     results: Results,
     missing: Sequence[str],
 ) -> dict[str, object]:
-    """Put everything into what JSON can hold."""
+    """Return all results as JSON values."""
     rows = []
     for contestant in contestants:
         overheads = {}

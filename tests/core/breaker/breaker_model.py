@@ -1,8 +1,7 @@
-"""A second, slow breaker: it keeps everything and works out each answer afresh.
+"""A second, slow implementation of the breaker, for property tests to compare with the real one.
 
-It shares no code with the real one but the settings, and is written from the
-README's and the docstrings' words, so that a property test can hold the two
-against each other.
+It stores every call and computes each result anew. It shares only the settings
+with the real breaker, and was written from the documentation alone.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ from fuseboard.breaker.policies.windows import Window
 
 @dataclass
 class Admitted:
-    """A call, under way or ended."""
+    """An admitted call, under way or ended."""
 
-    chapter: int
+    generation: int
     at: float
     first_item: float | None = None
     ended: float | None = None
     outcome: str = ""
-    turn: int = 0  # among the calls that ended; 0 for what is known before any of its time
+    turn: int = 0  # the order among calls that ended; 0 sorts before all others of the same time
 
     def slowness(self, now: float, *, by_first_item: bool) -> float:
-        """Seconds that it took, or has taken so far."""
+        """Return the seconds that it took, or has taken so far."""
         if by_first_item and self.first_item is not None:
             return self.first_item
         return (now if self.ended is None else self.ended) - self.at
@@ -52,36 +51,36 @@ class BreakerModel:
     state: State = State.CLOSED
     mode: Mode = Mode.AUTOMATIC
     since: float = 0.0
-    chapter: int = 0  # the real one's generation
-    calls: list[Admitted] = field(default_factory=list)  # of this chapter, if it is closed
-    streak: int = 0
+    generation: int = 0
+    calls: list[Admitted] = field(default_factory=list)  # of this generation, if closed
+    consecutive_failures: int = 0
     openings: int = 0
     open_until: float | None = None
-    asked_for: list[float] = field(default_factory=list)  # ends of Retry-Afters since closed
-    good_probes: int = 0
-    said_it_would_open: float | None = None
+    retry_after_ends: list[float] = field(default_factory=list)  # since closed
+    probe_successes: int = 0
+    would_be_open_until: float | None = None
     would_have_opened: int = 0
     turns: int = 0
     under_way: list[Admitted] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
-    steps: Counter[tuple[State, State]] = field(default_factory=Counter)
-    spent: dict[State, float] = field(default_factory=lambda: dict.fromkeys(State, 0.0))
+    transitions: Counter[tuple[State, State]] = field(default_factory=Counter)
+    seconds_spent: dict[State, float] = field(default_factory=lambda: dict.fromkeys(State, 0.0))
 
     def __post_init__(self) -> None:
         self.since = self.now
 
-    # What happens to it
+    # Inputs
 
     def pass_time(self, seconds: float) -> None:
         end = self.now + seconds
         while (due := self._next_due()) is not None and due <= end:
             self.now = due
             if self.state is State.OPEN:
-                self._go(State.HALF_OPEN, due)
+                self._transition_to(State.HALF_OPEN, due)
             elif self.state is State.HALF_OPEN:
-                self.streak += 1
-                self._go(State.OPEN, due)
-            elif self._says_trip(self.settings.trip):
+                self.consecutive_failures += 1
+                self._transition_to(State.OPEN, due)
+            elif self._should_trip(self.settings.trip):
                 self._trip()
         self.now = end
 
@@ -92,7 +91,7 @@ class BreakerModel:
         if self.state is State.HALF_OPEN and len(self._probes()) >= self.settings.max_probes:
             self.totals["rejected"] += 1
             return False
-        call = Admitted(self.chapter, self.now)
+        call = Admitted(self.generation, self.now)
         self.under_way.append(call)
         if self.state is State.CLOSED:
             self.calls.append(call)
@@ -109,24 +108,26 @@ class BreakerModel:
         call.ended, call.outcome, call.turn = self.now, outcome, self.turns
         self.totals["ignored" if outcome == "unsent" else outcome] += 1
         self.totals["unsent"] += outcome == "unsent"
-        if call.chapter != self.chapter:
+        if call.generation != self.generation:
             self.totals["late"] += 1
             return
         if outcome not in {"success", "failure"}:
             return
         failed = outcome == "failure"
-        self.streak = self.streak + 1 if failed else 0
+        self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
         if failed and retry_after is not None:
-            self.asked_for.append(self.now + min(retry_after, self.settings.longest_retry_after))
+            self.retry_after_ends.append(
+                self.now + min(retry_after, self.settings.longest_retry_after)
+            )
         if self.state is State.HALF_OPEN:
             if failed:
-                self._go(State.OPEN, self.now)
+                self._transition_to(State.OPEN, self.now)
             else:
-                self.good_probes += 1
-                if self.good_probes >= self.settings.successes_to_close:
-                    self._go(State.CLOSED, self.now)
+                self.probe_successes += 1
+                if self.probe_successes >= self.settings.successes_to_close:
+                    self._transition_to(State.CLOSED, self.now)
             return
-        if self._says_trip(self.settings.trip):
+        if self._should_trip(self.settings.trip):
             self._trip()
 
     def command(self, name: str) -> None:
@@ -135,10 +136,12 @@ class BreakerModel:
             "disable": Mode.DISABLED,
             "only_measure": Mode.METRICS_ONLY,
         }.get(name, Mode.AUTOMATIC)
-        self.said_it_would_open = None
-        self._go(State.OPEN if name in {"trip", "force_open"} else State.CLOSED, self.now)
+        self.would_be_open_until = None
+        self._transition_to(
+            State.OPEN if name in {"trip", "force_open"} else State.CLOSED, self.now
+        )
 
-    # What is seen of it
+    # Outputs
 
     @property
     def retry_after(self) -> float | None:
@@ -147,42 +150,42 @@ class BreakerModel:
         return self.open_until - self.now
 
     def seconds_in(self, state: State) -> float:
-        spent = self.spent[state]
-        return spent + self.now - self.since if state is self.state else spent
+        seconds_spent = self.seconds_spent[state]
+        return seconds_spent + self.now - self.since if state is self.state else seconds_spent
 
-    # How it works that out
+    # How it decides
 
     def _probes(self) -> list[Admitted]:
         if self.state is not State.HALF_OPEN:
             return []
-        return [call for call in self.under_way if call.chapter == self.chapter]
+        return [call for call in self.under_way if call.generation == self.generation]
 
     def _next_due(self) -> float | None:
         if self.state is State.OPEN:
             return self.open_until
         if self.state is State.CLOSED:
-            return self._next_lapse()
+            return self._next_expiry()
         return min(
             (probe.at + self.settings.probe_timeout for probe in self._probes()), default=None
         )
 
-    def _next_lapse(self) -> float | None:
-        lapses = [
+    def _next_expiry(self) -> float | None:
+        expiries = [
             call.at + policy.seconds
             for policy in _slow_in_flight(self.settings.trip)
             for call in self.calls
             if call.ended is None and not (policy.first_item and call.first_item is not None)
         ]
-        return min((lapse for lapse in lapses if lapse > self.now), default=None)
+        return min((expiry for expiry in expiries if expiry > self.now), default=None)
 
     def _trip(self) -> None:
         if self.mode is Mode.AUTOMATIC:
-            self._go(State.OPEN, self.now)
+            self._transition_to(State.OPEN, self.now)
         elif self.mode is Mode.METRICS_ONLY:
-            quiet_until = self.said_it_would_open
+            quiet_until = self.would_be_open_until
             if quiet_until is None or self.now >= quiet_until:
                 self.would_have_opened += 1
-                self.said_it_would_open = self.now + self._length(1)
+                self.would_be_open_until = self.now + self._length(1)
 
     def _length(self, opening: int) -> float:
         timeout = self.settings.recovery_timeout
@@ -193,47 +196,47 @@ class BreakerModel:
             seconds = min(timeout.cap, seconds * timeout.multiplier)
         return seconds * (1 - timeout.jitter * self.draw)
 
-    def _go(self, state: State, at: float) -> None:
+    def _transition_to(self, state: State, at: float) -> None:
         if state is not self.state:
-            self.spent[self.state] += at - self.since
-            self.steps[self.state, state] += 1
+            self.seconds_spent[self.state] += at - self.since
+            self.transitions[self.state, state] += 1
             self.since = at
         self.state = state
-        self.chapter += 1
-        self.good_probes = 0
+        self.generation += 1
+        self.probe_successes = 0
         self.open_until = None
         if state is State.CLOSED:
             self.calls = []
-            self.asked_for.clear()
-            self.streak = self.openings = 0
+            self.retry_after_ends.clear()
+            self.consecutive_failures = self.openings = 0
         if state is State.OPEN:
             self.openings += 1
-            until = max([at + self._length(self.openings), *self.asked_for])
+            until = max([at + self._length(self.openings), *self.retry_after_ends])
             self.open_until = until if self.mode is Mode.AUTOMATIC else None
 
-    def _says_trip(self, policy: TripPolicy) -> bool:
+    def _should_trip(self, policy: TripPolicy) -> bool:
         match policy:
             case ConsecutiveFailures(threshold):
-                return self.streak >= threshold
+                return self.consecutive_failures >= threshold
             case AnyOf(policies):
-                return any(self._says_trip(each) for each in policies)
+                return any(self._should_trip(each) for each in policies)
             case AllOf(policies):
-                return all(self._says_trip(each) for each in policies)
+                return all(self._should_trip(each) for each in policies)
             case FailureRate(rate, over, minimum):
                 ends = [
                     (call.ended, call.turn, call.outcome == "failure")
                     for call in self.calls
                     if call.ended is not None and call.outcome in {"success", "failure"}
                 ]
-                return self._share_says(rate, over, minimum, ends)
+                return self._share_reached(rate, over, minimum, ends)
             case SlowCallRate():
-                return self._share_says(
-                    policy.rate, policy.over, policy.minimum_calls, self._slowness_known(policy)
+                return self._share_reached(
+                    policy.rate, policy.over, policy.minimum_calls, self._known_slowness(policy)
                 )
         raise AssertionError(policy)
 
-    def _slowness_known(self, policy: SlowCallRate) -> list[tuple[float, int, bool]]:
-        """When and in which turn it was known of each call whether it was slow, and if it was."""
+    def _known_slowness(self, policy: SlowCallRate) -> list[tuple[float, int, bool]]:
+        """Return for each call when it was known whether it is slow, its turn, and if it is."""
         known = []
         for call in self.calls:
             slowness = call.slowness(self.now, by_first_item=policy.first_item)
@@ -243,7 +246,7 @@ class BreakerModel:
                 known.append((call.ended, call.turn, slowness > policy.seconds))
         return known
 
-    def _share_says(
+    def _share_reached(
         self, rate: float, over: Window, minimum: int, known: list[tuple[float, int, bool]]
     ) -> bool:
         known.sort()

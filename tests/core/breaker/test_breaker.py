@@ -372,23 +372,23 @@ class TestWatching:
     def test_listeners_hear_every_transition_in_order(
         self, breaker: CircuitBreaker, clock: ManualClock
     ) -> None:
-        heard: list[State] = []
-        stop_listening = breaker.on_transition(lambda _, step: heard.append(step.to_state))
+        received: list[State] = []
+        stop_listening = breaker.on_transition(lambda _, step: received.append(step.to_state))
         fail_times(breaker, 3)
         clock.advance(10)
         assert breaker.state is State.HALF_OPEN
         breaker.call(int)
         stop_listening()
         breaker.trip()
-        assert heard == [State.OPEN, State.HALF_OPEN, State.CLOSED]
+        assert received == [State.OPEN, State.HALF_OPEN, State.CLOSED]
 
     def test_a_listener_may_use_the_breaker_and_may_fail(
         self, breaker: CircuitBreaker, caplog: pytest.LogCaptureFixture
     ) -> None:
-        heard: list[str] = []
+        received: list[str] = []
 
         def reset_at_once(which: CircuitBreaker, step: Transition) -> None:
-            heard.append(step.reason)
+            received.append(step.reason)
             if step.to_state is State.OPEN:
                 which.reset()
             raise RuntimeError("a bad listener")
@@ -396,7 +396,7 @@ class TestWatching:
         breaker.on_transition(reset_at_once)
         breaker.trip()
         assert breaker.state is State.CLOSED
-        assert heard == ["tripped by hand", "reset by hand"]
+        assert received == ["tripped by hand", "reset by hand"]
         assert caplog.text.count("a listener to 'model' failed") == 2
 
     def test_durations_are_counted_by_verdict(

@@ -127,12 +127,12 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.permits)
     @rule(
-        dice=st.randoms(use_true_random=False),
+        rng=st.randoms(use_true_random=False),
         outcome=st.sampled_from(["success", "failure", "ignored", "unsent"]),
         retry_after=st.sampled_from([None, 5.0, 25.0, 1000.0]),
     )
-    def end(self, dice: random.Random, outcome: str, retry_after: float | None) -> None:
-        place = dice.randrange(len(self.permits))
+    def end(self, rng: random.Random, outcome: str, retry_after: float | None) -> None:
+        place = rng.randrange(len(self.permits))
         permit = self.permits.pop(place)
         self.model.end(place, outcome, retry_after)
         verdict = Verdict.IGNORED if outcome == "unsent" else Verdict(outcome)
@@ -140,9 +140,9 @@ class Machine(RuleBasedStateMachine):
         assert not permit.failure("again")
 
     @precondition(lambda self: self.permits)
-    @rule(dice=st.randoms(use_true_random=False))
-    def first_item(self, dice: random.Random) -> None:
-        place = dice.randrange(len(self.permits))
+    @rule(rng=st.randoms(use_true_random=False))
+    def first_item(self, rng: random.Random) -> None:
+        place = rng.randrange(len(self.permits))
         self.permits[place].first_item()
         self.model.first_item(place)
 
@@ -154,31 +154,31 @@ class Machine(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**32))
     def go_through_a_lot(self, seed: int) -> None:
         """Reach what a few steps seldom do: full windows, several probes, round after round."""
-        dice = random.Random(seed)
-        ill = dice.choice([0.2, 0.5, 0.8])
+        rng = random.Random(seed)
+        ill = rng.choice([0.2, 0.5, 0.8])
         for _ in range(60):
-            match dice.choices("bewrcf", [6, 6, 4, 2, 0.3, 2])[0]:
+            match rng.choices("bewrcf", [6, 6, 4, 2, 0.3, 2])[0]:
                 case "b":
                     self.begin(1)
                 case "e" if self.permits:
-                    bad = "failure" if dice.random() < ill else "success"
-                    outcome = dice.choices([bad, "ignored", "unsent"], [10, 1, 1])[0]
-                    self.end(dice, outcome, dice.choice([None, None, 25.0]))
+                    bad = "failure" if rng.random() < ill else "success"
+                    outcome = rng.choices([bad, "ignored", "unsent"], [10, 1, 1])[0]
+                    self.end(rng, outcome, rng.choice([None, None, 25.0]))
                 case "f" if self.permits:
-                    self.first_item(dice)
+                    self.first_item(rng)
                 case "w":
-                    self.wait(dice.choice([0.0, 0.5, 1.0, 3.0, 9.0, 30.0]))
+                    self.wait(rng.choice([0.0, 0.5, 1.0, 3.0, 9.0, 30.0]))
                 case "r" if self.model.retry_after is not None:
                     self.wait_for_recovery()
                 case "c":
-                    self.command(dice.choice(COMMANDS))
+                    self.command(rng.choice(COMMANDS))
             self.they_agree()
 
     @invariant()
     def they_agree(self) -> None:
         model, seen = self.model, self.breaker.snapshot()
         assert (seen.state, seen.mode) == (model.state, model.mode)
-        assert seen.consecutive_failures == model.streak
+        assert seen.consecutive_failures == model.consecutive_failures
         assert seen.in_flight == len(model.under_way)
         assert seen.calls.success == model.totals["success"]
         assert seen.calls.failure == model.totals["failure"]
@@ -187,7 +187,9 @@ class Machine(RuleBasedStateMachine):
         assert (seen.late, seen.unsent) == (model.totals["late"], model.totals["unsent"])
         assert seen.retry_after == model.retry_after
         assert seen.seconds_in_state == pytest.approx(model.now - model.since)
-        assert {step: count for step, count in seen.transitions.items() if count} == model.steps
+        assert {
+            step: count for step, count in seen.transitions.items() if count
+        } == model.transitions
         for state, seconds in seen.state_seconds.items():
             assert seconds == pytest.approx(model.seconds_in(state))
         would = [step for step in seen.history if step.reason.startswith("would have opened")]

@@ -128,23 +128,23 @@ async def test_no_permit_leaks_in_10_000_cancellations() -> None:
     breaker = CircuitBreaker(
         "cancelled", trip=never_trips(), max_probes=3, probe_timeout=1e9, recovery_timeout=1e-9
     )
-    dice = random.Random(1)
+    rng = random.Random(1)
     cancelled = 0
 
     async def answer(steps: int) -> int:
         for _ in range(steps):
             await asyncio.sleep(0)
-        if dice.random() < 0.1:
+        if rng.random() < 0.1:
             raise RuntimeError
         return steps
 
     async def stream(steps: int) -> None:
-        async def pieces() -> AsyncIterator[int]:
+        async def chunks() -> AsyncIterator[int]:
             for step in range(steps):
                 await asyncio.sleep(0)
                 yield step
 
-        async for _ in breaker.guard(pieces)():
+        async for _ in breaker.guard(chunks)():
             await asyncio.sleep(0)
 
     async def block(steps: int) -> None:
@@ -163,8 +163,8 @@ async def test_no_permit_leaks_in_10_000_cancellations() -> None:
     for number in range(2_000):
         if number % 20 == 0:
             breaker.trip()  # so that some of them are probes
-        tasks = [asyncio.ensure_future(dice.choice(ways)(dice.randrange(5))) for _ in range(5)]
-        for _ in range(dice.randrange(6)):
+        tasks = [asyncio.ensure_future(rng.choice(ways)(rng.randrange(5))) for _ in range(5)]
+        for _ in range(rng.randrange(6)):
             await asyncio.sleep(0)
         for task in tasks:
             task.cancel()

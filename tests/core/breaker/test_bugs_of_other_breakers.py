@@ -191,13 +191,13 @@ def test_a_bad_listener_does_not_break_calls(
     breaker: CircuitBreaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """pybreaker, aiobreaker and purgatory let it through."""
-    heard = []
+    received = []
     for kind in (breaker.on_call, breaker.on_transition):
         kind(lambda *_: 1 / 0)  # type: ignore[arg-type]
-        kind(lambda *_: heard.append(1))
+        kind(lambda *_: received.append(1))
     assert breaker.call(int) == 0
     breaker.trip()
-    assert len(heard) == 2
+    assert len(received) == 2
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
 
 
@@ -297,10 +297,10 @@ def test_wall_clock_and_time_zone_are_no_matter(monkeypatch: pytest.MonkeyPatch)
 
 def test_jitter_is_drawn_once_an_opening(clock: ManualClock) -> None:
     """fluxgate draws for each call: 10 s ± 50 % admits at 6 s in 99 % of busy runs."""
-    drawn = []
+    draws = []
 
     def draw() -> float:
-        drawn.append(1)
+        draws.append(1)
         return 0.5
 
     breaker = CircuitBreaker(
@@ -310,7 +310,7 @@ def test_jitter_is_drawn_once_an_opening(clock: ManualClock) -> None:
     for _ in range(1000):
         with pytest.raises(CircuitOpenError) as caught:
             breaker.call(int)
-    assert len(drawn) == 1
+    assert len(draws) == 1
     assert caught.value.retry_after == breaker.snapshot().retry_after == 7.5
 
 

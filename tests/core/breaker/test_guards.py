@@ -138,25 +138,25 @@ class TestCoroutines:
 
 
 def numbers(upto: int, fail_at: int | None = None) -> Generator[int, str | None, str]:
-    heard = []
+    received = []
     for number in range(upto):
         if number == fail_at:
             raise RuntimeError
-        heard.append((yield number) or "")
-    return "".join(heard)
+        received.append((yield number) or "")
+    return "".join(received)
 
 
 async def async_numbers(
     upto: int, fail_at: int | None = None
 ) -> AsyncGenerator[int | str, str | None]:
-    heard = ""
+    received = ""
     for number in range(upto):
         await asyncio.sleep(0)
         if number == fail_at:
             raise RuntimeError
-        heard += (yield number) or ""
-    if heard:
-        yield heard
+        received += (yield number) or ""
+    if received:
+        yield received
 
 
 class TestGenerators:
@@ -194,10 +194,10 @@ class TestGenerators:
     def test_can_be_sent_to_and_thrown_into(self, breaker: CircuitBreaker) -> None:
         def listening() -> Generator[str, str, str]:
             try:
-                heard = yield "?"
+                received = yield "?"
             except KeyError:
-                heard = yield "caught"
-            return heard
+                received = yield "caught"
+            return received
 
         stream = breaker.guard(listening)()
         assert next(stream) == "?"
@@ -215,8 +215,8 @@ class TestGenerators:
     def test_the_time_to_the_first_item_is_told(self) -> None:
         clock = ManualClock()
         breaker = CircuitBreaker("model", clock=clock)
-        heard = []
-        breaker.on_call(lambda _, call: heard.append((call.first_item, call.seconds)))
+        received = []
+        breaker.on_call(lambda _, call: received.append((call.first_item, call.seconds)))
 
         def slow() -> Iterator[int]:
             clock.advance(2)
@@ -224,7 +224,7 @@ class TestGenerators:
             clock.advance(5)
 
         list(breaker.guard(slow)())
-        assert heard == [(2, 7)]
+        assert received == [(2, 7)]
 
 
 class TestAsyncGenerators:
@@ -498,35 +498,35 @@ class TestVerdictRules:
 
 class TestListeners:
     def test_hear_of_calls_and_rejections(self, breaker: CircuitBreaker) -> None:
-        heard: list[str] = []
+        received: list[str] = []
         unsubscribe = breaker.on_call(
-            lambda which, call: heard.append(f"{which.name} {call.ruling.verdict.value}")
+            lambda which, call: received.append(f"{which.name} {call.ruling.verdict.value}")
         )
-        breaker.on_rejection(lambda _, error: heard.append(error.rejected_because.value))
+        breaker.on_rejection(lambda _, error: received.append(error.rejected_because.value))
         breaker.call(int)
         late = breaker.acquire()
         breaker.force_open()
         with pytest.raises(CircuitOpenError):
             breaker.call(int)
         late.ignore()
-        assert heard == ["model success", "forced_open", "model ignored"]
+        assert received == ["model success", "forced_open", "model ignored"]
         unsubscribe()
         breaker.reset()
         breaker.call(int)
-        assert len(heard) == 3
+        assert len(received) == 3
 
     def test_one_added_twice_is_taken_off_one_by_one(self, breaker: CircuitBreaker) -> None:
-        heard: list[object] = []
+        received: list[object] = []
 
-        def listen(*told: object) -> None:
-            heard.append(told)
+        def listen(*event: object) -> None:
+            received.append(event)
 
         unsubscribe = breaker.on_call(listen)
         breaker.on_call(listen)
         unsubscribe()
         unsubscribe()
         breaker.call(int)
-        assert len(heard) == 1
+        assert len(received) == 1
 
     def test_must_not_be_coroutine_functions(self, breaker: CircuitBreaker) -> None:
         async def listen(*_: object) -> None: ...

@@ -65,7 +65,7 @@ class TestBackoff:
         assert initial * (1 - jitter) * 0.999 <= seconds <= 500
 
     @pytest.mark.parametrize(
-        ("settings", "words"),
+        ("settings", "message"),
         [
             ({"initial": 0}, "initial"),
             ({"initial": 1, "multiplier": 0.5}, "multiplier"),
@@ -73,8 +73,8 @@ class TestBackoff:
             ({"initial": 1, "jitter": 1}, "jitter"),
         ],
     )
-    def test_refuses_senseless_settings(self, settings: dict[str, float], words: str) -> None:
-        with pytest.raises(ValueError, match=words):
+    def test_refuses_senseless_settings(self, settings: dict[str, float], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
             Backoff(**settings)
 
 
@@ -189,8 +189,8 @@ def test_settings_change_while_it_runs() -> None:
 def test_a_shorter_probe_timeout_does_not_change_the_past() -> None:
     clock = ManualClock()
     breaker = CircuitBreaker("model", recovery_timeout=10, max_probes=2, clock=clock)
-    heard: list[str] = []
-    breaker.on_transition(lambda _, transition: heard.append(transition.reason))
+    received: list[str] = []
+    breaker.on_transition(lambda _, transition: received.append(transition.reason))
     breaker.trip()
     clock.advance(10)
     breaker.acquire()
@@ -203,6 +203,6 @@ def test_a_shorter_probe_timeout_does_not_change_the_past() -> None:
     assert (spent[State.HALF_OPEN], spent[State.OPEN]) == (60, 11)
     clock.advance(9)
     breaker.configure(recovery_timeout=20)  # it had become half-open by the old settings
-    assert heard[-1] == "recovery timeout of 10 s is over"
+    assert received[-1] == "recovery timeout of 10 s is over"
     breaker.acquire().failure("bad")
     assert breaker.snapshot().retry_after == 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 from typing import Any
 
@@ -25,7 +25,7 @@ from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.policies.base import Meter
 from fuseboard.breaker.policies.rates import SlowCallRate
 from fuseboard.breaker.tunables import format_number, tunables_of, with_tunables
-from fuseboard.breaker.validation import NumberKind
+from fuseboard.breaker.validation import NumberKind, number
 
 COUNTS = st.integers(1, 50)
 SECONDS = st.floats(0.001, 1e6)
@@ -57,7 +57,7 @@ TYPED = st.floats() | st.integers(-5, 300).map(float) | st.floats(0, 1)
 
 
 def values(settings: BreakerSettings) -> dict[str, float]:
-    return {number.name: number.value for number in tunables_of(settings)}
+    return {each.name: each.value for each in tunables_of(settings)}
 
 
 def test_names_follow_the_fields() -> None:
@@ -97,14 +97,14 @@ def test_a_change_changes_what_it_names_and_nothing_else(
 ) -> None:
     before = values(settings)
     assert len(before) == len(tunables_of(settings))
-    number = data.draw(st.sampled_from(tunables_of(settings)))
+    tunable = data.draw(st.sampled_from(tunables_of(settings)))
     value = data.draw(TYPED)
     try:
-        changed = replace(settings, **with_tunables(settings, {number.name: value}))
+        changed = replace(settings, **with_tunables(settings, {tunable.name: value}))
     except ValueError:
         assert values(settings) == before
     else:
-        assert values(changed) == {**before, number.name: value}
+        assert values(changed) == {**before, tunable.name: value}
         assert [(each.name, each.kind) for each in tunables_of(changed)] == [
             (each.name, each.kind) for each in tunables_of(settings)
         ]
@@ -140,7 +140,7 @@ def test_whole_numbers_stay_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("max_probes", 2.5, "max_probes takes a whole number of at least 1, not 2.5"),
         ("trip.threshold", 0, "trip.threshold takes a whole number of at least 1, not 0"),
@@ -162,14 +162,14 @@ def test_whole_numbers_stay_whole() -> None:
         ("trip.rate", 0.5, "there is no number called 'trip.rate' to set, only trip.threshold, "),
     ],
 )
-def test_what_is_wrong_is_said(name: str, value: float, said: str) -> None:
-    with pytest.raises(ValueError, match="^" + said.replace(".", r"\.")):
+def test_what_is_wrong_is_refused(name: str, value: float, message: str) -> None:
+    with pytest.raises(ValueError, match="^" + message.replace(".", r"\.")):
         with_tunables(BreakerSettings(), {name: value})
 
 
 def _policy(**settings: Any) -> Callable[[float], BreakerSettings]:
-    ((field, make),) = settings.items()
-    return lambda value: BreakerSettings(**{field: make(value)})
+    ((name, make),) = settings.items()
+    return lambda value: BreakerSettings(**{name: make(value)})
 
 
 @pytest.mark.parametrize(
@@ -226,17 +226,17 @@ def test_the_check_draws_the_line_where_the_settings_do(
     settings = make(edges[0])
     for value in edges:
         assert values(replace(settings, **with_tunables(settings, {name: value})))[name] == value
-    number = next(each for each in tunables_of(settings) if each.name == name)
+    tunable = next(each for each in tunables_of(settings) if each.name == name)
     for value in beyond:
         with pytest.raises(ValueError):
-            number.check(value)
+            tunable.check(value)
         with pytest.raises(ValueError):
             make(value)
 
 
 @dataclass(frozen=True)
 class NightShift(TripPolicy):
-    """Somebody's own policy, with another within."""
+    """A user's own policy, with another within."""
 
     inner: TripPolicy
     hours: int = 8
@@ -251,7 +251,7 @@ class NightShift(TripPolicy):
         return self.inner.meter(counters)
 
 
-def test_somebodys_own_policy_has_its_numbers_too() -> None:
+def test_a_users_own_policy_has_its_numbers_too() -> None:
     settings = BreakerSettings(trip=NightShift(ConsecutiveFailures(2)))
     numbers = {each.name: each.kind for each in tunables_of(settings)}
     assert list(numbers)[:3] == ["trip.inner.threshold", "trip.hours", "trip.weight"]
@@ -265,13 +265,32 @@ def test_somebodys_own_policy_has_its_numbers_too() -> None:
         with_tunables(settings, {"trip.hours": 13.0})
 
 
-def test_a_breakers_picture_has_them_made_once_until_they_change() -> None:
+@dataclass(frozen=True)
+class Patient(ConsecutiveFailures):
+    """A user's own policy: one of ours with a default, and a number with a rule of its own."""
+
+    threshold: int = 9
+    share: float = field(default=0.5, metadata=number(NumberKind.SHARE, "share of the day"))
+
+
+def test_a_users_own_policy_follows_the_rules_of_its_fields() -> None:
+    kinds = [(each.kind, each.meaning) for each in tunables_of(BreakerSettings(trip=Patient()))]
+    assert kinds[:2] == [
+        (NumberKind.COUNT, "failures in a row that open it"),
+        (NumberKind.SHARE, "share of the day"),
+    ]
+    for wrong in ({"threshold": 0}, {"share": 1.5}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Patient(**wrong)
+
+
+def test_a_breakers_snapshots_share_them_until_they_change() -> None:
     breaker = CircuitBreaker("model", recovery_timeout=30)
     before = breaker.snapshot().settings
     assert before == tunables_of(breaker.settings)
     assert breaker.snapshot().settings is before
     breaker.configure(recovery_timeout=5)
-    after = {number.name: number.value for number in breaker.snapshot().settings}
+    after = {each.name: each.value for each in breaker.snapshot().settings}
     assert after["recovery_timeout"] == 5
 
 

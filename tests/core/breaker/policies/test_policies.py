@@ -143,7 +143,7 @@ class TestCombined:
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (lambda: ConsecutiveFailures(0), "threshold"),
         (lambda: FailureRate(0), "rate"),
@@ -155,13 +155,13 @@ class TestCombined:
         (lambda: TimeWindow(float("nan")), "positive"),
     ],
 )
-def test_senseless_policies_are_refused(make: object, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_senseless_policies_are_refused(make: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (lambda: ConsecutiveFailures(float("nan")), "threshold takes a whole number, not nan"),  # type: ignore[arg-type]
         (lambda: FailureRate(0.5, minimum_calls=2.5), "minimum_calls takes a whole number"),  # type: ignore[arg-type]
@@ -171,8 +171,8 @@ def test_senseless_policies_are_refused(make: object, words: str) -> None:
         (lambda: ConsecutiveFailures(5) & FailureRate, "unsupported operand"),  # type: ignore[operator]
     ],
 )
-def test_what_is_no_policy_at_all_is_refused(make: object, words: str) -> None:
-    with pytest.raises(TypeError, match=words):
+def test_what_is_no_policy_at_all_is_refused(make: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
         make()  # type: ignore[operator]
 
 
