@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import cycle
+
+from msgspec.structs import replace
 
 from fuseboard.breaker.counters import CallCounts, Durations
 from fuseboard.breaker.policies.base import Gauge

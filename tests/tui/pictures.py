@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from fuseboard.breaker.counters import LEGAL_TRANSITIONS, CallCounts, DurationHistogram, Durations
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.records import Failure, Transition
-from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
+from fuseboard.breaker.snapshot import (
+    BreakerSnapshot,
+    CacheSnapshot,
+    PoolSnapshot,
+    TransitionCounts,
+)
 from fuseboard.breaker.state import Mode, State
 from fuseboard.engine.commands import Command
 from fuseboard.faults.catalogue import CATALOGUE
@@ -50,7 +57,7 @@ def breaker(name: str = "ollama_generate", **changes: Any) -> BreakerSnapshot:
         consecutive_failures=1,
         gauges=(Gauge("consecutive failures", 1, 5),),
         history=(),
-        transitions=dict.fromkeys(LEGAL_TRANSITIONS, 0),
+        transitions=TransitionCounts(dict.fromkeys(LEGAL_TRANSITIONS, 0)),
         state_seconds=dict.fromkeys(State, 0.0),
         durations={verdict: DurationHistogram().copy() for verdict in Verdict},
     )
@@ -144,7 +151,7 @@ def board(
             )
         },
     )
-    return replace(picture, **changes)
+    return structs.replace(picture, **changes)
 
 
 class FakeSource:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from msgspec import structs
 from textual.pilot import Pilot
 
 from fuseboard import (
@@ -41,7 +42,7 @@ SCENES = {
     "closed": board(),
     "half-open": board(HALF_OPEN, on={"error500": 0.5}),
     "starting": STARTING,
-    "simulated": replace(
+    "simulated": structs.replace(
         board(),
         target=TargetSnapshot("http://127.0.0.1:1", "llama3.2", simulated=True),
         notices=("port 9464 is taken: /metrics is on 9465",),
@@ -113,8 +114,8 @@ def test_screen(snap_compare: Compare, keys: list[str], theme: str, size: tuple[
 
 @at_each_size
 def test_replay(snap_compare: Compare, theme: str, size: tuple[int, int]) -> None:
-    later = replace(board(OPEN, on={"error500": 0.5}), uptime=3740.0)
-    end = replace(board(), uptime=3751.0)
+    later = structs.replace(board(OPEN, on={"error500": 0.5}), uptime=3740.0)
+    end = structs.replace(board(), uptime=3751.0)
     replay = Replay(recording(board(), later, end), speed=2, clock=ManualClock())
     assert snap_compare(
         FuseboardApp(replay, theme=theme), press=["space", "end", "left"], terminal_size=size
@@ -166,7 +167,7 @@ def test_metrics(
         while "circuit_breaker" not in str(pilot.app.screen.query_one(Rows).render()):
             await pilot.pause(0.02)
 
-    source = FakeSource(replace(EVERYTHING, metrics_url=metrics_url))
+    source = FakeSource(structs.replace(EVERYTHING, metrics_url=metrics_url))
     assert snap_compare(app(source, theme), run_before=open_metrics, terminal_size=size)
 
 
@@ -176,7 +177,7 @@ def test_held_board(snap_compare: Compare, size: tuple[int, int]) -> None:
 
     async def go_back(pilot: Pilot[str]) -> None:
         await pilot.pause()
-        source.picture = replace(board(), taken_at=NOW + 95)
+        source.picture = structs.replace(board(), taken_at=NOW + 95)
         await pilot.press("p", "p", "home")
 
     assert snap_compare(app(source), run_before=go_back, terminal_size=size)
@@ -190,7 +191,7 @@ def test_empty_board(snap_compare: Compare) -> None:
     async def take_breakers_away(pilot: Pilot[str]) -> None:
         await pilot.press("down", "t", "r")
 
-    source = FakeSource(replace(board(), breakers=(), activity={}))
+    source = FakeSource(structs.replace(board(), breakers=(), activity={}))
     assert snap_compare(
         app(source),
         run_before=take_breakers_away,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.records import Transition
-from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.snapshot import BreakerSnapshot, TransitionCounts
 from fuseboard.breaker.state import Mode, State
 
 _HISTORY_SIZE = 100
@@ -100,7 +100,7 @@ class ExternalBreaker:
                 consecutive_failures=counters.consecutive_failures,
                 gauges=(),
                 history=tuple(self._history),
-                transitions=counters.transitions.copy(),
+                transitions=TransitionCounts(counters.transitions),
                 state_seconds=state_seconds,
                 durations=counters.durations(),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fuseboard.breaker.counters import CallCounts, Durations
@@ -11,6 +11,27 @@ from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.state import Mode, State
 from fuseboard.breaker.tunables import Tunable
+
+
+class TransitionCounts(Mapping[tuple[State, State], int]):
+    """How many transitions a breaker has made, by (from, to). Immutable."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, counts: Mapping[tuple[State, State], int]) -> None:
+        self._counts = dict(counts)
+
+    def __getitem__(self, step: tuple[State, State]) -> int:
+        return self._counts[step]
+
+    def __iter__(self) -> Iterator[tuple[State, State]]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._counts!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +63,7 @@ class BreakerSnapshot:
     """The trip policy's measures and their limits."""
     history: tuple[Transition, ...]
     """The latest transitions, oldest first."""
-    transitions: Mapping[tuple[State, State], int]
+    transitions: TransitionCounts
     """The number of transitions by (from, to)."""
     state_seconds: Mapping[State, float]
     """Seconds spent in each state, the present one included."""

@@ -26,7 +26,7 @@ from fuseboard.breaker.listeners import EventQueue
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.breaker.records import Call, Failure, Transition, summarize_failures
 from fuseboard.breaker.settings import BreakerSettings
-from fuseboard.breaker.snapshot import BreakerSnapshot
+from fuseboard.breaker.snapshot import BreakerSnapshot, TransitionCounts
 from fuseboard.breaker.state import Mode, State
 from fuseboard.breaker.tunables import Tunable, tunables_of
 
@@ -447,7 +447,7 @@ class StateMachine:
             consecutive_failures=counters.consecutive_failures,
             gauges=self._meter.gauges(now),
             history=self._history_copy,
-            transitions=counters.transitions.copy(),
+            transitions=TransitionCounts(counters.transitions),
             state_seconds=state_seconds,
             durations=counters.durations(),
             settings=self._tunables,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from fuseboard.faults import effects
 from fuseboard.faults.effects import ChunkEffect, RequestEffect, ResponseEffect
@@ -57,13 +59,13 @@ class Fault:
 
     def check(self, setting: FaultSetting) -> None:
         """Raise `ValueError` unless exactly the fields that apply to this fault are set."""
-        for field in fields(FaultSetting):
-            value = getattr(setting, field.name)
-            if getattr(self.default, field.name) is None:
+        for field in FaultSetting.__struct_fields__:
+            value = getattr(setting, field)
+            if getattr(self.default, field) is None:
                 if value not in (None, ()):
-                    raise ValueError(f"{self.name} has no {field.name} to choose")
+                    raise ValueError(f"{self.name} has no {field} to choose")
             elif value is None:
-                raise ValueError(f"{self.name} needs {field.name}")
+                raise ValueError(f"{self.name} needs {field}")
 
 
 _AFTER_CHUNKS = FaultSetting(chunks=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import zlib
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
-from fuseboard.snapshot.codec import from_json
+from fuseboard.snapshot.codec import decode_builtins, from_builtins
 from fuseboard.snapshot.json_diff import apply_diff
 from fuseboard.snapshot.snapshot import Snapshot
 
@@ -75,16 +74,18 @@ class Recording:
     def _values_from(self, number: int, value: Any) -> Iterator[Any]:
         for line in islice(self._lines, number, None):
             try:
-                change = json.loads(line)
+                change = decode_builtins(line)
                 value = change if number == 0 else apply_diff(value, change)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{self._place(number)}: {_told(error)}") from None
+            except ValueError as error:
+                raise ValueError(f"{self._place(number)}: {error}") from None
+            except RecursionError:
+                raise ValueError(f"{self._place(number)}: it is nested too deeply") from None
             yield value
             number += 1
 
     def _snapshot(self, number: int, value: Any) -> Snapshot:
         try:
-            return from_json(value)
+            return from_builtins(value)
         except ValueError as error:
             raise ValueError(f"{self._place(number)}: {error}") from None
 
@@ -128,9 +129,3 @@ def _lines(path: Path) -> tuple[list[bytes], bool]:
         except (EOFError, zlib.error, gzip.BadGzipFile):
             return lines, True
     return lines, False
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
-        return "this is no JSON"
-    return str(error)

@@ -7,7 +7,6 @@ has changed (see `fuseboard.snapshot.json_diff`). `fuseboard.recording.reader` r
 from __future__ import annotations
 
 import gzip
-import json
 import logging
 import threading
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
 
-from fuseboard.snapshot.codec import to_json
+from fuseboard.snapshot.codec import encode_builtins, to_builtins
 from fuseboard.snapshot.json_diff import diff
 from fuseboard.snapshot.snapshot import Snapshot
 
@@ -116,10 +115,10 @@ class Recorder:
         self._file.close()
 
     def _write(self, snapshot: Snapshot) -> None:
-        now_written = to_json(snapshot)
+        now_written = to_builtins(snapshot)
         line = now_written if self._written is None else diff(self._written, now_written)
         self._written = now_written
-        self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        self._file.write(encode_builtins(line) + b"\n")
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
             self._file.flush()
             self._flushed = time.monotonic()

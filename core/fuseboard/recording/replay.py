@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fuseboard.recording.reader import Recording
 from fuseboard.snapshot.snapshot import Phase, Snapshot

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class FaultSetting:
+class FaultSetting(Struct, frozen=True, gc=False):
     """One fault's setting; `None` is what there is not to choose about it.
 
     Raises:
@@ -20,7 +18,7 @@ class FaultSetting:
     """How long it takes, where it takes time."""
     chunks: int | None = None
     """How many chunks of an answer come before it."""
-    paths: Sequence[str] | None = ()
+    paths: tuple[str, ...] | None = ()
     """What the path of a request begins with that it hits; empty hits all."""
 
     def __post_init__(self) -> None:
@@ -36,4 +34,4 @@ class FaultSetting:
 
     def concerns(self, path: str) -> bool:
         """Say whether requests to `path` can be hit."""
-        return not self.paths or path.startswith(tuple(self.paths))
+        return not self.paths or path.startswith(self.paths)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.traffic_kind import TrafficKind
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerRates:
+class BreakerRates(Struct, frozen=True, gc=False):
     """What one breaker did in the last seconds."""
 
     success: tuple[float, ...] = ()
@@ -51,8 +51,7 @@ class Phase(Enum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class FaultSnapshot:
+class FaultSnapshot(Struct, frozen=True, gc=False):
     """One fault of the catalogue, and whether it is on."""
 
     key: str
@@ -66,8 +65,7 @@ class FaultSnapshot:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioSnapshot:
+class ScenarioSnapshot(Struct, frozen=True, gc=False):
     """A scenario that is being played."""
 
     name: str
@@ -76,8 +74,7 @@ class ScenarioSnapshot:
     seconds_to_next: float
 
 
-@dataclass(frozen=True, slots=True)
-class TrafficSnapshot:
+class TrafficSnapshot(Struct, frozen=True, gc=False):
     """The calls that the engine makes by itself; a call may be several to the server."""
 
     kind: TrafficKind
@@ -91,8 +88,7 @@ class TrafficSnapshot:
     """Calls not started because that many were under way already."""
 
 
-@dataclass(frozen=True, slots=True)
-class WarmingSnapshot:
+class WarmingSnapshot(Struct, frozen=True, gc=False):
     """How far the filling of the cache is."""
 
     done: int
@@ -108,8 +104,7 @@ class WarmingSnapshot:
         return self.done + self.failed >= self.total
 
 
-@dataclass(frozen=True, slots=True)
-class TargetSnapshot:
+class TargetSnapshot(Struct, frozen=True, gc=False):
     """The Ollama at the far end of the wire."""
 
     url: str
@@ -138,8 +133,7 @@ class AnswerState(Enum):
         return self in (AnswerState.WAITING, AnswerState.STREAMING)
 
 
-@dataclass(frozen=True, slots=True)
-class PromptSnapshot:
+class PromptSnapshot(Struct, frozen=True, gc=False):
     """The latest prompt that was asked by hand, and its answer so far."""
 
     model: str
@@ -172,8 +166,7 @@ class LogLevel(Enum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True, gc=False):
     """Something that the program had to say."""
 
     at: float
@@ -185,8 +178,7 @@ class LogLine:
     """May be several lines, as tracebacks are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True, gc=False):
     """A command that was not carried out."""
 
     at: float
@@ -195,8 +187,7 @@ class Refusal:
     """Why not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, gc=False):
     """Everything a dashboard may draw, at one moment."""
 
     taken_at: float

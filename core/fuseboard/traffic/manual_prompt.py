@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fuseboard.breaker.errors import CircuitOpenError
 from fuseboard.ollama.client import OllamaClient, OllamaError, Operation

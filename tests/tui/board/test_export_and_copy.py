@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -14,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 
 from fuseboard.breaker.state import State
-from fuseboard.snapshot.codec import from_json
+from fuseboard.snapshot.codec import decode
 from fuseboard.snapshot.csv_export import breakers_table, transitions_table
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.app import FuseboardApp
@@ -111,7 +110,7 @@ async def test_e_exports_what_is_shown(tmp_path: Path) -> None:
         assert said(app).startswith(f"wrote {files['.json']}, ")
         for path in files.values():
             assert path.name in said(app)
-    assert from_json(json.loads(files[".json"].read_text())) == board(OPEN)
+    assert decode(files[".json"].read_text()) == board(OPEN)
     with files["-breakers.csv"].open(newline="") as file:
         assert file.read() == breakers_table(board(OPEN))
     with files["-transitions.csv"].open(newline="") as file:

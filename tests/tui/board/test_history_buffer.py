@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.history_buffer import HistoryBuffer

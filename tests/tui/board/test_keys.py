@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from textual._callback import invoke
 from textual.pilot import Pilot
 from textual.widgets._footer import FooterKey
@@ -102,7 +103,9 @@ async def test_a_key_sends_its_command(key: str, command: Command) -> None:
 async def test_space_starts_stopped_traffic() -> None:
     picture = board()
     assert picture.traffic is not None
-    async with shown(replace(picture, traffic=replace(picture.traffic, running=False))) as it:
+    async with shown(
+        structs.replace(picture, traffic=structs.replace(picture.traffic, running=False))
+    ) as it:
         assert "traffic off" in it.text(HeaderLine)
         await it.pilot.press("space")
         assert it.source.commands == [RunTraffic(True)]
@@ -165,7 +168,7 @@ async def test_clicking_a_fault_switches_it(size: tuple[int, int], second_row: s
 async def test_p_holds_the_screen_and_says_how_old_it_is() -> None:
     async with shown() as it:
         await it.pilot.press("p")
-        await it.show(replace(board(OPEN), taken_at=NOW + 7))
+        await it.show(structs.replace(board(OPEN), taken_at=NOW + 7))
         assert "PAUSED, 7 s behind" in it.text(HeaderLine)
         assert "CLOSED" in it.text(BreakerPanel)
         await it.pilot.press("p")
@@ -213,7 +216,9 @@ async def test_leaving(key: str) -> None:
 async def test_brackets_change_the_rate(key: str, before: float, after: float) -> None:
     picture = board()
     assert picture.traffic is not None
-    async with shown(replace(picture, traffic=replace(picture.traffic, rate=before))) as it:
+    async with shown(
+        structs.replace(picture, traffic=structs.replace(picture.traffic, rate=before))
+    ) as it:
         await it.pilot.press(key)
         assert it.source.commands == [SetRate(after)]
 
@@ -242,7 +247,9 @@ async def test_the_palette_offers_every_command() -> None:
 
 async def test_a_failed_source_ends_the_app_with_its_reason() -> None:
     async with shown() as it:
-        await it.show(replace(board(), phase=Phase.FAILED, problem="no model: pull one\x1b[31m"))
+        await it.show(
+            structs.replace(board(), phase=Phase.FAILED, problem="no model: pull one\x1b[31m")
+        )
         assert it.app.return_value == "no model: pull one[31m"
         assert it.app.return_code == 2
 
@@ -292,9 +299,9 @@ async def test_an_unchanged_snapshot_redraws_nothing() -> None:
         drawn: list[LinesWidget] = []
         for picture in it.app.screen.query(LinesWidget):
             picture.refresh = lambda *_, which=picture, **__: drawn.append(which)  # type: ignore[method-assign, assignment]
-        await it.show(replace(it.source.picture))
+        await it.show(structs.replace(it.source.picture))
         assert drawn == []
-        await it.show(replace(it.source.picture, uptime=752.0))
+        await it.show(structs.replace(it.source.picture, uptime=752.0))
         assert {type(picture) for picture in drawn} == {HeaderLine}
 
 
@@ -311,9 +318,9 @@ async def test_an_unchanged_snapshot_redraws_nothing() -> None:
 async def test_the_warming_is_shown_until_all_is_well(
     warming: WarmingSnapshot | None, said: str
 ) -> None:
-    async with shown(replace(board(), warming=WarmingSnapshot(0, 0, 40, ""))) as it:
+    async with shown(structs.replace(board(), warming=WarmingSnapshot(0, 0, 40, ""))) as it:
         assert "warming 0/40" in it.text(NoticeLine)
-        await it.show(replace(board(), warming=warming))
+        await it.show(structs.replace(board(), warming=warming))
         assert it.app.screen.query_one(NoticeLine).display is bool(said)
         assert it.text(NoticeLine).endswith(said)
 
@@ -323,7 +330,7 @@ HOSTILE = "[/] [@click=app.quit]x[/] \x1b]0;pwned\x07 \x9b31m \u202edrow " + "lo
 
 async def test_hostile_text_is_drawn_literally() -> None:
     evil = breaker(HOSTILE, why=HOSTILE, history=(step(5, State.CLOSED, State.OPEN, HOSTILE),))
-    async with shown(replace(board(evil), notices=(HOSTILE,))) as it:
+    async with shown(structs.replace(board(evil), notices=(HOSTILE,))) as it:
         await it.show(board(replace(evil, state=State.OPEN, changed_at=NOW)))
         everything = "".join(str(picture.render()) for picture in it.app.screen.query(LinesWidget))
         assert "[/] [@click=app.quit]x[/]" in everything

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Phase, Snapshot
 from fuseboard_tui.board.timeline import Live

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from textual._callback import invoke
 from textual.pilot import Pilot
 
@@ -19,7 +19,7 @@ from fuseboard.faults.catalogue import CATALOGUE
 from fuseboard.recording.reader import Recording
 from fuseboard.recording.recorder import Recorder
 from fuseboard.recording.replay import Replay
-from fuseboard.snapshot.codec import to_json
+from fuseboard.snapshot.codec import encode, encode_builtins, to_builtins
 from fuseboard.snapshot.json_diff import diff
 from fuseboard.snapshot.snapshot import Phase, Snapshot
 from fuseboard_tui.app import FuseboardApp
@@ -37,7 +37,7 @@ from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker
 
 def moment(seconds: float) -> Snapshot:
     """A board whose breaker has been closed for so many seconds."""
-    return replace(board(breaker(seconds_in_state=seconds)), taken_at=NOW + seconds)
+    return structs.replace(board(breaker(seconds_in_state=seconds)), taken_at=NOW + seconds)
 
 
 @asynccontextmanager
@@ -99,7 +99,7 @@ async def test_an_opening_is_not_announced_as_news_while_the_past_is_shown() -> 
     async with after_a_minute() as it:
         opened = replace(OPEN, changed_at=NOW + 65)
         await it.pilot.press("p")
-        await it.show(replace(board(opened), taken_at=NOW + 66))
+        await it.show(structs.replace(board(opened), taken_at=NOW + 66))
         await it.pilot.press("right")
         assert "OPEN" in it.text(BreakerPanel)
         assert not it.app._notifications
@@ -110,7 +110,7 @@ async def test_an_opening_is_not_announced_as_news_while_the_past_is_shown() -> 
 async def test_a_source_that_fails_ends_the_app_even_while_it_is_held() -> None:
     async with after_a_minute() as it:
         await it.pilot.press("p")
-        await it.show(replace(moment(61), phase=Phase.FAILED, problem="gone"))
+        await it.show(structs.replace(moment(61), phase=Phase.FAILED, problem="gone"))
         assert (it.app.return_value, it.app.return_code) == ("gone", 2)
 
 
@@ -130,17 +130,17 @@ async def test_a_recording_that_ends_before_its_time_is_told_on_the_board(tmp_pa
 
 
 def recording(*snapshots: Snapshot, cut_off: bool = False) -> Recording:
-    values = [to_json(snapshot) for snapshot in snapshots]
+    values = [to_builtins(snapshot) for snapshot in snapshots]
     steps = [values[0]]
     steps += [diff(old, new) for old, new in pairwise(values)]
-    return Recording("run", [json.dumps(step).encode() for step in steps], cut_off=cut_off)
+    return Recording("run", [encode_builtins(step) for step in steps], cut_off=cut_off)
 
 
 def minutes(count: int = 10) -> Recording:
     """A snapshot a second; the breaker opens after five minutes."""
     return recording(
         *(
-            replace(
+            structs.replace(
                 board(
                     replace(OPEN, changed_at=NOW + 300, seconds_in_state=second - 300.0)
                     if second >= 300
@@ -278,7 +278,7 @@ async def test_the_palette_of_a_replay_offers_its_commands() -> None:
 
 
 async def test_a_failure_at_the_end_of_a_recording_is_shown() -> None:
-    failed = replace(board(), uptime=760.0, phase=Phase.FAILED, problem="no model")
+    failed = structs.replace(board(), uptime=760.0, phase=Phase.FAILED, problem="no model")
     async with played(recording(board(), failed)) as it:
         await it.wait(100)
         assert it.app.is_running
@@ -293,8 +293,8 @@ async def test_a_recording_that_was_cut_off_is_said_to_be() -> None:
 
 
 async def test_a_line_that_cannot_be_shown_ends_the_replay_with_its_number() -> None:
-    bad = replace(board(), uptime=760.0)
-    lines = [json.dumps(to_json(board())).encode(), b'{"uptime": 760.0, "phase": 5}']
+    bad = structs.replace(board(), uptime=760.0)
+    lines = [encode(board()), b'{"uptime": 760.0, "phase": 5}']
     async with played(Recording("run", lines, cut_off=False)) as it:
         await it.wait(bad.uptime)
         assert it.app.return_code == 2

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -238,7 +239,7 @@ async def test_says_that_there_is_nothing_to_set(size: tuple[int, int]) -> None:
 
 
 async def test_without_breakers_nothing_opens() -> None:
-    async with shown(replace(board(), breakers=())) as it:
+    async with shown(structs.replace(board(), breakers=())) as it:
         await it.pilot.press("s")
         assert isinstance(it.app.screen, BoardScreen)
 
@@ -247,7 +248,7 @@ async def test_shows_what_is_now_though_the_board_is_held() -> None:
     async with shown(board(with_settings())) as it:
         await it.pilot.press("p")
         after = with_settings(BreakerSettings(trip=RATE, max_probes=7))
-        await it.show(replace(board(after), taken_at=NOW + 9))
+        await it.show(structs.replace(board(after), taken_at=NOW + 9))
         await it.pilot.press("s", *["down"] * 4)
         assert chosen(it).startswith("▌max_probes 7")
 
@@ -279,7 +280,7 @@ def policies() -> TripPolicy:
 
 def moment(seconds: float, *refusals: Refusal) -> Snapshot:
     shows = board(with_settings(BreakerSettings(trip=policies())), refusals=refusals)
-    return replace(shows, taken_at=NOW + seconds, uptime=seconds)
+    return structs.replace(shows, taken_at=NOW + seconds, uptime=seconds)
 
 
 EARLIER, NEWER = Refusal(NOW - 9, "an earlier one"), Refusal(NOW + 1, "[b]minimum[/] \x1b[2J")

@@ -7,8 +7,9 @@ breakers snapshots are kept less often, so that they do not take more than 50 MB
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from itertools import chain
+
+from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Snapshot
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -29,7 +28,7 @@ from fuseboard.engine.commands import (
 )
 from fuseboard.faults.scenarios.scenario import BUILT_IN as SCENARIOS
 from fuseboard.faults.scenarios.scenario import find_scenario
-from fuseboard.snapshot.codec import to_json
+from fuseboard.snapshot.codec import encode
 from fuseboard.snapshot.csv_export import breakers_table, transitions_table
 from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot
 from fuseboard_tui.board import breakpoints
@@ -288,7 +287,7 @@ class BoardScreen(FaultKeysScreen):
         if self.snapshot is not None:
             await self._write(
                 {
-                    ".json": json.dumps(to_json(self.snapshot), indent=1) + "\n",
+                    ".json": encode(self.snapshot, indented=True).decode() + "\n",
                     "-breakers.csv": breakers_table(self.snapshot),
                     "-transitions.csv": transitions_table(self.snapshot),
                 }

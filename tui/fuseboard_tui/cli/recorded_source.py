@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from fuseboard.engine.commands import Command
 from fuseboard.recording.recorder import Recorder

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault
 from fuseboard.faults.notation import format_fault, parse_fault

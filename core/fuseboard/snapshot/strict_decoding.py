@@ -1,0 +1,165 @@
+"""Convert decoded JSON to typed values, and name the field that does not fit.
+
+msgspec reports "Expected `float`, got `str` - at `$.rates[...].p50`": without the
+value and without the key of a mapping. It also ignores unknown members of an
+object that becomes a dataclass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from enum import Enum
+from functools import cache
+from itertools import repeat
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from fuseboard.breaker.snapshot import TransitionCounts
+from fuseboard.breaker.state import State
+
+T = TypeVar("T")
+
+_LONGEST_VALUE = 40  # characters of a value in a message
+_LONGEST_RULE = 160  # characters of a broken rule, which may quote a value
+
+_EXPECTED = re.compile(r"Expected `([^`]*)`(?: of length (\d+))?, got ")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_TYPE_NAMES = {
+    "array": "an array",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "an object",
+    "str": "a text",
+}
+
+# JSON has no objects with such keys; they are arrays of pairs.
+_TransitionPairs = tuple[tuple[tuple[State, State], int], ...]
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """Return a decoded JSON value as a `kind`.
+
+    Raises:
+        ValueError: If it does not fit; the message names the field, as in
+            `breakers[0].state`, and shortens its value.
+    """
+    try:
+        converted = _convert(value, kind)
+    except msgspec.ValidationError as error:
+        place, reason = _explain(value, kind, error)
+    else:
+        unknown = _find_unknown_field(value, kind)
+        if unknown is None:
+            return converted
+        place, reason = unknown
+    raise ValueError(f"{place.lstrip('.') or 'the snapshot'} {reason}")
+
+
+def encode_custom(value: object) -> object:
+    """Return what stands for a value of a type that msgspec does not know."""
+    if isinstance(value, TransitionCounts):
+        return tuple(value.items())
+    raise NotImplementedError(f"a snapshot cannot hold a {type(value).__name__}")
+
+
+def shorten(value: object) -> str:
+    """Return a value's `repr()`, cut off if it is long."""
+    try:
+        return _cut(repr(value), _LONGEST_VALUE)
+    except RecursionError:  # it is nested more deeply than the interpreter goes
+        return "…"
+
+
+def _convert(value: Any, kind: type[T]) -> T:
+    return msgspec.convert(value, kind, str_keys=True, dec_hook=_decode_custom)
+
+
+def _decode_custom(kind: type, value: Any) -> object:
+    if kind is TransitionCounts:
+        return TransitionCounts(dict(msgspec.convert(value, _TransitionPairs)))
+    raise NotImplementedError(f"a snapshot cannot hold a {kind.__name__}")
+
+
+def _explain(value: Any, kind: Any, error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return the place of the smallest part that is refused, and why it is."""
+    if " - at `" in str(error):  # it is about a part
+        for step, part, part_kind in _parts(value, kind):
+            try:
+                _convert(part, part_kind)
+            except msgspec.ValidationError as part_error:
+                place, reason = _explain(part, part_kind, part_error)
+                return step + place, reason
+    return "", _reason(value, kind, str(error))
+
+
+def _reason(value: Any, kind: Any, error: str) -> str:
+    kind = _without_none(kind)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f"is {shorten(value)}, not one of {', '.join(str(each.value) for each in kind)}"
+    if missing := _MISSING.match(error):
+        return f"lacks the field {missing[1]!r}"
+    if expected := _EXPECTED.match(error):
+        if expected[2]:
+            return f"has {len(value)} values, not {expected[2]}"
+        names = [_TYPE_NAMES.get(name, name) for name in expected[1].split(" | ")]
+        return f"is {shorten(value)}, not {names[0]}"
+    return f"makes no sense: {_cut(error, _LONGEST_RULE)}"
+
+
+def _find_unknown_field(value: Any, kind: Any) -> tuple[str, str] | None:
+    """Return where an object has an unknown member, and its name; `None` if all are known."""
+    if isinstance(value, dict) and (known := _fields(_without_none(kind))):
+        for name in value:
+            if name not in known:
+                return "", f"has an unknown field {shorten(name)}"
+    for step, part, part_kind in _parts(value, kind):
+        if isinstance(part, dict) or (isinstance(part, list | tuple) and _holds_objects(part)):
+            unknown = _find_unknown_field(part, part_kind)
+            if unknown is not None:
+                return step + unknown[0], unknown[1]
+    return None
+
+
+def _holds_objects(array: list[Any] | tuple[Any, ...]) -> bool:
+    return bool(array) and isinstance(array[0], dict | list | tuple)
+
+
+def _parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what a value consists of: the step to it, the part, and the type it should have."""
+    kind = _TransitionPairs if kind is TransitionCounts else _without_none(kind)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = repeat(arguments[0]) if arguments[1:] == (...,) else arguments
+        for index, (part, part_kind) in enumerate(zip(value, kinds, strict=False)):
+            yield f"[{index}]", part, part_kind
+    elif origin is Mapping and isinstance(value, dict):
+        for key, part in value.items():
+            yield f"[{shorten(key)}]", part, arguments[1]
+    elif isinstance(value, dict):
+        for name, part_kind in _fields(kind).items():
+            if name in value:
+                yield f".{name}", value[name], part_kind
+
+
+@cache
+def _fields(kind: Any) -> Mapping[str, Any]:
+    """Return the types of a struct's or dataclass's fields; nothing for other types."""
+    if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, msgspec.Struct)):
+        return get_type_hints(kind)
+    return {}
+
+
+@cache
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) is UnionType:
+        (kind,) = (part for part in get_args(kind) if part is not NoneType)
+    return kind
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
