@@ -138,7 +138,7 @@ def board(
             for fault in CATALOGUE
         ),
         breakers=(*(breakers or (breaker(),)), idle),
-        activity={
+        rates={
             "ollama_generate": BreakerRates(
                 success=tuple(4 + 3 * ((n * 7) % 5 - 2) / 2 for n in range(60)),
                 failure=(0.0,) * 52 + (2.0,) * 8,

@@ -191,7 +191,7 @@ def test_empty_board(snap_compare: Compare) -> None:
     async def take_breakers_away(pilot: Pilot[str]) -> None:
         await pilot.press("down", "t", "r")
 
-    source = FakeSource(structs.replace(board(), breakers=(), activity={}))
+    source = FakeSource(structs.replace(board(), breakers=(), rates={}))
     assert snap_compare(
         app(source),
         run_before=take_breakers_away,

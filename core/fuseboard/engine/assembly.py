@@ -206,7 +206,7 @@ class Assembly:
             if kind.embeds:
                 show_loading(target.embedding_model)
                 await load_model(target.url, target.embedding_model, embeds=True, api_key=key)
-            if kind.speaks:
+            if kind.generates_text:
                 show_loading(target.model)
                 await load_model(target.url, target.model, api_key=key)
             show_loading("")

@@ -83,7 +83,7 @@ def _check_cache_warming(settings: EngineSettings) -> None:
         raise ValueError("there is no cache to warm: cache_entries is 0")
     kind = settings.traffic or TrafficKind.RAG
     prompts = len(set(settings.warm))
-    needed = prompts * (kind.embeds + kind.speaks)
+    needed = prompts * (kind.embeds + kind.generates_text)
     if needed > settings.cache_entries:
         raise ValueError(
             f"the cache has room for {settings.cache_entries} answers,"

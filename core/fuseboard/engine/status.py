@@ -108,7 +108,7 @@ class EngineStatus:
             pools=registry.pools.snapshots(),
             caches=registry.caches.snapshots(),
             warming=(running.cache_warmer.snapshot() if running and running.cache_warmer else None),
-            activity=self.rates.by_breaker(),
+            rates=self.rates.by_breaker(),
             prompt=running.manual_prompt.snapshot() if running else None,
             log=self.log.lines(),
             refusals=self._refusals,

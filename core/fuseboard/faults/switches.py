@@ -92,7 +92,7 @@ class FaultSwitches:
                 key=fault.key,
                 name=fault.name,
                 label=fault.label,
-                words=fault.describe(setting),
+                description=fault.describe(setting),
                 setting=setting,
                 active=fault.name in active,
             )

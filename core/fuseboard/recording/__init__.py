@@ -1,1 +1,1 @@
-"""Recording a run into a file, and replaying it."""
+"""Record a run into a file, and replay it."""

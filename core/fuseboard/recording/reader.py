@@ -1,4 +1,4 @@
-"""Reading the file of a recorded run."""
+"""Read the file of a recorded run."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from fuseboard.snapshot.codec import decode_builtins, from_builtins
 from fuseboard.snapshot.json_diff import apply_diff
 from fuseboard.snapshot.snapshot import Snapshot
 
-_BETWEEN_WHOLE = 64  # snapshots that are kept as changes only, between two that are kept whole
+_WHOLE_EVERY = 64  # the number of snapshots from one that is held in memory whole to the next
 _GZIP = b"\x1f\x8b"
 
 
 class Recording:
     """The snapshots of a run, in order; made by `read_recording()`.
 
-    The file stays in memory as it is on the disk, unpacked, and a snapshot is
-    made when it is asked for. Belongs to one thread.
+    The decompressed file is held in memory, and a snapshot is decoded when it
+    is requested. Belongs to one thread.
     """
 
     def __init__(self, name: str, lines: Sequence[bytes], *, cut_off: bool) -> None:
         self._name = name
         self._lines = lines
         self._cut_off = cut_off
-        self._whole: list[Any] = []
-        self._present: tuple[int, Any] = 0, None
-        self._made: tuple[int, Snapshot] | None = None
+        self._whole_values: list[Any] = []
+        self._latest_value: tuple[int, Any] = 0, None
+        self._latest: tuple[int, Snapshot] | None = None
         uptimes = []
         for number, value in enumerate(self._values_from(0, None)):
-            if number % _BETWEEN_WHOLE == 0:
-                self._whole.append(value)
+            if number % _WHOLE_EVERY == 0:
+                self._whole_values.append(value)
             if number == 0:
-                self._present = 0, value
-                self._made = 0, self._snapshot(0, value)
+                self._latest_value = 0, value
+                self._latest = 0, self._snapshot(0, value)
             uptimes.append(self._uptime(number, value))
-        # Whatever a file says, time goes on.
+        # The times must ascend, whatever the file says.
         self._seconds = [uptime - uptimes[0] for uptime in accumulate(uptimes, max)]
 
     @property
     def seconds(self) -> Sequence[float]:
-        """When each snapshot was taken, seconds after the first one."""
+        """When each snapshot was taken, in seconds after the first one; ascending."""
         return self._seconds
 
     @property
     def cut_off(self) -> bool:
-        """Whether the file ends in the middle of something, as after a crash."""
+        """Whether the end of the file is missing, as after a crash."""
         return self._cut_off
 
     def snapshot(self, number: int) -> Snapshot:
-        """Give a snapshot, counted from 0.
+        """Return the snapshot of this number, counted from 0.
 
         Raises:
-            ValueError: If its line is damaged; the message names it.
+            ValueError: If its line is damaged; the message names the line.
         """
-        if self._made is not None and self._made[0] == number:
-            return self._made[1]
-        start, value = self._present
-        nearest = number // _BETWEEN_WHOLE * _BETWEEN_WHOLE
+        if self._latest is not None and self._latest[0] == number:
+            return self._latest[1]
+        start, value = self._latest_value
+        nearest = number // _WHOLE_EVERY * _WHOLE_EVERY
         if not nearest <= start <= number:
-            start, value = nearest, self._whole[number // _BETWEEN_WHOLE]
+            start, value = nearest, self._whole_values[number // _WHOLE_EVERY]
         for changed in islice(self._values_from(start + 1, value), number - start):
             value = changed
-        self._present = number, value
-        self._made = number, self._snapshot(number, value)
-        return self._made[1]
+        self._latest_value = number, value
+        self._latest = number, self._snapshot(number, value)
+        return self._latest[1]
 
     def _values_from(self, number: int, value: Any) -> Iterator[Any]:
         for line in islice(self._lines, number, None):
@@ -102,10 +102,11 @@ class Recording:
 def read_recording(path: str | Path) -> Recording:
     """Read a file that a `fuseboard.recording.recorder.Recorder` wrote.
 
-    One that was cut off is read as far as it goes.
+    A file that was cut off is read up to its last whole line.
 
     Raises:
-        ValueError: If it cannot be read or is no recording; the message names the line.
+        ValueError: If it cannot be read, is no recording, or was written in another
+            version of the format; the message names the line.
     """
     try:
         lines, cut_off = _lines(Path(path))
@@ -120,7 +121,7 @@ def read_recording(path: str | Path) -> Recording:
 
 
 def _lines(path: Path) -> tuple[list[bytes], bool]:
-    """Read whole lines as far as there are any, and say whether more should have come."""
+    """Return the lines, and whether the compressed data ended too early."""
     lines: list[bytes] = []
     with path.open("rb") as file:
         zipped = file.peek(2).startswith(_GZIP)

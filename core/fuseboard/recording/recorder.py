@@ -1,7 +1,7 @@
-"""Writing a run to a file while it runs.
+"""Record a run into a file.
 
-The file has one snapshot a line: the first one whole, of each later one what
-has changed (see `fuseboard.snapshot.json_diff`). `fuseboard.recording.reader` reads it.
+The file has one line for each snapshot: the first one whole, of each later one
+the difference to the one before (see `fuseboard.snapshot.json_diff`).
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from fuseboard.snapshot.json_diff import diff
 from fuseboard.snapshot.snapshot import Snapshot
 
 _PAUSE = 0.5  # seconds between snapshots
-_SHARE = 0.1  # of the time, at most, is spent on writing, however large the snapshots are
-_FLUSH_SECONDS = 2.0  # what a crash loses at most
+_SHARE = 0.1  # of the time may be spent on writing; large snapshots are written less often
+_FLUSH_SECONDS = 2.0  # a crash loses no more than this
 _STOP_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Takes a snapshot twice a second and writes it, on a thread of its own.
+    """Writes a snapshot twice a second, on a thread of its own.
 
-    A context manager: what is in its block is recorded. A disk that is full
-    ends the recording and nothing else.
+    A context manager that records until its block ends. An error such as a full
+    disk ends the recording, not the program; `problem` describes it.
 
     Args:
-        take: Takes a snapshot; is called on the recorder's thread.
-        path: The file; it is compressed if its name ends in `.gz`.
-        overwrite: Whether a file that is there already may be overwritten.
+        take: Returns a snapshot; called on the recorder's thread.
+        path: The file; compressed if its name ends in `.gz`.
+        overwrite: Whether an existing file may be overwritten.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Recorder:
         self._path = Path(path)
         self._overwrite = overwrite
         self._file: IO[bytes]
-        self._written: dict[str, Any] | None = None
+        self._previous: dict[str, Any] | None = None
         self._flushed = time.monotonic()
         self._problem = ""
         self._stopping = threading.Event()
@@ -60,14 +60,11 @@ class Recorder:
 
     @property
     def problem(self) -> str:
-        """Why nothing is recorded any longer, in words; empty while all is well.
-
-        May be read from any thread.
-        """
+        """Why the recording ended early; empty if it did not. May be read from any thread."""
         return self._problem
 
     def __enter__(self) -> Recorder:
-        """Open the file and begin to record.
+        """Open the file and start recording.
 
         Raises:
             ValueError: If the file cannot be written.
@@ -97,11 +94,11 @@ class Recorder:
             _logger.exception("the recorder broke")
             self._give_up(f"{type(error).__name__}: {error}")
         finally:
-            with suppress(OSError):  # told already, and what was not written cannot be written now
+            with suppress(OSError):  # reported already; closing cannot write the rest either
                 self._file.close()
 
-    def _give_up(self, why: str) -> None:
-        self._problem = f"recording to {self._path} has ended: {why}"
+    def _give_up(self, reason: str) -> None:
+        self._problem = f"recording to {self._path} has ended: {reason}"
         _logger.error(self._problem)
 
     def _record(self) -> None:
@@ -115,9 +112,9 @@ class Recorder:
         self._file.close()
 
     def _write(self, snapshot: Snapshot) -> None:
-        now_written = to_builtins(snapshot)
-        line = now_written if self._written is None else diff(self._written, now_written)
-        self._written = now_written
+        builtins = to_builtins(snapshot)
+        line = builtins if self._previous is None else diff(self._previous, builtins)
+        self._previous = builtins
         self._file.write(encode_builtins(line) + b"\n")
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
             self._file.flush()

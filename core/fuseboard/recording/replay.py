@@ -1,4 +1,4 @@
-"""Playing a recorded run, at any speed, from any place."""
+"""Replay a recorded run at any speed, from any position."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SLOWEST, FASTEST = 1 / 8, 64.0
 
 
 class Replay:
-    """Gives out the snapshot of a recording whose time has come. Belongs to one thread.
+    """A position in a recording that moves with time. Belongs to one thread.
 
     Args:
-        recording: What is played.
-        speed: Seconds of the recording in a second.
-        clock: Seconds, of which only differences matter.
+        recording: The recording to play.
+        speed: Seconds of the recording per second.
+        clock: Returns seconds; only differences matter.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Replay:
 
     @property
     def speed(self) -> float:
-        """Seconds of the recording in a second."""
+        """Seconds of the recording per second."""
         return self._speed
 
     @property
     def length(self) -> float:
-        """How long the recording is, seconds."""
+        """Length of the recording in seconds."""
         return self._recording.seconds[-1]
 
     @property
@@ -53,14 +53,14 @@ class Replay:
 
     @property
     def position(self) -> float:
-        """How far it has come, seconds of the recording."""
+        """Present position, in seconds from the start of the recording."""
         if not self._playing:
             return self._position
         return min(self._position + (self._clock() - self._since) * self._speed, self.length)
 
     @property
     def ended(self) -> bool:
-        """Whether the end has been reached."""
+        """Whether the position is at the end."""
         return self.position >= self.length
 
     @property
@@ -69,7 +69,11 @@ class Replay:
         return self._playing and not self.ended
 
     def snapshot(self) -> Snapshot:
-        """Give the picture of this moment; a failure of what was recorded is a notice in it."""
+        """Return the snapshot at the present position.
+
+        A recorded failure becomes a notice, because it is not one of the replay.
+        If the snapshot cannot be read, one in phase FAILED says why.
+        """
         number = max(bisect_right(self._recording.seconds, self.position) - 1, 0)
         try:
             seen = self._recording.snapshot(number)
@@ -80,7 +84,7 @@ class Replay:
         return seen
 
     def pause_or_go_on(self) -> None:
-        """Pause, or go on; at the end, begin anew."""
+        """Pause or resume; at the end, start again from the beginning."""
         if self.ended:
             self._move(0.0)
             self._playing = True
@@ -89,7 +93,7 @@ class Replay:
             self._playing = not self._playing
 
     def seek(self, seconds: float) -> None:
-        """Move forward, or back if it is less than 0."""
+        """Move forward by `seconds`, or back if they are negative."""
         self._move(self.position + seconds)
 
     def go_to_start(self) -> None:

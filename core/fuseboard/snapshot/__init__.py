@@ -1,1 +1,1 @@
-"""Immutable snapshots of everything a dashboard may draw, and how they are written."""
+"""Immutable snapshots of everything a dashboard may draw, and their encoding."""

@@ -15,14 +15,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def breakers_table(snapshot: Snapshot) -> str:
-    """Write a row for each breaker: its state, why, and its counters."""
-    heads = (
+    """Return a CSV table with a row for each breaker: state, reason and counters."""
+    header = (
         "breaker state mode why changed_at seconds_in_state"
         " success failure rejected ignored late unsent in_flight consecutive_failures transitions"
         " closed_seconds open_seconds half_open_seconds"
     )
     return _table(
-        heads.split(),
+        header.split(),
         (
             (
                 _text(breaker.name),
@@ -48,34 +48,34 @@ def breakers_table(snapshot: Snapshot) -> str:
 
 
 def transitions_table(snapshot: Snapshot) -> str:
-    """Write a row for each transition that is remembered, breaker by breaker, oldest first."""
+    """Return a CSV table with a row for each transition in a history, by breaker, oldest first."""
     return _table(
         ["breaker", "at", "from", "to", "reason", "causes"],
         (
             (
                 _text(breaker.name),
-                _time(step.at),
-                step.from_state.name,
-                step.to_state.name,
-                _text(step.reason),
-                summarize_failures(step.causes),
+                _time(transition.at),
+                transition.from_state.name,
+                transition.to_state.name,
+                _text(transition.reason),
+                summarize_failures(transition.causes),
             )
             for breaker in snapshot.breakers
-            for step in breaker.history
+            for transition in breaker.history
         ),
     )
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     written = io.StringIO()
     table = csv.writer(written)
-    table.writerow(heads)
+    table.writerow(header)
     table.writerows(rows)
     return written.getvalue()
 
 
 def _text(text: str) -> str:
-    # A server's words must not become a formula in somebody's spreadsheet.
+    # Text from a server must not become a formula in a spreadsheet.
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

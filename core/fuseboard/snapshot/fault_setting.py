@@ -1,4 +1,4 @@
-"""How a fault is set: how often it hits, and what else there is to choose about it."""
+"""The setting of a fault: how often it hits, when, and which requests."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from msgspec import Struct
 
 
 class FaultSetting(Struct, frozen=True, gc=False):
-    """One fault's setting; `None` is what there is not to choose about it.
+    """The setting of one fault. `None` marks what cannot be chosen about it.
 
     Raises:
-        ValueError: If a value makes no sense; the message says what would.
+        ValueError: If a value is out of range; the message names the range.
     """
 
     probability: float = 1.0
-    """The share of requests it hits while it is on, above 0 and at most 1."""
+    """Share of requests it hits while it is on, above 0 and at most 1."""
     seconds: float | None = None
-    """How long it takes, where it takes time."""
+    """How long it takes, for a fault that takes time."""
     chunks: int | None = None
-    """How many chunks of an answer come before it."""
+    """How many chunks of a response are passed on before it."""
     paths: tuple[str, ...] | None = ()
-    """What the path of a request begins with that it hits; empty hits all."""
+    """Prefixes of the request paths that it hits; all paths if empty."""
 
     def __post_init__(self) -> None:
         if not 0 < self.probability <= 1:
@@ -33,5 +33,5 @@ class FaultSetting(Struct, frozen=True, gc=False):
                 raise ValueError(f"a path begins with /, as in /api/chat; {path!r} does not")
 
     def concerns(self, path: str) -> bool:
-        """Say whether requests to `path` can be hit."""
+        """Return whether requests to `path` can be hit."""
         return not self.paths or path.startswith(self.paths)

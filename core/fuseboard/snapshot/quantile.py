@@ -1,4 +1,4 @@
-"""Quantiles of what a histogram has counted."""
+"""Quantiles of a histogram."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 
 def quantile(share: float, buckets: Sequence[tuple[float, int]], count: int) -> float | None:
-    """Estimate below what value a share (0-1) of all values lies; `None` if there are none.
+    """Return an estimate of a quantile; `None` if there are no values.
 
-    As PromQL's `histogram_quantile()`: values lie evenly within a bucket, and
-    those above the last bound lie at it.
+    The estimate is that of PromQL's `histogram_quantile()`: values are spread
+    evenly within a bucket, and those above the last bound count as equal to it.
 
     Args:
         share: 0.95 for the 95th percentile.
-        buckets: Upper bound and how many values are at most that, the bounds ascending.
-        count: How many values there are in all.
+        buckets: Upper bounds, ascending, each with the number of values up to it.
+        count: The number of all values.
     """
     if count <= 0 or not buckets:
         return None

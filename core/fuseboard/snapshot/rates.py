@@ -1,4 +1,4 @@
-"""What each breaker did in the last seconds: calls a second, and how long they took."""
+"""Call rates and durations of each breaker over the last seconds, from its counters."""
 
 from __future__ import annotations
 
@@ -12,47 +12,48 @@ from fuseboard.snapshot.quantile import quantile
 from fuseboard.snapshot.snapshot import BreakerRates
 
 REMEMBERED_SECONDS = 120
+"""How many seconds back the rates go."""
 MEASURED_SECONDS = 60
-"""How far back the percentiles and the share of failures look."""
+"""How many seconds back the percentiles and the share of failures go."""
 
 _Buckets = list[tuple[float, int]]
 
 
 class RateTracker:
-    """Turns counters that only grow into rates and percentiles; sampled once a second."""
+    """Derives rates and percentiles from counters that only grow, sampled once a second."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._samples: dict[str, _BreakerSamples] = {}
         self._published: Mapping[str, BreakerRates] = {}
 
     def sample(self, breakers: Iterable[BreakerSnapshot], seconds: float) -> None:
-        """Take the counters, `seconds` after the last time."""
+        """Read the counters, `seconds` after the previous call. Belongs to one thread."""
         for breaker in breakers:
-            self._seen.setdefault(breaker.name, _Seen()).take(breaker, seconds)
-        self._published = {name: seen.activity() for name, seen in self._seen.items()}
+            self._samples.setdefault(breaker.name, _BreakerSamples()).add(breaker, seconds)
+        self._published = {name: samples.rates() for name, samples in self._samples.items()}
 
     def by_breaker(self) -> Mapping[str, BreakerRates]:
-        """Give the activity by breaker; may be called from any thread."""
+        """Return the rates of each breaker by its name; may be called from any thread."""
         return self._published
 
 
-class _Seen:
-    """What was seen of one breaker."""
+class _BreakerSamples:
+    """The latest samples of one breaker's counters."""
 
     def __init__(self) -> None:
         self._rates: deque[tuple[float, ...]] = deque(maxlen=REMEMBERED_SECONDS)
         self._durations: deque[tuple[_Buckets, int]] = deque([([], 0)], maxlen=MEASURED_SECONDS + 1)
         self._counts = deque([(0, 0, 0, 0)], maxlen=MEASURED_SECONDS + 1)
 
-    def take(self, breaker: BreakerSnapshot, seconds: float) -> None:
+    def add(self, breaker: BreakerSnapshot, seconds: float) -> None:
         calls = breaker.calls
         counts = calls.success, calls.failure, calls.rejected, calls.ignored
-        grown = zip(counts, self._counts[-1], strict=True)
-        self._rates.append(tuple((now - before) / seconds for now, before in grown))
+        increments = zip(counts, self._counts[-1], strict=True)
+        self._rates.append(tuple((now - before) / seconds for now, before in increments))
         self._counts.append(counts)
-        self._durations.append(_all_durations(breaker.durations))
+        self._durations.append(_merge_durations(breaker.durations))
 
-    def activity(self) -> BreakerRates:
+    def rates(self) -> BreakerRates:
         success, failure, rejected, ignored = zip(*self._rates, strict=True)
         (before, count_before), (now, count) = self._durations[0], self._durations[-1]
         earlier = dict(before)
@@ -65,19 +66,19 @@ class _Seen:
         )
 
     def _failed_share(self) -> float | None:
-        """Give it of the calls themselves: seconds that are not of one length weigh not alike."""
-        (successes, failures, *_), (then_successes, then_failures, *_) = (
+        """Return the share of failures among calls; rates would weigh unequal seconds alike."""
+        (successes, failures, *_), (earlier_successes, earlier_failures, *_) = (
             self._counts[-1],
             self._counts[0],
         )
-        failed = failures - then_failures
-        answered = failed + successes - then_successes
-        return failed / answered if answered else None
+        failed = failures - earlier_failures
+        settled = failed + successes - earlier_successes
+        return failed / settled if settled else None
 
 
-def _all_durations(durations: Mapping[Verdict, Durations]) -> tuple[_Buckets, int]:
-    """Put the histograms of answered calls together, whatever became of them."""
-    answered = [durations[verdict] for verdict in (Verdict.SUCCESS, Verdict.FAILURE)]
-    columns = zip(*(histogram.buckets for histogram in answered), strict=True)
+def _merge_durations(durations: Mapping[Verdict, Durations]) -> tuple[_Buckets, int]:
+    """Return the cumulative buckets and the count of successful and failed calls together."""
+    settled = [durations[verdict] for verdict in (Verdict.SUCCESS, Verdict.FAILURE)]
+    columns = zip(*(histogram.buckets for histogram in settled), strict=True)
     buckets = [(column[0][0], sum(at_most for _, at_most in column)) for column in columns]
-    return buckets, sum(histogram.count for histogram in answered)
+    return buckets, sum(histogram.count for histogram in settled)

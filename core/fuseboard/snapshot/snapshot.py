@@ -1,4 +1,4 @@
-"""Immutable pictures of everything that a dashboard may draw."""
+"""Immutable snapshots of everything that a dashboard may draw."""
 
 from __future__ import annotations
 
@@ -13,37 +13,42 @@ from fuseboard.snapshot.traffic_kind import TrafficKind
 
 
 class BreakerRates(Struct, frozen=True, gc=False):
-    """What one breaker did in the last seconds."""
+    """How many calls one breaker got per second lately, and how long they took."""
 
     success: tuple[float, ...] = ()
-    """Calls a second in each of the last seconds, the oldest first; the others are like it."""
+    """Successful calls per second, one value for each of the last seconds, oldest first."""
     failure: tuple[float, ...] = ()
+    """As `success`, of the failed calls."""
     rejected: tuple[float, ...] = ()
+    """As `success`, of the rejected calls."""
     ignored: tuple[float, ...] = ()
+    """As `success`, of the ignored calls."""
     p50: float | None = None
-    """Seconds that half of the answered calls of the last minute took at most; `None` if there
-    were none. Estimated from the histogram of durations."""
+    """Median duration in seconds of the last minute's successful and failed calls, estimated
+    from a histogram; `None` if there were none."""
     p95: float | None = None
+    """As `p50`, the 95th percentile."""
     p99: float | None = None
+    """As `p50`, the 99th percentile."""
     failed_share: float | None = None
-    """The share of failures, 0-1, in the answered calls of the last minute; `None` if there were
-    none."""
+    """Share (0–1) of failures in the last minute's successful and failed calls; `None` if there
+    were none."""
 
     @property
-    def rates(self) -> tuple[float, ...]:
-        """Calls a second in each of the last seconds, whatever became of them."""
+    def total(self) -> tuple[float, ...]:
+        """Calls per second of all kinds, one value for each of the last seconds, oldest first."""
         each = zip(self.success, self.failure, self.rejected, self.ignored, strict=True)
         return tuple(map(sum, each))
 
     @property
     def latest(self) -> float:
-        """Calls a second in the last second, whatever became of them."""
+        """Calls per second of all kinds in the last second."""
         kinds = (self.success, self.failure, self.rejected, self.ignored)
         return sum(rates[-1] for rates in kinds if rates)
 
 
 class Phase(Enum):
-    """How far an engine has come."""
+    """The stage of an engine's life."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -52,15 +57,15 @@ class Phase(Enum):
 
 
 class FaultSnapshot(Struct, frozen=True, gc=False):
-    """One fault of the catalogue, and whether it is on."""
+    """One fault of the catalogue, its setting, and whether it is on."""
 
     key: str
     """The key that switches it."""
     name: str
     label: str
-    """A few letters for where there is little room."""
-    words: str
-    """One line that says what it does to the wire, as it is set."""
+    """A few letters, for where there is little room."""
+    description: str
+    """What it does to the connection with its present setting, in one line."""
     setting: FaultSetting
     active: bool
 
@@ -70,54 +75,54 @@ class ScenarioSnapshot(Struct, frozen=True, gc=False):
 
     name: str
     next_step: str
-    """What it does next, in the words it was written in."""
+    """The step it takes next, as the scenario's file writes it."""
     seconds_to_next: float
 
 
 class TrafficSnapshot(Struct, frozen=True, gc=False):
-    """The calls that the engine makes by itself; a call may be several to the server."""
+    """The state of the traffic generator. One of its calls may be several requests."""
 
     kind: TrafficKind
     running: bool
     rate: float
-    """Calls a second it aims at."""
+    """Calls per second that it aims at."""
     concurrency: int
-    """How many calls it lets be under way at once."""
+    """How many calls may be in flight at once."""
     in_flight: int
     skipped: int
-    """Calls not started because that many were under way already."""
+    """Calls that were not started because `concurrency` was reached."""
 
 
 class WarmingSnapshot(Struct, frozen=True, gc=False):
-    """How far the filling of the cache is."""
+    """The progress of the cache warmer."""
 
     done: int
     failed: int
     """Prompts that were given up."""
     total: int
-    held_up: str
-    """The open breaker that it waits for; empty if it does not wait."""
+    waiting_for: str
+    """Name of the open breaker it waits for; empty if it does not wait."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to ask."""
+        """Whether every prompt is done or given up."""
         return self.done + self.failed >= self.total
 
 
 class TargetSnapshot(Struct, frozen=True, gc=False):
-    """The Ollama at the far end of the wire."""
+    """The Ollama server that is called, and its models."""
 
     url: str
     model: str
-    """The model on it that speaks."""
+    """The model that generates text."""
     simulated: bool
     """Whether it is the built-in simulator."""
     embedding_model: str = ""
-    """The model on it that embeds; empty if none is known."""
+    """The model that embeds; empty if none is known."""
 
 
 class AnswerState(Enum):
-    """How far the answer to a prompt has come."""
+    """The stage of a model's answer to a prompt that the user asked."""
 
     NONE = "nothing asked"
     WAITING = "waiting for the first token"
@@ -129,37 +134,36 @@ class AnswerState(Enum):
 
     @property
     def under_way(self) -> bool:
-        """Whether more of it may come."""
+        """Whether more of the answer may arrive."""
         return self in (AnswerState.WAITING, AnswerState.STREAMING)
 
 
 class PromptSnapshot(Struct, frozen=True, gc=False):
-    """The latest prompt that was asked by hand, and its answer so far."""
+    """The latest prompt that the user asked, and the model's answer so far."""
 
     model: str
-    """Whom it is put to."""
     breaker: str
-    """The name of the breaker that the call goes through."""
+    """Name of the breaker that the call passes through."""
     state: AnswerState = AnswerState.NONE
     prompt: str = ""
-    text: str = ""
-    """The answer; of a very long one, its end."""
-    cut: int = 0
-    """How many characters came before that."""
-    why: str = ""
-    """Why it has ended, in words."""
+    answer: str = ""
+    """The answer so far; only the end of a very long one."""
+    omitted: int = 0
+    """How many characters of the answer precede `answer`."""
+    reason: str = ""
+    """Why the answer ended."""
     seconds: float = 0.0
-    """Since it was asked; once it has ended, until then."""
+    """Seconds since the prompt was sent, until now or until the answer ended."""
     first_token: float | None = None
-    """Seconds to the first token, if one has come."""
+    """Seconds until the first token; `None` if none has arrived."""
     tokens: int = 0
-    """How many the answer has, as the server counts when it is complete."""
+    """Length of the complete answer, as the server reports it."""
     tokens_per_second: float = 0.0
-    """As the server measures; 0 where it does not."""
+    """Speed as the server reports it; 0 if it does not."""
 
 
 class LogLevel(Enum):
-    """How much a line of the log matters."""
+    """The severity of a log line."""
 
     INFO = "info"
     WARNING = "warning"
@@ -167,15 +171,15 @@ class LogLevel(Enum):
 
 
 class LogLine(Struct, frozen=True, gc=False):
-    """Something that the program had to say."""
+    """One record of the program's log."""
 
     at: float
     """Unix seconds."""
     level: LogLevel
     source: str
-    """The part of the program that says it."""
-    words: str
-    """May be several lines, as tracebacks are."""
+    """The part of the program that logged it."""
+    message: str
+    """May span several lines, as a traceback does."""
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -183,12 +187,12 @@ class Refusal(Struct, frozen=True, gc=False):
 
     at: float
     """Unix seconds."""
-    words: str
-    """Why not."""
+    message: str
+    """Why it was not."""
 
 
 class Snapshot(Struct, frozen=True, gc=False):
-    """Everything a dashboard may draw, at one moment."""
+    """Everything that a dashboard may draw, at one moment."""
 
     taken_at: float
     """Unix seconds."""
@@ -196,11 +200,11 @@ class Snapshot(Struct, frozen=True, gc=False):
     uptime: float
     """Seconds since the engine was started."""
     silence: float = 0.0
-    """Seconds since the engine's own thread last gave a sign of life, while it should."""
+    """Seconds for which the engine's thread has been unresponsive; 0 while it is well."""
     problem: str = ""
-    """Why it failed, in words, if it did."""
+    """Why the engine failed; empty if it did not."""
     notices: tuple[str, ...] = ()
-    """What the user ought to know: a port that moved, a model that is not there."""
+    """What the user should know: a port that was changed, a model that is missing."""
     target: TargetSnapshot | None = None
     metrics_url: str = ""
     proxy_url: str = ""
@@ -211,15 +215,15 @@ class Snapshot(Struct, frozen=True, gc=False):
     pools: tuple[PoolSnapshot, ...] = ()
     caches: tuple[CacheSnapshot, ...] = ()
     warming: WarmingSnapshot | None = None
-    activity: Mapping[str, BreakerRates] = field(default_factory=dict)
-    """What each breaker did lately, by its name."""
+    rates: Mapping[str, BreakerRates] = field(default_factory=dict)
+    """Calls per second and durations of each breaker, by its name."""
     prompt: PromptSnapshot | None = None
-    """What is asked by hand; `None` as long as nobody can be asked."""
+    """The prompt that the user asked; `None` while no prompt can be sent."""
     log: tuple[LogLine, ...] = ()
-    """The latest lines of the program's log, oldest first."""
+    """The latest log lines, oldest first."""
     refusals: tuple[Refusal, ...] = ()
-    """The latest commands that were not carried out, oldest first."""
+    """The latest refused commands, oldest first."""
 
     def breaker(self, name: str) -> BreakerSnapshot | None:
-        """Find a breaker's picture by name."""
+        """Return a breaker's snapshot by name; `None` if there is no such breaker."""
         return next((breaker for breaker in self.breakers if breaker.name == name), None)

@@ -79,6 +79,14 @@ def _convert(value: Any, kind: type[T]) -> T:
     return msgspec.convert(value, kind, str_keys=True, dec_hook=_decode_custom)
 
 
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        _convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _decode_custom(kind: type, value: Any) -> object:
     if kind is TransitionCounts:
         return TransitionCounts(dict(msgspec.convert(value, _TransitionPairs)))
@@ -99,6 +107,10 @@ def _explain(value: Any, kind: Any, error: msgspec.ValidationError) -> tuple[str
 
 def _reason(value: Any, kind: Any, error: str) -> str:
     kind = _without_none(kind)
+    if get_origin(kind) is Mapping and isinstance(value, dict):
+        for key, part in value.items():
+            if not _fits({key: part}, kind):
+                return f"has an unknown key {shorten(key)}"
     if isinstance(kind, type) and issubclass(kind, Enum):
         return f"is {shorten(value)}, not one of {', '.join(str(each.value) for each in kind)}"
     if missing := _MISSING.match(error):

@@ -1,4 +1,4 @@
-"""The kinds of traffic."""
+"""The kinds of traffic that the generator makes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from enum import Enum
 
 
 class TrafficKind(Enum):
-    """What becomes of a question."""
+    """What is done with each question."""
 
     RAG = "rag"
-    """It is embedded, and answered from the passages that lie nearest to it."""
+    """Embed it, and answer it from the passages nearest to it."""
     GENERATE = "generate"
-    """It is completed as it is."""
+    """Complete it as a prompt."""
     CHAT = "chat"
-    """It is the first message of a chat."""
+    """Send it as the first message of a chat."""
     EMBED = "embed"
-    """It is embedded, and that is all."""
+    """Embed it and nothing else."""
 
     @property
     def embeds(self) -> bool:
@@ -23,6 +23,6 @@ class TrafficKind(Enum):
         return self in (TrafficKind.RAG, TrafficKind.EMBED)
 
     @property
-    def speaks(self) -> bool:
-        """Whether it needs a model that speaks."""
+    def generates_text(self) -> bool:
+        """Whether it needs a model that generates text."""
         return self is not TrafficKind.EMBED

@@ -77,25 +77,25 @@ class ManualPrompt:
             _logger.exception("a prompt that was asked by hand broke")
             self._end_if_current(AnswerState.FAILED, f"{type(error).__name__}: {error}")
         else:
-            self._end_if_current(AnswerState.COMPLETE, self._current[0].why)
+            self._end_if_current(AnswerState.COMPLETE, self._current[0].reason)
 
     def _append(self, chunk: TextChunk) -> None:
         prompt, asked_at = self._current
         first_token = prompt.first_token
         if first_token is None and chunk.text:
             first_token = self._clock() - asked_at
-        text = prompt.text + chunk.text
+        text = prompt.answer + chunk.text
         prompt = replace(
             prompt,
             state=AnswerState.STREAMING,
-            text=text[-MAX_ANSWER_LENGTH:],
-            cut=prompt.cut + max(len(text) - MAX_ANSWER_LENGTH, 0),
+            answer=text[-MAX_ANSWER_LENGTH:],
+            omitted=prompt.omitted + max(len(text) - MAX_ANSWER_LENGTH, 0),
             first_token=first_token,
         )
         if chunk.done:
             prompt = replace(
                 prompt,
-                why=chunk.done_reason,
+                reason=chunk.done_reason,
                 tokens=chunk.tokens,
                 tokens_per_second=(
                     chunk.tokens / chunk.text_seconds if chunk.text_seconds else 0.0
@@ -112,5 +112,5 @@ class ManualPrompt:
     def _end(self, state: AnswerState, reason: str) -> None:
         prompt, asked_at = self._current
         seconds = self._clock() - asked_at
-        self._current = (replace(prompt, state=state, why=reason, seconds=seconds), asked_at)
+        self._current = (replace(prompt, state=state, reason=reason, seconds=seconds), asked_at)
         _logger.info("the prompt asked by hand: %s after %.1f s: %s", state.value, seconds, reason)

@@ -71,7 +71,7 @@ class Workload:
         position = number % _GROUP_SIZE
         if position == _CACHEABLE_POSITION:
             await self.call_cacheable(question)
-        elif position == _UNIQUE_POSITION or not self._kind.speaks:
+        elif position == _UNIQUE_POSITION or not self._kind.generates_text:
             await self._call(self._unique(question, number), _SAMPLED)
         else:
             await self._call(question, _SAMPLED)

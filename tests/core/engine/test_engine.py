@@ -74,7 +74,8 @@ class Harness:
 
     def wait_for_log(self, words: str) -> None:
         wait_for(
-            lambda: any(line.words.startswith(words) for line in self.engine.snapshot().log), words
+            lambda: any(line.message.startswith(words) for line in self.engine.snapshot().log),
+            words,
         )
 
     def wait_for_state(self, state: State) -> None:
@@ -236,7 +237,7 @@ def test_a_prompt_goes_through_the_breaker_and_the_fault() -> None:
 
         good = asked("why?")
         assert (good.state, good.model) == (AnswerState.COMPLETE, "llama3.2")
-        assert good.text
+        assert good.answer
         assert good.tokens > 0
         answered = it.breaker().calls.success
         assert asked("why? once more").state is AnswerState.COMPLETE
@@ -312,10 +313,10 @@ def test_a_command_that_cannot_be_carried_out_is_refused(command: Command, words
         it.engine.send(command)
         wait_for(lambda: bool(it.engine.snapshot().refusals), "the refusal")
         (refusal,) = it.engine.snapshot().refusals
-        assert refusal.words.startswith(words)
+        assert refusal.message.startswith(words)
         assert before <= refusal.at <= time.time()
-        told = [line.words for line in it.engine.snapshot().log if line.level is LogLevel.WARNING]
-        assert [words.split("\n")[0] for words in told] == [f"refused: {refusal.words}"]
+        told = [line.message for line in it.engine.snapshot().log if line.level is LogLevel.WARNING]
+        assert [words.split("\n")[0] for words in told] == [f"refused: {refusal.message}"]
         it.engine.send(TripBreaker("ollama_generate"))
         it.wait_for_state(State.OPEN)
 
@@ -326,7 +327,7 @@ def test_only_the_latest_refusals_are_stored() -> None:
         for number in range(9):
             it.engine.send(TripBreaker(f"nobody {number}"))
         wait_for(lambda: "nobody 8" in str(it.engine.snapshot().refusals), "the last refusal")
-        assert [refusal.words[-2] for refusal in it.engine.snapshot().refusals] == list("45678")
+        assert [refusal.message[-2] for refusal in it.engine.snapshot().refusals] == list("45678")
 
 
 def test_the_log_has_what_was_switched_and_what_tripped() -> None:

@@ -20,15 +20,15 @@ def test_stores_levels_sources_texts_and_tracebacks() -> None:
         except ValueError:
             logging.getLogger("fuseboard.engine.engine").exception("the engine broke")
     info, warning, error = buffer.lines()
-    assert (info.level, info.source, info.words) == (
+    assert (info.level, info.source, info.message) == (
         LogLevel.INFO,
         "faults",
         "fault stall is on",
     )
-    assert (warning.level, warning.source, warning.words) == (LogLevel.WARNING, "asyncio", "slow")
+    assert (warning.level, warning.source, warning.message) == (LogLevel.WARNING, "asyncio", "slow")
     assert error.level is LogLevel.ERROR
-    assert error.words.startswith("the engine broke\nTraceback")
-    assert error.words.endswith("invalid literal for int() with base 10: 'x'")
+    assert error.message.startswith("the engine broke\nTraceback")
+    assert error.message.endswith("invalid literal for int() with base 10: 'x'")
     assert info.at <= warning.at <= error.at
 
 
@@ -57,8 +57,8 @@ def test_is_bounded() -> None:
             logging.getLogger("fuseboard").info("%s %s", number, "x" * 10_000)
     lines = buffer.lines()
     assert len(lines) == 300
-    assert lines[-1].words.startswith("999 xxx")
-    assert max(len(line.words) for line in lines) < 4100
+    assert lines[-1].message.startswith("999 xxx")
+    assert max(len(line.message) for line in lines) < 4100
 
 
 def test_two_buffers_end_in_any_order() -> None:
@@ -69,7 +69,7 @@ def test_two_buffers_end_in_any_order() -> None:
         with one.capture():
             pass
         logger.info("still heard")
-    assert [line.words for line in other.lines()] == ["still heard"]
+    assert [line.message for line in other.lines()] == ["still heard"]
     assert logger.level == before
 
 
@@ -93,4 +93,4 @@ def test_a_wrong_log_call_is_stored_and_breaks_nothing() -> None:
         logger.warning("%d items", "many")
         logger.removeHandler(buffer)
     (line,) = buffer.lines()
-    assert line.words.startswith("'%d items' cannot be written: %d format")
+    assert line.message.startswith("'%d items' cannot be written: %d format")

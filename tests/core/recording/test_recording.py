@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Run:
         number = len(self.given)
         seen = breaker(calls=replace(OPEN.calls, success=number), seconds_in_state=number / 2)
         activity = BreakerRates(success=tuple(range(number)))
-        snapshot = structs.replace(board(seen), uptime=number / 2, activity={"x": activity})
+        snapshot = structs.replace(board(seen), uptime=number / 2, rates={"x": activity})
         with self._taken:
             self.given.append(snapshot)
             self._taken.notify_all()
@@ -86,7 +87,7 @@ def test_one_snapshot_a_line_and_only_what_changed(tmp_path: Path) -> None:
     first, *rest = (tmp_path / "run").read_text().splitlines()
     assert json.loads(first) == json.loads(encode(given[0]))
     assert len(rest) == len(given) - 1
-    assert all(set(json.loads(line)) == {"uptime", "breakers", "activity"} for line in rest)
+    assert all(set(json.loads(line)) == {"uptime", "breakers", "rates"} for line in rest)
 
 
 @pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
@@ -148,6 +149,30 @@ def test_a_full_disk_is_told_and_harms_nobody(
     assert caplog.messages == [recorder.problem]
 
 
+def test_a_number_that_json_has_no_word_for_ends_the_recording(tmp_path: Path) -> None:
+    with Recorder(lambda: structs.replace(STARTING, uptime=inf), tmp_path / "run") as recorder:
+        recorder._thread.join(30)
+        assert recorder.problem.endswith(
+            "ValueError: uptime is not a finite number, and JSON has no others"
+        )
+
+
+def test_half_of_a_surrogate_pair_ends_no_recording(tmp_path: Path) -> None:
+    texts = iter(["before", "\ud83d", "after"])
+    taken = threading.Event()
+
+    def take() -> Snapshot:
+        text = next(texts, "")
+        if not text:
+            taken.set()
+        return structs.replace(STARTING, problem=text)
+
+    with Recorder(take, tmp_path / "run"):
+        assert taken.wait(30)
+    recording = read_recording(tmp_path / "run")
+    assert [recording.snapshot(number).problem for number in range(3)] == ["before", "?", "after"]
+
+
 def test_a_source_that_breaks_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> Snapshot:
         raise LookupError("gone")
@@ -170,6 +195,11 @@ FIRST = encode(STARTING).decode() + "\n"
         ("[" * 100_000 + "\n", "run, line 1: this is no JSON"),
         ("[1]\n", "run, line 1: this is no snapshot: it has no version"),
         ('{"version": 2}\n', "run, line 1: the snapshot lacks the field 'taken_at'"),
+        (
+            '{"version": 1, "taken_at": 1}\n',
+            "run, line 1: this is a snapshot of version 1, and only 2",
+        ),
+        (FIRST + '{"x": ' * 990 + "1" + "}" * 990 + "\n", "run, line 2: "),
         (FIRST + "oh\n{}\n", "run, line 2: this is no JSON"),
         (FIRST + '{}\n{"phase": {"x": 1}}\n', "run, line 3: there are changes of a value that has"),
         (FIRST + '{"uptime": null}\n', "run, line 2: it does not say when it was taken"),

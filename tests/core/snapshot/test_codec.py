@@ -57,13 +57,12 @@ JSON = st.recursive(
 )
 
 
-def floats_in(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield where the floats are in a JSON value: what holds each, and its name or index."""
+def places_in(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every place in a JSON value: what holds the part, and the name or index of it."""
     if isinstance(value, dict | list):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(part, float):
-                yield value, key
-            yield from floats_in(part)
+            yield value, key
+            yield from places_in(part)
 
 
 def through_text(snapshot: Snapshot) -> Snapshot:
@@ -105,8 +104,8 @@ def test_no_field_can_hold_a_number_that_is_not_finite(
     snapshot: Snapshot, data: st.DataObject
 ) -> None:
     builtins = msgspec.json.decode(encode(snapshot))
-    places = list(floats_in(builtins))
-    holder, key = data.draw(st.sampled_from(places))
+    floats = [place for place in places_in(builtins) if isinstance(place[0][place[1]], float)]
+    holder, key = data.draw(st.sampled_from(floats))
     holder[key] = data.draw(st.sampled_from([inf, -inf, nan]))
     with pytest.raises(ValueError, match="is not a finite number"):
         encode_builtins(builtins)
@@ -143,8 +142,8 @@ def test_a_value_in_a_message_is_cut() -> None:
 
 def test_a_missing_field_has_its_default() -> None:
     written = to_builtins(board())
-    del written["caches"], written["activity"]
-    assert from_builtins(written) == structs.replace(board(), caches=(), activity={})
+    del written["caches"], written["rates"]
+    assert from_builtins(written) == structs.replace(board(), caches=(), rates={})
 
 
 def test_an_old_recording_knows_no_numbers_to_set_and_no_refusals() -> None:
@@ -168,13 +167,28 @@ def test_an_old_recording_knows_no_numbers_to_set_and_no_refusals() -> None:
         (["notices"], [1], "notices[0] is 1, not a text"),
         (["target"], [], "target is [], not an object"),
         (["target", "simulated"], 1, "target.simulated is 1, not true or false"),
-        (["activity", "x"], {"success": [None]}, "activity['x'].success[0] is None, not a number"),
+        (["rates", "x"], {"success": [None]}, "rates['x'].success[0] is None, not a number"),
         (["breakers", 0, "late"], 1.5, "breakers[0].late is 1.5, not a whole number"),
         (["breakers", 0, "colour"], 1, "breakers[0] has an unknown field 'colour'"),
         (["breakers", 0, "calls"], {"success": 1e99}, "breakers[0].calls.success is 1e+99"),
         (["breakers", 0, "transitions", 0], [1], "transitions[0] has 1 values, not 2"),
         (["pools"], [{"name": "x"}], "pools[0] lacks the field 'active'"),
         (["faults", 0, "setting", "probability"], 7, "faults[0].setting makes no sense: a prob"),
+        (["faults", 0, "setting", "word"], 7, "faults[0].setting has an unknown field 'word'"),
+        (
+            ["breakers", 0, "calls", "x" * 99],
+            7,
+            f"breakers[0].calls has an unknown field '{'x' * 38}…",
+        ),
+        (["breakers", 0, "history", 3, "causes", 0, "x"], 7, "history[3].causes[0] has an unknown"),
+        (["breakers", 0, "durations", "success", "x"], 7, "durations['success'] has an unknown"),
+        (["breakers", 0, "durations", "success", "sum"], "", "durations['success'].sum is '', not"),
+        (["breakers", 0, "durations", "good"], {}, "breakers[0].durations['good'] lacks the field"),
+        (["breakers", 0, "state_seconds", "0"], None, "state_seconds['0'] is None, not a number"),
+        (["breakers", 0, "state_seconds", "x"], 1.0, "state_seconds has an unknown key 'x'"),
+        (["breakers", 0, "state"], 9, "breakers[0].state is 9, not one of 0, 1, 2"),
+        (["breakers", 0, "transitions"], [[[0, 9], 1]], "transitions[0][0][1] is 9, not one of 0,"),
+        (["breakers", 0, "retry_after"], "", "breakers[0].retry_after is '', not a number"),
     ],
 )
 def test_what_is_no_snapshot_is_refused_with_the_place(
@@ -191,6 +205,30 @@ def test_what_is_no_snapshot_is_refused_with_the_place(
     with pytest.raises(ValueError) as refusal:
         from_builtins(written)
     assert said in str(refusal.value)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_what_is_no_snapshot_is_never_more_than_refused(data: st.DataObject) -> None:
+    written = json.loads(encode(board(OPEN)))
+    holder, key = data.draw(st.sampled_from(list(places_in(written))))
+    words = st.sampled_from(
+        ["running", "x - at `key` in `$.y`", "Expected `array` of length 2, got "]
+    )
+    part = data.draw(JSON | words)
+    if isinstance(holder, dict) and data.draw(st.booleans()):
+        holder[data.draw(st.text())] = part
+    else:
+        holder[key] = part
+    try:
+        snapshot = from_builtins(written)
+    except ValueError as error:
+        said = str(error)
+    else:
+        said = ""
+        assert decode(encode(snapshot)) == snapshot
+    assert "\n" not in said
+    assert len(said) < 300
 
 
 @settings(max_examples=500)

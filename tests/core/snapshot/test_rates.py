@@ -66,7 +66,7 @@ def test_rates_and_percentiles_of_a_breaker() -> None:
     log.sample([breaker.snapshot()], 2.0)
     seen = log.by_breaker()["model"]
     assert (seen.success, seen.failure, seen.rejected) == ((4.0,), (0.5,), (0.0,))
-    assert seen.rates == (4.5,)
+    assert seen.total == (4.5,)
     assert seen.failed_share == pytest.approx(1 / 9)
     assert seen.p50 is not None
     assert seen.p99 is not None
@@ -81,8 +81,8 @@ def test_rates_and_percentiles_of_a_breaker() -> None:
     for _ in range(MEASURED_SECONDS + 1):
         log.sample([breaker.snapshot()], 1.0)
     seen = log.by_breaker()["model"]
-    assert seen.rates[-1] == 0.0
+    assert seen.total[-1] == 0.0
     assert (seen.p50, seen.failed_share) == (None, None), "that was long ago"
     for _ in range(REMEMBERED_SECONDS):
         log.sample([breaker.snapshot()], 1.0)
-    assert len(log.by_breaker()["model"].rates) == REMEMBERED_SECONDS
+    assert len(log.by_breaker()["model"].total) == REMEMBERED_SECONDS

@@ -52,14 +52,14 @@ async def test_warming_waits_for_an_open_breaker() -> None:
         breaker.force_open()
         warmer = warmer_of(wire, BUILT_IN_QUESTIONS)
         running = asyncio.create_task(warmer.run())
-        while not warmer.snapshot().held_up:  # noqa: ASYNC110
+        while not warmer.snapshot().waiting_for:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        assert warmer.snapshot().held_up == "ollama_generate"
+        assert warmer.snapshot().waiting_for == "ollama_generate"
         breaker.reset()
         skip_ahead(60)
         await running
         seen = warmer.snapshot()
-        assert (seen.done, seen.failed, seen.held_up) == (len(BUILT_IN_QUESTIONS), 0, "")
+        assert (seen.done, seen.failed, seen.waiting_for) == (len(BUILT_IN_QUESTIONS), 0, "")
 
 
 async def test_warming_waits_for_capacity() -> None:

@@ -91,9 +91,9 @@ async def test_each_kind_calls_its_operations(kind: TrafficKind, paths: set[str]
             it.requests
         )
         for request in it.requests:
-            speaks = request.path != "/api/embed"
-            assert request.body["model"] == ("llama3.2" if speaks else "nomic-embed-text")
-            assert not speaks or request.body["options"]["num_predict"] == 48
+            generates_text = request.path != "/api/embed"
+            assert request.body["model"] == ("llama3.2" if generates_text else "nomic-embed-text")
+            assert not generates_text or request.body["options"]["num_predict"] == 48
 
 
 async def test_questions_are_answered_from_passages() -> None:

@@ -92,8 +92,8 @@ async def test_an_answer_streams_in() -> None:
         it.clock.advance(1.5)
         assert it.manual_prompt.snapshot().seconds == 1.5
         it.send("Because ")
-        seen = await it.until(lambda seen: bool(seen.text))
-        assert (seen.state, seen.text, seen.first_token) == (
+        seen = await it.until(lambda seen: bool(seen.answer))
+        assert (seen.state, seen.answer, seen.first_token) == (
             AnswerState.STREAMING,
             "Because ",
             1.5,
@@ -108,8 +108,8 @@ async def test_an_answer_streams_in() -> None:
             "ollama_generate",
             AnswerState.COMPLETE,
             prompt="why is the sky blue?",
-            text="Because of light.",
-            why="stop",
+            answer="Because of light.",
+            reason="stop",
             seconds=4.0,
             first_token=1.5,
             tokens=6,
@@ -132,7 +132,7 @@ async def test_a_failure_has_a_reason() -> None:
         it.status = 500
         it.manual_prompt.ask("?")
         seen = await it.ended()
-        assert (seen.state, seen.why) == (AnswerState.FAILED, "HTTP 500: out of memory")
+        assert (seen.state, seen.reason) == (AnswerState.FAILED, "HTTP 500: out of memory")
         assert it.breaker.snapshot().calls.failure == 1
 
 
@@ -142,8 +142,8 @@ async def test_an_answer_that_breaks_off_keeps_its_beginning() -> None:
         it.send("half of")
         it.chunks.put_nowait(None)
         seen = await it.ended()
-        assert (seen.state, seen.text) == (AnswerState.FAILED, "half of")
-        assert seen.why
+        assert (seen.state, seen.answer) == (AnswerState.FAILED, "half of")
+        assert seen.reason
 
 
 async def test_an_open_breaker_rejects_it() -> None:
@@ -152,7 +152,7 @@ async def test_an_open_breaker_rejects_it() -> None:
         it.manual_prompt.ask("?")
         seen = await it.ended()
         assert seen.state is AnswerState.REJECTED
-        assert "ollama_generate" in seen.why
+        assert "ollama_generate" in seen.reason
         assert it.prompts == []
         assert it.breaker.snapshot().calls.rejected == 1
 
@@ -161,10 +161,10 @@ async def test_stopping() -> None:
     async with scene() as it:
         it.manual_prompt.ask("?")
         it.send("half of")
-        await it.until(lambda seen: bool(seen.text))
+        await it.until(lambda seen: bool(seen.answer))
         it.manual_prompt.stop()
         seen = it.manual_prompt.snapshot()
-        assert (seen.state, seen.text) == (AnswerState.STOPPED, "half of")
+        assert (seen.state, seen.answer) == (AnswerState.STOPPED, "half of")
         await it.until(lambda _: it.breaker.snapshot().in_flight == 0)
         counts = it.breaker.snapshot().calls
         assert (counts.success, counts.failure, counts.ignored) == (0, 0, 1)
@@ -185,14 +185,14 @@ async def test_a_new_prompt_takes_the_place_of_the_old() -> None:
     async with scene() as it:
         it.manual_prompt.ask("first")
         it.send("first answer")
-        await it.until(lambda seen: bool(seen.text))
+        await it.until(lambda seen: bool(seen.answer))
         first, it.chunks = it.chunks, asyncio.Queue()
         it.manual_prompt.ask("second")
-        assert it.manual_prompt.snapshot().text == ""
+        assert it.manual_prompt.snapshot().answer == ""
         it.send("second answer")
         it.finish()
         seen = await it.ended()
-        assert (seen.state, seen.text) == (AnswerState.COMPLETE, "second answer")
+        assert (seen.state, seen.answer) == (AnswerState.COMPLETE, "second answer")
         assert it.breaker.snapshot().calls.ignored == 1
         first.put_nowait(None)
 
@@ -203,9 +203,9 @@ async def test_of_a_long_answer_the_end_is_stored() -> None:
         it.send(*["x" * 1000] * 20, "the end")
         it.finish()
         seen = await it.ended()
-        assert len(seen.text) == MAX_ANSWER_LENGTH
-        assert seen.text.endswith("the end")
-        assert len(seen.text) + seen.cut == 20_007
+        assert len(seen.answer) == MAX_ANSWER_LENGTH
+        assert seen.answer.endswith("the end")
+        assert len(seen.answer) + seen.omitted == 20_007
 
 
 async def test_a_response_that_cannot_be_read_is_a_failure(
@@ -217,5 +217,5 @@ async def test_a_response_that_cannot_be_read_is_a_failure(
         it.chunks.put_nowait(None)
         seen = await it.ended()
         assert seen.state is AnswerState.FAILED
-        assert seen.why
+        assert seen.reason
         assert not [record for record in caplog.records if record.exc_info]

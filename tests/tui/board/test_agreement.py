@@ -168,8 +168,8 @@ class World:
 
         await self.until(is_still)
         for _ in range(2):  # a second's sample of rates with the last calls, and one without
-            last = self.engine.snapshot().activity
-            await self.until(lambda last=last: self.engine.snapshot().activity is not last)  # type: ignore[misc]
+            last = self.engine.snapshot().rates
+            await self.until(lambda last=last: self.engine.snapshot().rates is not last)  # type: ignore[misc]
 
     async def scraped(self) -> Mapping[Labels, float]:
         """The figures on `/metrics`, by name and label values."""
@@ -213,9 +213,9 @@ async def read(it: World, place: int) -> Said:
         row = it.drawn(BreakerList)[place]
         panel = "\n".join(it.drawn(BreakerPanel))
         transitions = [line for line in it.drawn(TransitionList) if line.strip()]
-        if it.engine.snapshot().activity == before.activity:
+        if it.engine.snapshot().rates == before.rates:
             name = before.breakers[place].name
-            return Said(row, panel, transitions, before.activity.get(name, BreakerRates()))
+            return Said(row, panel, transitions, before.rates.get(name, BreakerRates()))
 
 
 def number(pattern: str, text: str) -> float:

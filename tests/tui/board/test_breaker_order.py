@@ -20,7 +20,7 @@ def several() -> Snapshot:
     return replace(
         board(),
         breakers=(quiet, busy, broken),
-        activity={
+        rates={
             "C_busy": BreakerRates((9.0,), (1.0,), (0.0,), (0.0,), failed_share=0.1),
             "a_broken": BreakerRates((1.0,), (1.0,), (2.0,), (0.0,), failed_share=0.5),
         },

@@ -31,14 +31,14 @@ STREAMING = replace(
     NOTHING,
     state=AnswerState.STREAMING,
     prompt="why is the sky blue?",
-    text="Because of [b]Rayleigh[/b]\x1b[2J scattering.\n    x = 1",
+    answer="Because of [b]Rayleigh[/b]\x1b[2J scattering.\n    x = 1",
     seconds=1.5,
     first_token=0.25,
 )
 COMPLETE = replace(
     STREAMING,
     state=AnswerState.COMPLETE,
-    why="stop",
+    reason="stop",
     seconds=2.0,
     tokens=57,
     tokens_per_second=31.27,
@@ -105,7 +105,9 @@ async def test_nobody_to_ask_yet() -> None:
 
 async def test_an_answer_is_drawn_as_it_comes_and_literally() -> None:
     async with ask_shown() as it:
-        await answered(it, replace(STREAMING, state=AnswerState.WAITING, text="", first_token=None))
+        await answered(
+            it, replace(STREAMING, state=AnswerState.WAITING, answer="", first_token=None)
+        )
         assert title(it) == "llama3.2: waiting for the first token for 1.5 s"
         await answered(it, STREAMING)
         assert title(it) == "llama3.2: streaming for 1.5 s, first token in 0.25 s"
@@ -121,7 +123,7 @@ async def test_an_answer_is_drawn_as_it_comes_and_literally() -> None:
 
 
 async def test_a_wide_answer_is_folded_and_not_cut() -> None:
-    async with ask_shown(replace(COMPLETE, text="天空是蓝色的" * 40), (80, 24)) as it:
+    async with ask_shown(replace(COMPLETE, answer="天空是蓝色的" * 40), (80, 24)) as it:
         folded = text(it).split("\n")[1:]
         assert "".join(line.strip() for line in folded) == "天空是蓝色的" * 40
         assert "…" not in text(it)
@@ -136,29 +138,29 @@ async def test_a_wide_answer_is_folded_and_not_cut() -> None:
     ],
 )
 async def test_what_came_before_the_end_stays(state: AnswerState, last: str) -> None:
-    ended = replace(STREAMING, state=state, why="HTTP 500: out of memory")
+    ended = replace(STREAMING, state=state, reason="HTTP 500: out of memory")
     async with ask_shown(ended) as it:
         lines = text(it).split("\n")
         assert lines[2:] == ["     x = 1", last]
 
 
 async def test_says_what_is_left_out_of_a_long_answer() -> None:
-    async with ask_shown(replace(COMPLETE, cut=12_345)) as it:
+    async with ask_shown(replace(COMPLETE, omitted=12_345)) as it:
         assert " … 12,345 characters before this are left out" in text(it)
 
 
 async def test_follows_the_answer_until_one_reads_above() -> None:
-    long = replace(STREAMING, text="\n".join(map(str, range(100))))
+    long = replace(STREAMING, answer="\n".join(map(str, range(100))))
     async with ask_shown(long, (80, 24)) as it:
         assert text(it).endswith(" 99")
         await it.pilot.press("escape", "up", "up")
         seen = text(it)
         assert seen.endswith(" 97")
-        await answered(it, replace(long, text=long.text + "\n100"))
+        await answered(it, replace(long, answer=long.answer + "\n100"))
         assert text(it) == seen
         await it.pilot.press("pagedown")
         assert text(it).endswith(" 100")
-        await answered(it, replace(long, text=long.text + "\n100\n101"))
+        await answered(it, replace(long, answer=long.answer + "\n100\n101"))
         assert text(it).endswith(" 101")
 
 

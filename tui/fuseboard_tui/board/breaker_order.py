@@ -42,7 +42,7 @@ def arranged(snapshot: Snapshot, order: Order, wanted: str = "") -> tuple[Breake
 
 def _key(order: Order, snapshot: Snapshot) -> Callable[[BreakerSnapshot], tuple[float | str, ...]]:
     def activity(breaker: BreakerSnapshot) -> BreakerRates:
-        return snapshot.activity.get(breaker.name, BreakerRates())
+        return snapshot.rates.get(breaker.name, BreakerRates())
 
     def failures(breaker: BreakerSnapshot) -> float:
         return -(activity(breaker).failed_share or 0.0)

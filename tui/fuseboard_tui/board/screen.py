@@ -177,7 +177,10 @@ class BoardScreen(FaultKeysScreen):
         for refusal in refusals:
             if refusal not in told:
                 self.notify(
-                    sanitize(refusal.words, 200), title="refused", severity="warning", markup=False
+                    sanitize(refusal.message, 200),
+                    title="refused",
+                    severity="warning",
+                    markup=False,
                 )
 
     def _announce_silence(self) -> None:
@@ -195,7 +198,7 @@ class BoardScreen(FaultKeysScreen):
         """Give what the palette offers beside the keys: what to run, its title, what it does."""
         for fault in self.snapshot.faults if self.snapshot else ():
             title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
-            yield partial(self.switches.toggle, fault.name), title, fault.words
+            yield partial(self.switches.toggle, fault.name), title, fault.description
         for name in SCENARIOS:
             words = "faults strung over time; switching every fault off ends it"
             yield partial(self._play, name), f"Scenario: {name}", words
@@ -284,14 +287,20 @@ class BoardScreen(FaultKeysScreen):
 
     async def action_export(self) -> None:
         """Write history and counters of the moment that is shown."""
-        if self.snapshot is not None:
-            await self._write(
-                {
-                    ".json": encode(self.snapshot, indented=True).decode() + "\n",
-                    "-breakers.csv": breakers_table(self.snapshot),
-                    "-transitions.csv": transitions_table(self.snapshot),
-                }
-            )
+        if self.snapshot is None:
+            return
+        try:
+            json = encode(self.snapshot, indented=True).decode() + "\n"
+        except ValueError as error:
+            self.notify(sanitize(f"cannot write: {error}"), severity="error", markup=False)
+            return
+        await self._write(
+            {
+                ".json": json,
+                "-breakers.csv": breakers_table(self.snapshot),
+                "-transitions.csv": transitions_table(self.snapshot),
+            }
+        )
 
     async def action_save_picture(self) -> None:
         """Write a picture of the screen."""

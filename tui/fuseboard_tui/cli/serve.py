@@ -149,7 +149,7 @@ def _warming(seen: WarmingSnapshot) -> dict[str, object]:
         "done": seen.done,
         "failed": seen.failed,
         "total": seen.total,
-        "waits_for": seen.held_up or None,
+        "waits_for": seen.waiting_for or None,
     }
 
 

@@ -121,7 +121,7 @@ class AskScreen(FaultKeysScreen):
     def _show_answer(self, seen: PromptSnapshot | None) -> None:
         rows = self.query_one("#answer", Rows)
         rows.entitle(_title(seen))
-        now_drawn = (seen and (seen.prompt, seen.text, seen.state, seen.why), rows.size)
+        now_drawn = (seen and (seen.prompt, seen.answer, seen.state, seen.reason), rows.size)
         if now_drawn != self._drawn:
             follows = not self._drawn or rows.is_at_end
             self._drawn = now_drawn
@@ -201,13 +201,13 @@ def _lines(seen: PromptSnapshot | None, width: int) -> Iterator[Line]:
         return
     for line in wrap_text(f"> {seen.prompt}", width):
         yield ((f" {line}", "key"),)
-    if seen.cut:
-        yield ((f" … {seen.cut:,} characters before this are left out", "quiet"),)
-    if seen.text:
-        for line in wrap_text(seen.text, width):
+    if seen.omitted:
+        yield ((f" … {seen.omitted:,} characters before this are left out", "quiet"),)
+    if seen.answer:
+        for line in wrap_text(seen.answer, width):
             yield (f" {line}",)
     if seen.state in _TROUBLES:
-        for line in wrap_text(f"▲ {seen.state.value}: {seen.why}", width):
+        for line in wrap_text(f"▲ {seen.state.value}: {seen.reason}", width):
             yield ((f" {line}", "alarm"),)
     elif seen.state is AnswerState.STOPPED:
         yield ((" ■ stopped", "quiet"),)

@@ -79,7 +79,7 @@ class LogScreen(SearchedLinesScreen):
     def _is_wanted(self, line: LogLine) -> bool:
         if _LEVELS.index(line.level) < _LEVELS.index(self._least):
             return False
-        return self.wanted in f"{line.level.name} {line.source} {line.words}".casefold()
+        return self.wanted in f"{line.level.name} {line.source} {line.message}".casefold()
 
     def _title(self, shown: int, every: int) -> str:
         title = "Log, newest first" if shown == every else f"Log, {shown} of {every} lines"
@@ -101,6 +101,6 @@ def _folded(line: LogLine, width: int) -> Iterator[Line]:
         (f"  {sanitize(line.source, _SOURCE_WIDTH):<{_SOURCE_WIDTH}}  ", "quiet"),
     )
     beside = len(text_of(head))
-    for words in wrap_text(line.words, max(width - beside, _LEAST_WIDTH)):
+    for words in wrap_text(line.message, max(width - beside, _LEAST_WIDTH)):
         yield *head, words
         head = (" " * beside,)

@@ -37,7 +37,7 @@ class BreakerList(Rows):
 
         def row(index: int) -> Line:
             breaker = breakers[index]
-            activity = snapshot.activity.get(breaker.name, BreakerRates())
+            activity = snapshot.rates.get(breaker.name, BreakerRates())
             return self._row(breaker, activity, is_chosen=breaker.name == chosen)
 
         if not breakers:

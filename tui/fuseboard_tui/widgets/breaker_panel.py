@@ -33,7 +33,7 @@ class BreakerPanel(LinesWidget):
             self.draw([((" nothing to show yet", "quiet"),)])
             return
         self.entitle(sanitize(breaker.name, 60))
-        activity = snapshot.activity.get(breaker.name, BreakerRates())
+        activity = snapshot.rates.get(breaker.name, BreakerRates())
         lines: list[Line] = [
             _state(breaker),
             *self._why(breaker),
@@ -96,7 +96,7 @@ class BreakerPanel(LinesWidget):
         ]
 
     def _plot_of_all(self, activity: BreakerRates) -> Line:
-        rates = activity.rates
+        rates = activity.total
         return (
             (" calls/s    ", "quiet"),
             (sparkline(rates, self._plot_width()), "key"),

@@ -77,7 +77,7 @@ class FaultList(Rows):
         looks = "alarm" if fault.active else "strong" if is_selected else "plain"
         if self._columns > 1 and self._cell_width == _SHORT_CELL:
             share = ""
-        words = f"  {sanitize(fault.words)}" if self._columns == 1 else ""
+        words = f"  {sanitize(fault.description)}" if self._columns == 1 else ""
         return (
             ("▌" if is_selected else " ", "cursor"),
             (fault.key, "key"),

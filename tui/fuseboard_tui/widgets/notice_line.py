@@ -43,4 +43,4 @@ def _warming(seen: WarmingSnapshot | None) -> list[str]:
     said = f"warming {seen.done}/{seen.total}"
     if seen.failed:
         said += f", {seen.failed} failed"
-    return [f"{said}, waits for {seen.held_up}" if seen.held_up else said]
+    return [f"{said}, waits for {seen.waiting_for}" if seen.waiting_for else said]

@@ -34,7 +34,7 @@ def _lines(snapshot: Snapshot) -> Iterator[Line]:
         yield _row("cache", *_bar(cache.hit_rate, "state--closed"), _cache(cache))
     if snapshot.warming is not None and not snapshot.warming.ended:
         seen = snapshot.warming
-        waits = f", waits for {sanitize(seen.held_up, 30)}" if seen.held_up else ""
+        waits = f", waits for {sanitize(seen.waiting_for, 30)}" if seen.waiting_for else ""
         yield _row("warming", f"{seen.done}/{seen.total}{waits}")
 
 
