@@ -14,7 +14,7 @@ from fuseboard.snapshot.codec import decode_builtins, from_builtins
 from fuseboard.snapshot.json_diff import apply_diff
 from fuseboard.snapshot.snapshot import Snapshot
 
-_WHOLE_EVERY = 64  # the number of snapshots from one that is held in memory whole to the next
+_WHOLE_EVERY = 64  # snapshots; those between are made from the last whole one before them
 _GZIP = b"\x1f\x8b"
 
 

@@ -75,9 +75,9 @@ def encode_builtins(value: Any) -> bytes:
     Raises:
         ValueError: If a number is not finite; the message names its place.
     """
-    path = _find_non_finite(value)
-    if path is not None:
-        place = ".".join(map(str, path)) or "the value"
+    place = _find_non_finite(value)
+    if place is not None:
+        place = place.lstrip(".") or "the value"
         raise ValueError(f"{place} is not a finite number, and JSON has no others")
     try:
         return msgspec.json.encode(value)
@@ -98,16 +98,16 @@ def decode_builtins(text: bytes | str) -> Any:
         raise ValueError("this is no JSON") from None
 
 
-def _find_non_finite(value: Any) -> tuple[str | int, ...] | None:
-    """Return the path to an infinity or NaN; `None` if there is none."""
+def _find_non_finite(value: Any) -> str | None:
+    """Return the place of an infinity or NaN; `None` if there is none."""
     if isinstance(value, float):
-        return None if isfinite(value) else ()
+        return None if isfinite(value) else ""
     if isinstance(value, dict):
         for name, part in value.items():
-            if (path := _find_non_finite(part)) is not None:
-                return name, *path
+            if (place := _find_non_finite(part)) is not None:
+                return f".{name}{place}"
     elif isinstance(value, list | tuple):
         for index, part in enumerate(value):
-            if (path := _find_non_finite(part)) is not None:
-                return index, *path
+            if (place := _find_non_finite(part)) is not None:
+                return f"[{index}]{place}"
     return None

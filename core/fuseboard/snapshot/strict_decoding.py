@@ -14,7 +14,7 @@ from enum import Enum
 from functools import cache
 from itertools import repeat
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -168,7 +168,7 @@ def _fields(kind: Any) -> Mapping[str, Any]:
 
 @cache
 def _without_none(kind: Any) -> Any:
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (Union, UnionType):
         (kind,) = (part for part in get_args(kind) if part is not NoneType)
     return kind
 

@@ -29,7 +29,7 @@ from fuseboard.snapshot.codec import (
 )
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.json_diff import apply_diff, diff
-from fuseboard.snapshot.snapshot import Snapshot
+from fuseboard.snapshot.snapshot import PromptSnapshot, Snapshot
 from tests.tui.pictures import HALF_OPEN, OPEN, STARTING, board
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -92,7 +92,7 @@ def test_the_snapshots_of_an_engine_come_back_as_they_were() -> None:
 @pytest.mark.parametrize("number", [inf, -inf, nan])
 def test_a_number_that_json_has_no_word_for_is_refused(number: float) -> None:
     gauge = Gauge("consecutive failures", number, 5)
-    with pytest.raises(ValueError, match=r"^breakers\.0\.gauges\.0\.value is not a finite number"):
+    with pytest.raises(ValueError, match=r"^breakers\[0\]\.gauges\[0\]\.value is not a fin"):
         encode(board(replace(OPEN, gauges=(gauge,))))
     with pytest.raises(ValueError, match=r"^uptime is not a finite number"):
         encode(structs.replace(STARTING, uptime=number))
@@ -205,6 +205,20 @@ def test_what_is_no_snapshot_is_refused_with_the_place(
     with pytest.raises(ValueError) as refusal:
         from_builtins(written)
     assert said in str(refusal.value)
+
+
+def test_no_object_may_have_an_unknown_member() -> None:
+    settings = tunables_of(BreakerSettings())
+    snapshot = board(replace(OPEN, settings=settings), prompt=PromptSnapshot("m", "b"))
+    written = json.loads(encode(snapshot))
+    objects = [part[key] for part, key in places_in(written) if isinstance(part[key], dict)]
+    assert len(objects) > 50
+    for each in objects:
+        each["colour"] = 1
+        with pytest.raises(ValueError, match="colour"):
+            from_builtins(written)
+        del each["colour"]
+    assert from_builtins(written) == snapshot
 
 
 @settings(max_examples=300)
