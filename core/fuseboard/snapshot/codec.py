@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from fuseboard.snapshot import strict_decoding
+from fuseboard.breaker.snapshot import TransitionCounts
 from fuseboard.snapshot.snapshot import Snapshot
+from fuseboard.snapshot.strict_decoding import convert, shorten
 
 VERSION = 2
 """Stands in every object as `version`; raised when older objects can no longer be read."""
@@ -47,7 +48,7 @@ def decode(text: bytes | str) -> Snapshot:
 
 def to_builtins(snapshot: Snapshot) -> dict[str, Any]:
     """Return a snapshot as dicts, tuples and plain values, which two of them can be compared by."""
-    fields = msgspec.to_builtins(snapshot, str_keys=True, enc_hook=strict_decoding.encode_custom)
+    fields = msgspec.to_builtins(snapshot, str_keys=True, enc_hook=_encode_custom)
     return {"version": VERSION, **fields}
 
 
@@ -60,10 +61,10 @@ def from_builtins(value: object) -> Snapshot:
     if not isinstance(value, dict) or "version" not in value:
         raise ValueError("this is no snapshot: it has no version")
     if value["version"] != VERSION:
-        version = strict_decoding.shorten(value["version"])
+        version = shorten(value["version"])
         raise ValueError(f"this is a snapshot of version {version}, and only {VERSION} can be read")
     fields = {name: part for name, part in value.items() if name != "version"}
-    return strict_decoding.convert(fields, Snapshot)
+    return convert(fields, Snapshot)
 
 
 def encode_builtins(value: Any) -> bytes:
@@ -96,6 +97,12 @@ def decode_builtins(text: bytes | str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise ValueError("this is no JSON") from None
+
+
+def _encode_custom(value: object) -> object:
+    if isinstance(value, TransitionCounts):
+        return tuple(value.items())
+    raise NotImplementedError(f"a snapshot cannot hold a {type(value).__name__}")
 
 
 def _find_non_finite(value: Any) -> str | None:

@@ -37,7 +37,7 @@ _TYPE_NAMES = {
     "str": "a text",
 }
 
-# JSON has no objects with such keys; they are arrays of pairs.
+# As the codec writes `TransitionCounts`, because JSON has no objects with pairs as keys.
 _TransitionPairs = tuple[tuple[tuple[State, State], int], ...]
 
 
@@ -58,13 +58,6 @@ def convert(value: Any, kind: type[T]) -> T:
             return converted
         place, reason = unknown
     raise ValueError(f"{place.lstrip('.') or 'the snapshot'} {reason}")
-
-
-def encode_custom(value: object) -> object:
-    """Return what stands for a value of a type that msgspec does not know."""
-    if isinstance(value, TransitionCounts):
-        return tuple(value.items())
-    raise NotImplementedError(f"a snapshot cannot hold a {type(value).__name__}")
 
 
 def shorten(value: object) -> str:
