@@ -1,4 +1,4 @@
-"""The same surroundings everywhere: the zone of the times that are drawn, and no user's files."""
+"""Tests run in UTC, and without the user's files."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from fuseboard_tui import themes
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from tests.core.clock import ManualClock
-from tests.tui.pictures import FakeSource, board
+from tests.tui.fake_source import FakeSource, board
 
 _LEAST_CONTRAST = 2.9  # WCAG wants 3 of large letters and of signs; one theme's red has 2.98
 
@@ -36,14 +36,14 @@ async def test_every_theme_can_be_drawn_and_read(name: str) -> None:
         assert app.theme == name
         if app.current_theme.ansi:
             return  # the colours are the terminal's
-        picture = app.screen.query_one(BreakerList)
-        ground = picture.visual_style.background
+        widget = app.screen.query_one(BreakerList)
+        ground = widget.visual_style.background
         assert ground is not None
         # What is quiet is as quiet as the theme is.
-        for piece in picture.COMPONENT_CLASSES - {"quiet", "plain", "strong"}:
-            letters = picture.get_visual_style(piece, partial=True).foreground
+        for style in widget.COMPONENT_CLASSES - {"quiet", "plain", "strong"}:
+            letters = widget.get_visual_style(style, partial=True).foreground
             assert letters is not None
-            assert contrast(letters, ground) >= _LEAST_CONTRAST, piece
+            assert contrast(letters, ground) >= _LEAST_CONTRAST, style
 
 
 def test_a_theme_that_is_none_is_refused() -> None:

@@ -18,11 +18,11 @@ from textual.screen import Screen
 
 from fuseboard.recording.replay import Replay
 from fuseboard_tui import themes
-from fuseboard_tui.board.bound_commands import bound_commands
+from fuseboard_tui.board.palette import key_commands
 from fuseboard_tui.board.replay_screen import ReplayScreen
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.board.source import Source
-from fuseboard_tui.board.timeline import Live
+from fuseboard_tui.board.timeline import LiveTimeline
 from fuseboard_tui.text.sanitize import sanitize
 
 _LAST_WORDS = 3.0  # seconds to end properly in after the terminal is gone
@@ -77,7 +77,7 @@ class FuseboardApp(App[str]):
         """Give the board."""
         if isinstance(self._source, Replay):
             return ReplayScreen(self._source, self._directory)
-        live = Live(self._source, self._clock)
+        live = LiveTimeline(self._source, self._clock)
         return BoardScreen(self._source, live, self._directory, bell=self._rings)
 
     def on_mount(self) -> None:
@@ -104,10 +104,9 @@ class FuseboardApp(App[str]):
         for command in super().get_system_commands(screen):
             if command.title != "Screenshot":  # the board has its own, which says where it is
                 yield command
-        yield from bound_commands(screen)
+        yield from key_commands(screen)
         if isinstance(screen, BoardScreen):
-            for action, title, words in screen.commands():
-                yield SystemCommand(title, words, action)
+            yield from screen.palette_commands()
 
     def _tell_terminal(self, sequence: str) -> None:
         # As Textual rings the bell; it has no way of its own to set a title.

@@ -20,7 +20,7 @@ from fuseboard.snapshot.codec import encode
 from fuseboard.snapshot.json_diff import apply_diff, diff
 from fuseboard.snapshot.snapshot import BreakerRates, Phase, Snapshot
 from tests.core.clock import ManualClock
-from tests.tui.pictures import OPEN, STARTING, board, breaker
+from tests.tui.fake_source import OPEN, STARTING, board, breaker
 
 
 class Run:

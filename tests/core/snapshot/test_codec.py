@@ -30,7 +30,7 @@ from fuseboard.snapshot.codec import (
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.json_diff import apply_diff, diff
 from fuseboard.snapshot.snapshot import PromptSnapshot, Snapshot
-from tests.tui.pictures import HALF_OPEN, OPEN, STARTING, board
+from tests.tui.fake_source import HALF_OPEN, OPEN, STARTING, board
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 FAULT_SETTINGS = st.builds(

@@ -40,7 +40,7 @@ from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.core.clock import ManualClock
 from tests.core.serving import FAST
 
-_PATIENCE = 20.0  # seconds for what is sure to come
+_TIMEOUT = 20.0  # seconds
 _SIZE = (330, 70)  # room for every word
 _QUICK_FAULTS = (
     "latency",
@@ -59,7 +59,7 @@ _QUICK_FAULTS = (
 Labels = tuple[str, ...]
 
 
-class World:
+class EngineWithBoard:
     """An engine with its board, and breakers of other kinds beside the engine's own."""
 
     def __init__(self, seed: int) -> None:
@@ -93,21 +93,21 @@ class World:
         return screen
 
     def drawn(self, kind: type[LinesWidget]) -> list[str]:
-        """The lines of a picture as they are on the screen."""
-        picture = self.screen.query_one(kind)
-        return [picture.render_line(y).text for y in range(picture.size.height)]
+        """Return the lines of a widget as they are on the screen."""
+        widget = self.screen.query_one(kind)
+        return [widget.render_line(y).text for y in range(widget.size.height)]
 
-    async def until(self, come: Callable[[], bool]) -> None:
-        async with asyncio.timeout(_PATIENCE):
-            while not come():  # noqa: ASYNC110 (the engine has a thread of its own)
+    async def until(self, is_reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_TIMEOUT):
+            while not is_reached():  # noqa: ASYNC110 (the engine has a thread of its own)
                 await asyncio.sleep(0.01)
 
     def ended(self) -> int:
-        """How many calls have ended or been rejected."""
+        """Return the number of calls that have ended or were rejected."""
         return sum(breaker.calls.total for breaker in self.engine.snapshot().breakers)
 
-    async def live_through(self, rounds: int) -> None:
-        """Let calls, faults, openings by hand and recoveries come as the dice fall."""
+    async def run_random_events(self, rounds: int) -> None:
+        """Let random calls, faults, manual openings and recoveries happen."""
         for _ in range(rounds):
             name = self.random.choice(_QUICK_FAULTS)
             probability = self.random.choice([0.1, 0.2, 0.5])
@@ -124,7 +124,7 @@ class World:
             self.clock.advance(self.random.choice([0.3, 2.0, 11.0]))
 
     def add_other_breakers(self) -> None:
-        """Put breakers of every kind and state beside the engine's own, with calls under way."""
+        """Register breakers of every kind and state, with calls in flight."""
         several = FailureRate(0.5, TimeWindow(60), minimum_calls=10) | ConsecutiveFailures(9)
         for name in ("rated", "forced", "disabled", "measured", "half_open", "recovering"):
             breaker = CircuitBreaker(name, trip=several, max_probes=2, clock=self.clock)
@@ -156,7 +156,7 @@ class World:
         reported.count_transition(State.CLOSED, State.OPEN)
 
     async def stop(self) -> None:
-        """Stop the traffic with its key, and wait for the end of everything under way."""
+        """Stop the traffic with its key, and wait until no call is in flight."""
         await self.pilot.press("space")
 
         def is_still() -> bool:
@@ -172,7 +172,7 @@ class World:
             await self.until(lambda last=last: self.engine.snapshot().rates is not last)  # type: ignore[misc]
 
     async def scraped(self) -> Mapping[Labels, float]:
-        """The figures on `/metrics`, by name and label values."""
+        """Return the values on `/metrics`, by name and label values."""
         async with httpx.AsyncClient() as http:
             text = (await http.get(self.engine.snapshot().metrics_url)).text
         return {
@@ -183,8 +183,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(seed: int) -> AsyncIterator[World]:
-    it = World(seed)
+async def engine_with_board(seed: int) -> AsyncIterator[EngineWithBoard]:
+    it = EngineWithBoard(seed)
     it.engine.start()
     try:
         it.engine.wait_until_ready()
@@ -195,17 +195,17 @@ async def world(seed: int) -> AsyncIterator[World]:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the board says of one breaker, and when the engine was asked for it."""
+class DrawnBreaker:
+    """What the board has drawn of one breaker, and the rates at that moment."""
 
     row: str
     panel: str
     transitions: list[str]
-    activity: BreakerRates
+    rates: BreakerRates
 
 
-async def read(it: World, place: int) -> Said:
-    """Read what the board says of the breaker at a place, in a second in which nothing moves."""
+async def read(it: EngineWithBoard, place: int) -> DrawnBreaker:
+    """Read what the board draws of the breaker at an index, while its rates do not change."""
     while True:
         before = it.engine.snapshot()
         it.screen.take_snapshot()
@@ -215,35 +215,37 @@ async def read(it: World, place: int) -> Said:
         transitions = [line for line in it.drawn(TransitionList) if line.strip()]
         if it.engine.snapshot().rates == before.rates:
             name = before.breakers[place].name
-            return Said(row, panel, transitions, before.rates.get(name, BreakerRates()))
+            return DrawnBreaker(row, panel, transitions, before.rates.get(name, BreakerRates()))
 
 
 def number(pattern: str, text: str) -> float:
-    """The one number that a text has where the pattern says."""
+    """Return the only number in a text that matches a pattern."""
     (found,) = re.findall(pattern, text)
     return float(found.replace(",", ""))
 
 
-def assert_agree(said: Said, breaker: BreakerSnapshot, scrape: Mapping[Labels, float]) -> None:
+def assert_agree(
+    drawn: DrawnBreaker, breaker: BreakerSnapshot, scrape: Mapping[Labels, float]
+) -> None:
     name = breaker.name
     in_row = re.fullmatch(
         r"▌(?P<glyph>\S) (?P<name>\S+) +(?P<state>\S+) +(?P<rate>[\d.]+)/s"
         r"(?: +(?P<failed>\d+)%)? +(?P<time>\S+) *",
-        said.row,
+        drawn.row,
     )
-    assert in_row, said.row
+    assert in_row, drawn.row
     assert in_row["name"] == name
     assert {"●": 0, "■": 1, "◐": 2}[in_row["glyph"]] == scrape["circuit_breaker_state", name]
     automatic = breaker.mode is Mode.AUTOMATIC
     held = breaker.state.name if automatic else breaker.mode.value.upper()
     assert in_row["state"] == held.split()[0]
-    assert f" {in_row['glyph']} {held}   for " in said.panel
+    assert f" {in_row['glyph']} {held}   for " in drawn.panel
 
-    assert_calls_agree(said.panel, breaker, scrape)
-    assert_times_agree(said.panel, in_row["time"], breaker, scrape)
-    assert_gauges_agree(said.panel, breaker, scrape)
-    assert_rates_agree(said, in_row["rate"], in_row["failed"], scrape, name)
-    assert_transitions_agree(said.transitions, breaker, scrape)
+    assert_calls_agree(drawn.panel, breaker, scrape)
+    assert_times_agree(drawn.panel, in_row["time"], breaker, scrape)
+    assert_gauges_agree(drawn.panel, breaker, scrape)
+    assert_rates_agree(drawn, in_row["rate"], in_row["failed"], scrape, name)
+    assert_transitions_agree(drawn.transitions, breaker, scrape)
 
 
 def assert_calls_agree(
@@ -277,9 +279,9 @@ def assert_times_agree(
     assert ("probe under way" in panel) == bool(breaker.probes)
 
 
-def seconds_in(words: str) -> float:
+def seconds_in(text: str) -> float:
     units = {"h": 3600, "m": 60, "min": 60, "s": 1}
-    found = re.findall(r"([\d.]+) ?(h|min|m|s)", words)
+    found = re.findall(r"([\d.]+) ?(h|min|m|s)", text)
     return sum(float(amount) * units[unit] for amount, unit in found)
 
 
@@ -300,7 +302,7 @@ def assert_gauges_agree(
 
 
 def assert_rates_agree(
-    said: Said, rate: str, failed: str | None, scrape: Mapping[Labels, float], name: str
+    drawn: DrawnBreaker, rate: str, failed: str | None, scrape: Mapping[Labels, float], name: str
 ) -> None:
     """Nothing has been called for a second, and everything within the last minute."""
     assert float(rate) == 0
@@ -311,10 +313,10 @@ def assert_rates_agree(
     if failed is not None:
         share = failures / (successes + failures)
         assert float(failed) / 100 == pytest.approx(share, abs=0.0051)
-    for words in ("ok/s", "failed/s", "rejected/s"):
-        assert number(rf" {words} .* ([\d.]+)  p\d\d ", said.panel) == 0
+    for text in ("ok/s", "failed/s", "rejected/s"):
+        assert number(rf" {text} .* ([\d.]+)  p\d\d ", drawn.panel) == 0
     for percent in (50, 95, 99):
-        (shown,) = re.findall(rf"\bp{percent} (–|[\d.]+)", said.panel)
+        (shown,) = re.findall(rf"\bp{percent} (–|[\d.]+)", drawn.panel)
         quantile = scraped_quantile(percent / 100, name, scrape)
         assert (shown == "–") == (quantile is None)
         if quantile is not None:
@@ -360,32 +362,34 @@ def assert_transitions_agree(
     assert Counter(step[:2] for step in shown if step[0] != step[1]) == counted
 
 
-def assert_resources_agree(it: World, seen: Snapshot, scrape: Mapping[Labels, float]) -> None:
-    said = "\n".join(it.drawn(ResourcePanel))
+def assert_resources_agree(
+    it: EngineWithBoard, seen: Snapshot, scrape: Mapping[Labels, float]
+) -> None:
+    drawn = "\n".join(it.drawn(ResourcePanel))
     assert seen.traffic is not None
-    assert re.search(r"traffic +rag off, 0 in flight", said)
-    skipped = number(r"([\d,]+) skipped", said) if "skipped" in said else 0
+    assert re.search(r"traffic +rag off, 0 in flight", drawn)
+    skipped = number(r"([\d,]+) skipped", drawn) if "skipped" in drawn else 0
     assert skipped == seen.traffic.skipped
-    assert number(r"(\d+)/\d+ in use", said) == seen.pools[0].active
+    assert number(r"(\d+)/\d+ in use", drawn) == seen.pools[0].active
     assert (
-        number(r"(\d+)/\d+ in use", said) == scrape["connection_pool_active_connections", "ollama"]
+        number(r"(\d+)/\d+ in use", drawn) == scrape["connection_pool_active_connections", "ollama"]
     )
-    assert number(r"\d+/(\d+) in use", said) == seen.pools[0].maximum
-    assert number(r"\d+/(\d+) in use", said) == scrape["connection_pool_max_connections", "ollama"]
+    assert number(r"\d+/(\d+) in use", drawn) == seen.pools[0].maximum
+    assert number(r"\d+/(\d+) in use", drawn) == scrape["connection_pool_max_connections", "ollama"]
     hits, misses = (scrape[f"cache_{kind}_total", "ollama"] for kind in ("hits", "misses"))
     assert (hits, misses) == (seen.caches[0].hits, seen.caches[0].misses)
-    assert number(r"(\d+)% hits", said) == pytest.approx(100 * hits / (hits + misses), abs=0.51)
-    kept = number(r"([\d,]+) kept", said)
+    assert number(r"(\d+)% hits", drawn) == pytest.approx(100 * hits / (hits + misses), abs=0.51)
+    kept = number(r"([\d,]+) kept", drawn)
     assert kept == scrape["cache_entries", "ollama"] == seen.caches[0].entries
 
 
-def assert_faults_agree(it: World, seen: Snapshot) -> None:
+def assert_faults_agree(it: EngineWithBoard, seen: Snapshot) -> None:
     (header,) = it.drawn(HeaderLine)
     assert "traffic off" in header
     assert f"/metrics :{httpx.URL(seen.metrics_url).port} " in header
-    told = re.search(r"faults: (.*?)  ?·", header)
-    assert bool(told) == bool(it.faults)
-    on = dict(re.findall(r"([^, ][^,]*) (\d+)%", told[1])) if told else {}
+    active = re.search(r"faults: (.*?)  ?·", header)
+    assert bool(active) == bool(it.faults)
+    on = dict(re.findall(r"([^, ][^,]*) (\d+)%", active[1])) if active else {}
     assert on == {BY_NAME[name].label: f"{100 * share:.0f}" for name, share in it.faults.items()}
     listed = re.findall(r"(\S) ▲(\S+(?: \S+)?) +(\d+)%", "\n".join(it.drawn(FaultList)))
     assert {(key, label): share for key, label, share in listed} == {
@@ -396,8 +400,8 @@ def assert_faults_agree(it: World, seen: Snapshot) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_board_scrape_and_breakers_agree(seed: int) -> None:
-    async with world(seed) as it:
-        await it.live_through(12)
+    async with engine_with_board(seed) as it:
+        await it.run_random_events(12)
         rate = it.random.randint(20, 90)
         it.engine.send(SetRate(rate))
         await it.until(lambda: f"traffic {rate}/s" in it.drawn(HeaderLine)[0])
@@ -411,8 +415,8 @@ async def test_board_scrape_and_breakers_agree(seed: int) -> None:
         assert len(seen.breakers) == 10
         await it.pilot.press(*["k"] * len(seen.breakers))
         for place, breaker in enumerate(seen.breakers):
-            said = await read(it, place)
-            assert_agree(said, breaker, scrape)
+            drawn = await read(it, place)
+            assert_agree(drawn, breaker, scrape)
             watched = it.registry.get(breaker.name)
             assert watched is not None
             assert watched.snapshot() == breaker

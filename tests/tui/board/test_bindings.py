@@ -1,4 +1,4 @@
-"""Every key of every screen is in the screen's help and in the README."""
+"""Every key of every screen is in the screen's help and in the documentation."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.board.replay_screen import ReplayScreen
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.ask import AskScreen
+from fuseboard_tui.screens.fault_input import FaultInputScreen
 from fuseboard_tui.screens.fault_keys import FaultKeysScreen
-from fuseboard_tui.screens.fault_line import FaultLineScreen
 from fuseboard_tui.screens.help import HelpScreen, key_name
 from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.screens.metrics import MetricsScreen
-from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
+from fuseboard_tui.screens.searchable_lines import SearchableLinesScreen
 from fuseboard_tui.screens.settings import SettingsScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
-from fuseboard_tui.screens.transition_detail import TransitionScreen
+from fuseboard_tui.screens.transition_detail import TransitionDetailScreen
 from tests.core.clock import ManualClock
 from tests.tui.board.test_timeline import recording
-from tests.tui.pictures import OPEN, FakeSource, board
+from tests.tui.fake_source import OPEN, FakeSource, board
 
 ScreenKind = type[Screen[None]]
 
@@ -44,7 +44,7 @@ ScreenKind = type[Screen[None]]
 OPENED_BY: dict[ScreenKind, list[str]] = {
     BoardScreen: [],
     ReplayScreen: [],
-    TransitionScreen: ["enter"],
+    TransitionDetailScreen: ["enter"],
     StateDiagramScreen: ["d"],
     MetricsScreen: ["m"],
     LogScreen: ["l"],
@@ -52,10 +52,10 @@ OPENED_BY: dict[ScreenKind, list[str]] = {
     SettingsScreen: ["s"],
 }
 # These say on their borders how they close; the last two are bases.
-WITHOUT_KEYS_TO_TELL = {HelpScreen, FaultLineScreen, FaultKeysScreen, SearchedLinesScreen}
+WITHOUT_HELP = {HelpScreen, FaultInputScreen, FaultKeysScreen, SearchableLinesScreen}
 
 
-def kinds() -> Iterator[ScreenKind]:
+def screen_classes() -> Iterator[ScreenKind]:
     packages = (board_package, screens)
     names = [
         f"{package.__name__}.{module.name}"
@@ -97,25 +97,25 @@ async def help_of(kind: ScreenKind) -> AsyncIterator[list[str]]:
     """Open a screen's help with F1, which no line that is typed into takes for itself."""
     async with opened(kind, "f1") as app:
         assert isinstance(app.screen, HelpScreen)
-        words = app.screen.query_one("#help Static", Static).render()
-        assert isinstance(words, Content)
-        yield words.plain.split("\n")
+        text = app.screen.query_one("#help Static", Static).render()
+        assert isinstance(text, Content)
+        yield text.plain.split("\n")
 
 
 def test_every_screen_is_looked_at() -> None:
-    assert set(kinds()) == {*OPENED_BY, *WITHOUT_KEYS_TO_TELL}
+    assert set(screen_classes()) == {*OPENED_BY, *WITHOUT_HELP}
 
 
 @pytest.mark.parametrize("kind", OPENED_BY, ids=lambda kind: kind.__name__)
 async def test_the_help_names_every_key_and_what_it_does(kind: ScreenKind) -> None:
     async with help_of(kind) as lines:
-        told = defaultdict(set)
+        described = defaultdict(set)
         for line in lines[1 : [*lines, ""].index("")]:
-            keys, words = re.fullmatch(r"  ((?:\S+, )*\S+) +(.+)", line).groups()  # type: ignore[union-attr]
+            keys, text = re.fullmatch(r"  ((?:\S+, )*\S+) +(.+)", line).groups()  # type: ignore[union-attr]
             for key in keys.split(", "):
-                told[key].add(words)
+                described[key].add(text)
         for key, binding in bindings(kind).items():
-            assert told[key_name(key)] == {binding.tooltip or binding.description}, key
+            assert described[key_name(key)] == {binding.tooltip or binding.description}, key
 
 
 @pytest.mark.parametrize("kind", [BoardScreen, ReplayScreen], ids=lambda kind: kind.__name__)
@@ -128,12 +128,14 @@ async def test_the_help_of_the_board_names_every_fault(kind: ScreenKind) -> None
 
 
 @pytest.mark.parametrize("kind", OPENED_BY, ids=lambda kind: kind.__name__)
-def test_the_readme_names_every_key(kind: ScreenKind) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_names_every_key(kind: ScreenKind) -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    pages = [docs / "board.md", docs / "recording.md"]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
     others = {"shift+left": "shift", "shift+right": "shift", "equals_sign": "+"}
     for key, binding in bindings(kind).items():
         named = others.get(key, key_name(key))
-        assert f"`{named}`" in readme, f"{key} does {binding.description}"
+        assert f"`{named}`" in text, f"{key} does {binding.description}"
 
 
 @pytest.mark.parametrize("kind", OPENED_BY, ids=lambda kind: kind.__name__)
@@ -146,7 +148,7 @@ async def test_the_palette_offers_what_every_key_does(kind: ScreenKind) -> None:
                 assert (binding.tooltip or binding.description) in offered, binding.key
 
 
-def test_the_readme_names_every_fault() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_names_every_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs/faults.md").read_text(encoding="utf-8")
     for fault in CATALOGUE:
-        assert f"| `{fault.key}` | `{fault.name}` |" in readme
+        assert f"| `{fault.key}` | `{fault.name}` |" in page

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
-from fuseboard_tui.board.breaker_order import Order, arranged
+from fuseboard_tui.board.breaker_order import Order, arrange
 from fuseboard_tui.widgets.breaker_list import BreakerList
-from tests.tui.board.test_keys import shown
-from tests.tui.pictures import board, breaker
+from tests.tui.board.test_keys import running_board
+from tests.tui.fake_source import board, breaker
 
 
 def several() -> Snapshot:
@@ -39,16 +39,16 @@ def several() -> Snapshot:
     ],
 )
 def test_orders(order: Order, names: list[str]) -> None:
-    assert [each.name for each in arranged(several(), order)] == names
+    assert [each.name for each in arrange(several(), order)] == names
 
 
 def test_a_filter_looks_for_letters_whatever_their_case() -> None:
-    assert [each.name for each in arranged(several(), Order.MADE, "B")] == [
+    assert [each.name for each in arrange(several(), Order.MADE, "B")] == [
         "b_quiet",
         "C_busy",
         "a_broken",
     ]
-    assert [each.name for each in arranged(several(), Order.MADE, "c_B")] == ["C_busy"]
+    assert [each.name for each in arrange(several(), Order.MADE, "c_B")] == ["C_busy"]
 
 
 def test_orders_go_round() -> None:
@@ -60,7 +60,7 @@ def test_orders_go_round() -> None:
 
 
 async def test_the_keys_order_and_filter_and_the_chosen_one_stays_chosen() -> None:
-    async with shown(several()) as it:
+    async with running_board(several()) as it:
         await it.pilot.press("down")
         assert "▌● C_busy" in it.text(BreakerList)
         await it.pilot.press("o")
@@ -75,7 +75,7 @@ async def test_the_keys_order_and_filter_and_the_chosen_one_stays_chosen() -> No
 
 
 async def test_what_is_typed_into_the_filter_breaks_nothing() -> None:
-    async with shown(several()) as it:
+    async with running_board(several()) as it:
         await it.pilot.press("slash", *"2tr0 q")
         assert it.source.commands == []
         assert it.app.is_running
@@ -92,7 +92,7 @@ async def test_a_thousand_breakers_are_drawn_row_by_row(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(BreakerList, "_row", counted)
     many = replace(board(), breakers=tuple(breaker(f"service_{n}") for n in range(1000)))
-    async with shown(many) as it:
+    async with running_board(many) as it:
         await it.pilot.press("pagedown", "down")
         made.clear()
         await it.show(replace(many, uptime=many.uptime + 1))

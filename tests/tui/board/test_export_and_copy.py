@@ -1,4 +1,4 @@
-"""Exports, pictures, and the clipboard."""
+"""Exports, screenshots, and the clipboard."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fuseboard.snapshot.codec import decode
 from fuseboard.snapshot.csv_export import breakers_table, transitions_table
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.board.new_files import write_new
+from fuseboard_tui.board.export import write_new_files
 from tests.core.clock import ManualClock
-from tests.tui.pictures import HALF_OPEN, OPEN, FakeSource, board, breaker, step
+from tests.tui.fake_source import HALF_OPEN, OPEN, FakeSource, board, breaker, step
 
 EVENING = datetime(2026, 9, 21, 20, 15, 30)  # noqa: DTZ001 (local time is what names files)
 
@@ -52,20 +52,20 @@ def test_a_row_for_each_transition() -> None:
 
 def test_no_text_becomes_a_formula_or_another_row() -> None:
     evil = '=HYPERLINK("http://x")\r\n,+1'
-    picture = board(breaker(evil, why=evil, history=(step(1, State.CLOSED, State.OPEN, evil),)))
-    assert rows(breakers_table(picture))[0]["why"] == f"'{evil}"
-    assert rows(transitions_table(picture))[0]["reason"] == f"'{evil}"
+    snapshot = board(breaker(evil, why=evil, history=(step(1, State.CLOSED, State.OPEN, evil),)))
+    assert rows(breakers_table(snapshot))[0]["why"] == f"'{evil}"
+    assert rows(transitions_table(snapshot))[0]["reason"] == f"'{evil}"
 
 
 def test_files_are_named_by_the_time_and_never_overwritten(tmp_path: Path) -> None:
     contents = {".json": "{}", "-a.csv": "1\r\n"}
-    first = write_new(tmp_path, contents, EVENING)
+    first = write_new_files(tmp_path, contents, EVENING)
     assert [path.name for path in first] == [
         "fuseboard-20260921-201530.json",
         "fuseboard-20260921-201530-a.csv",
     ]
     assert first[1].read_bytes() == b"1\r\n"
-    second = write_new(tmp_path, contents, EVENING)
+    second = write_new_files(tmp_path, contents, EVENING)
     assert [path.name for path in second] == [
         "fuseboard-20260921-201530-2.json",
         "fuseboard-20260921-201530-2-a.csv",
@@ -75,7 +75,7 @@ def test_files_are_named_by_the_time_and_never_overwritten(tmp_path: Path) -> No
 
 def test_all_files_are_written_or_none(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file") as failure:
-        write_new(tmp_path, {".json": "{}", "/no/such.csv": ""}, EVENING)
+        write_new_files(tmp_path, {".json": "{}", "/no/such.csv": ""}, EVENING)
     assert failure.value.filename == f"{tmp_path}/fuseboard-20260921-201530/no/such.csv"
     assert list(tmp_path.iterdir()) == []
 
@@ -117,7 +117,7 @@ async def test_e_exports_what_is_shown(tmp_path: Path) -> None:
         assert file.read() == transitions_table(board(OPEN))
 
 
-async def test_x_draws_a_picture(tmp_path: Path) -> None:
+async def test_x_writes_a_screenshot(tmp_path: Path) -> None:
     async with board_in(tmp_path, board(OPEN)) as (app, pilot):
         await pilot.press("x")
         await pilot.pause()
@@ -158,8 +158,8 @@ async def test_y_copies_the_transition_that_was_moved_to(tmp_path: Path) -> None
 
 async def test_what_is_copied_has_no_control_characters(tmp_path: Path) -> None:
     evil = "x\x1b]0;pwned\x07\nrm -rf ~"
-    picture = board(breaker(evil, why=evil, history=(step(1, State.CLOSED, State.OPEN, evil),)))
-    async with board_in(tmp_path, picture) as (app, pilot):
+    snapshot = board(breaker(evil, why=evil, history=(step(1, State.CLOSED, State.OPEN, evil),)))
+    async with board_in(tmp_path, snapshot) as (app, pilot):
         await pilot.press("y")
         assert len(app.clipboard.split("\n")) == 2
         assert not set("\x1b\x07") & set(app.clipboard)
@@ -172,7 +172,7 @@ async def test_the_palette_offers_them(tmp_path: Path) -> None:
         assert "Screenshot" not in commands
 
 
-async def test_the_palette_is_not_in_the_picture(tmp_path: Path) -> None:
+async def test_the_palette_is_not_in_the_screenshot(tmp_path: Path) -> None:
     async with board_in(tmp_path, board(OPEN)) as (app, pilot):
         await pilot.press("ctrl+p", *"picture")
         await app.workers.wait_for_complete()
@@ -181,6 +181,6 @@ async def test_the_palette_is_not_in_the_picture(tmp_path: Path) -> None:
         await pilot.pause()
         await pilot.pause()
         (path,) = by_ending(tmp_path).values()
-        picture = path.read_text()
-        assert "ollama_generate" in picture
-        assert "write&#160;a&#160;picture" not in picture
+        svg = path.read_text()
+        assert "ollama_generate" in svg
+        assert "write&#160;a&#160;picture" not in svg

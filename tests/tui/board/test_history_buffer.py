@@ -1,4 +1,4 @@
-"""What the dashboard remembers of the last minutes."""
+"""The buffer of past snapshots."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.history_buffer import HistoryBuffer
-from tests.tui.pictures import NOW, STARTING, board, breaker
+from tests.tui.fake_source import NOW, STARTING, board, breaker
 
 
 def at(seconds: float) -> Snapshot:
     return replace(STARTING, taken_at=NOW + seconds)
 
 
-def past(seconds: float, apart: float = 0.25) -> HistoryBuffer:
-    """A past of snapshots up to NOW."""
-    remembered = HistoryBuffer()
+def filled_buffer(seconds: float, apart: float = 0.25) -> HistoryBuffer:
+    """Return a buffer with snapshots up to NOW."""
+    buffer = HistoryBuffer()
     for number in range(int(seconds / apart) + 1):
-        remembered.add(at(number * apart - seconds))
-    return remembered
+        buffer.add(at(number * apart - seconds))
+    return buffer
 
 
-def ages(remembered: HistoryBuffer) -> list[float]:
-    return [NOW - snapshot.taken_at for snapshot in remembered.all()]
+def ages(buffer: HistoryBuffer) -> list[float]:
+    return [NOW - snapshot.taken_at for snapshot in buffer.all()]
 
 
 def test_the_longer_ago_the_fewer() -> None:
-    seen = ages(past(7200))
+    seen = ages(filled_buffer(7200))
     assert seen == sorted(seen, reverse=True)
     gaps = {age: before - age for before, age in pairwise(seen)}
     assert all(gap == 0.25 for age, gap in gaps.items() if age < 29)
@@ -41,26 +41,26 @@ def test_the_longer_ago_the_fewer() -> None:
 
 def test_many_breakers_are_remembered_less_often() -> None:
     many = board(*(breaker(f"b{number}") for number in range(999)))
-    remembered = HistoryBuffer()
+    buffer = HistoryBuffer()
     for number in range(4 * 1800):
-        remembered.add(replace(many, taken_at=NOW + number / 4))
-    assert remembered.newest.taken_at == NOW + 1799.75
-    assert remembered.all()[-1] is remembered.newest
-    assert 9 < len(remembered.all()) < 16
-    assert remembered.newest.taken_at - remembered.all()[0].taken_at > 1200
+        buffer.add(replace(many, taken_at=NOW + number / 4))
+    assert buffer.newest.taken_at == NOW + 1799.75
+    assert buffer.all()[-1] is buffer.newest
+    assert 9 < len(buffer.all()) < 16
+    assert buffer.newest.taken_at - buffer.all()[0].taken_at > 1200
 
 
 def test_a_snapshot_that_is_given_again_is_remembered_once() -> None:
-    remembered = HistoryBuffer()
+    buffer = HistoryBuffer()
     for _ in range(3):
-        remembered.add(at(0))
-    assert ages(remembered) == [0]
+        buffer.add(at(0))
+    assert ages(buffer) == [0]
 
 
 def test_a_clock_that_is_set_back_begins_anew() -> None:
-    remembered = past(60)
-    remembered.add(at(-10))
-    assert ages(remembered) == [10]
+    buffer = filled_buffer(60)
+    buffer.add(at(-10))
+    assert ages(buffer) == [10]
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_a_clock_that_is_set_back_begins_anew() -> None:
     ],
 )
 def test_it_can_be_gone_through(shown: float, seconds: float, found: float) -> None:
-    remembered = past(3600, apart=1)
-    seen = remembered.near(at(shown), seconds).taken_at - NOW
+    buffer = filled_buffer(3600, apart=1)
+    seen = buffer.near(at(shown), seconds).taken_at - NOW
     assert seen == pytest.approx(found, abs=11 if shown < -300 else 1)
 
 
 def test_what_is_gone_is_replaced_by_the_oldest_that_is_left() -> None:
-    remembered = past(60)
-    assert remembered.near(at(-500), -1) is remembered.all()[0]
-    assert remembered.near(at(-500), 1) is remembered.all()[0]
+    buffer = filled_buffer(60)
+    assert buffer.near(at(-500), -1) is buffer.all()[0]
+    assert buffer.near(at(-500), 1) is buffer.all()[0]

@@ -39,13 +39,13 @@ from fuseboard_tui.widgets.lines import LinesWidget
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.core.clock import ManualClock
-from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker, step
+from tests.tui.fake_source import NOW, OPEN, FakeSource, board, breaker, step
 
 Kind = type[LinesWidget]
 
 
-class Shown:
-    """A running app and what it was fed with."""
+class RunningBoard:
+    """A running app and its source."""
 
     def __init__(self, app: FuseboardApp, pilot: Pilot[str], source: FakeSource) -> None:
         self.app = app
@@ -56,7 +56,7 @@ class Shown:
         return str(self.app.screen_stack[0].query_one(kind).render())
 
     async def show(self, snapshot: Snapshot) -> None:
-        self.source.picture = snapshot
+        self.source.current = snapshot
         screen = self.app.screen_stack[0]
         assert isinstance(screen, BoardScreen)
         screen.take_snapshot()
@@ -64,20 +64,20 @@ class Shown:
 
 
 @asynccontextmanager
-async def shown(
+async def running_board(
     snapshot: Snapshot | None = None, size: tuple[int, int] = (120, 36)
-) -> AsyncIterator[Shown]:
+) -> AsyncIterator[RunningBoard]:
     source = FakeSource(snapshot)
     app = FuseboardApp(source, clock=ManualClock())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        yield Shown(app, pilot, source)
+        yield RunningBoard(app, pilot, source)
 
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
 async def test_a_key_switches_its_fault(fault: Fault) -> None:
     key, name = fault.key, fault.name
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.press(key)
         assert it.source.commands == [SetFault(name, True)]
         await it.show(board(on={name: 0.4}))
@@ -95,16 +95,16 @@ async def test_a_key_switches_its_fault(fault: Fault) -> None:
     ],
 )
 async def test_a_key_sends_its_command(key: str, command: Command) -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.press(key)
         assert it.source.commands == [command]
 
 
 async def test_space_starts_stopped_traffic() -> None:
-    picture = board()
-    assert picture.traffic is not None
-    async with shown(
-        structs.replace(picture, traffic=structs.replace(picture.traffic, running=False))
+    snapshot = board()
+    assert snapshot.traffic is not None
+    async with running_board(
+        structs.replace(snapshot, traffic=structs.replace(snapshot.traffic, running=False))
     ) as it:
         assert "traffic off" in it.text(HeaderLine)
         await it.pilot.press("space")
@@ -124,7 +124,7 @@ async def test_space_starts_stopped_traffic() -> None:
 async def test_plus_and_minus_change_the_selected_fault(
     key: str, before: float, after: float
 ) -> None:
-    async with shown(board(on={"cut": before})) as it:
+    async with running_board(board(on={"cut": before})) as it:
         await it.pilot.press("6", key)
         assert it.source.commands[-1] == SetFault(
             "cut", True, BY_NAME["cut"].setting(probability=after)
@@ -132,7 +132,7 @@ async def test_plus_and_minus_change_the_selected_fault(
 
 
 async def test_plus_without_a_selected_fault_says_what_to_do() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.press("plus")
         assert it.source.commands == []
         assert [note.message for note in it.app._notifications] == [
@@ -142,7 +142,7 @@ async def test_plus_without_a_selected_fault_says_what_to_do() -> None:
 
 @pytest.mark.parametrize(("down", "up"), [("down", "up"), ("j", "k")])
 async def test_choosing_a_breaker(down: str, up: str) -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.press(down, "t", down, "r", up, "t")
         assert it.source.commands == [
             TripBreaker("ollama_embed"),
@@ -152,7 +152,7 @@ async def test_choosing_a_breaker(down: str, up: str) -> None:
 
 
 async def test_clicking_a_breaker_chooses_it() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.click(BreakerList, offset=(8, 2))
         await it.pilot.press("t")
         assert it.source.commands == [TripBreaker("ollama_embed")]
@@ -160,13 +160,13 @@ async def test_clicking_a_breaker_chooses_it() -> None:
 
 @pytest.mark.parametrize(("size", "second_row"), [((80, 24), "midreset"), ((120, 36), "busy503")])
 async def test_clicking_a_fault_switches_it(size: tuple[int, int], second_row: str) -> None:
-    async with shown(size=size) as it:
+    async with running_board(size=size) as it:
         await it.pilot.click(FaultList, offset=(5, 2))
         assert it.source.commands == [SetFault(second_row, True)]
 
 
 async def test_p_holds_the_screen_and_says_how_old_it_is() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.press("p")
         await it.show(structs.replace(board(OPEN), taken_at=NOW + 7))
         assert "PAUSED, 7 s behind" in it.text(HeaderLine)
@@ -178,7 +178,7 @@ async def test_p_holds_the_screen_and_says_how_old_it_is() -> None:
 
 @pytest.mark.parametrize("closing", ["escape", "question_mark", "q"])
 async def test_help_opens_and_closes(closing: str) -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.press("question_mark")
         assert isinstance(it.app.screen, HelpScreen)
         await it.pilot.press(closing)
@@ -187,7 +187,7 @@ async def test_help_opens_and_closes(closing: str) -> None:
 
 async def test_page_keys_move_through_the_transitions() -> None:
     steps = tuple(step(1000 - n, State.CLOSED, State.OPEN, f"trip number {n}") for n in range(60))
-    async with shown(board(breaker(history=steps))) as it:
+    async with running_board(board(breaker(history=steps))) as it:
         assert "trip number 59" in it.text(TransitionList)
         await it.pilot.press("pagedown", "pagedown")
         assert "trip number 59" not in it.text(TransitionList)
@@ -197,7 +197,7 @@ async def test_page_keys_move_through_the_transitions() -> None:
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
 async def test_leaving(key: str) -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.pilot.press(key)
         await it.pilot.pause()
         assert not it.app.is_running
@@ -214,17 +214,17 @@ async def test_leaving(key: str) -> None:
     ],
 )
 async def test_brackets_change_the_rate(key: str, before: float, after: float) -> None:
-    picture = board()
-    assert picture.traffic is not None
-    async with shown(
-        structs.replace(picture, traffic=structs.replace(picture.traffic, rate=before))
+    snapshot = board()
+    assert snapshot.traffic is not None
+    async with running_board(
+        structs.replace(snapshot, traffic=structs.replace(snapshot.traffic, rate=before))
     ) as it:
         await it.pilot.press(key)
         assert it.source.commands == [SetRate(after)]
 
 
 async def test_the_palette_offers_every_command() -> None:
-    async with shown(board(on={"cut": 1.0})) as it:
+    async with running_board(board(on={"cut": 1.0})) as it:
         screen = it.app.screen
         assert isinstance(screen, BoardScreen)
         commands = {command.title: command for command in it.app.get_system_commands(screen)}
@@ -246,7 +246,7 @@ async def test_the_palette_offers_every_command() -> None:
 
 
 async def test_a_failed_source_ends_the_app_with_its_reason() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.show(
             structs.replace(board(), phase=Phase.FAILED, problem="no model: pull one\x1b[31m")
         )
@@ -255,7 +255,7 @@ async def test_a_failed_source_ends_the_app_with_its_reason() -> None:
 
 
 async def test_a_breaker_that_opens_is_announced_once() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         for _ in range(3):
             await it.show(board(OPEN))
         (note,) = it.app._notifications
@@ -273,14 +273,14 @@ async def test_the_bell_rings_once_for_a_breaker_that_opens_if_asked(
         app = FuseboardApp(source, bell=asked, clock=ManualClock())
         async with app.run_test() as pilot:
             await pilot.pause()
-            it = Shown(app, pilot, source)
+            it = RunningBoard(app, pilot, source)
             for _ in range(3):
                 await it.show(board(OPEN))
         assert len(rung) == asked
 
 
 async def test_the_terminals_title_says_what_is_open() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         assert it.app.title == "fuseboard"
         await it.show(board(OPEN))
         assert it.app.title == "■ ollama_generate OPEN · fuseboard"
@@ -289,20 +289,20 @@ async def test_the_terminals_title_says_what_is_open() -> None:
 
 
 async def test_a_breaker_that_appears_is_drawn() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         await it.show(board(breaker("another_one")))
         assert "another_one" in it.text(BreakerList)
 
 
 async def test_an_unchanged_snapshot_redraws_nothing() -> None:
-    async with shown(board(OPEN)) as it:
+    async with running_board(board(OPEN)) as it:
         drawn: list[LinesWidget] = []
-        for picture in it.app.screen.query(LinesWidget):
-            picture.refresh = lambda *_, which=picture, **__: drawn.append(which)  # type: ignore[method-assign, assignment]
-        await it.show(structs.replace(it.source.picture))
+        for widget in it.app.screen.query(LinesWidget):
+            widget.refresh = lambda *_, which=widget, **__: drawn.append(which)  # type: ignore[method-assign, assignment]
+        await it.show(structs.replace(it.source.current))
         assert drawn == []
-        await it.show(structs.replace(it.source.picture, uptime=752.0))
-        assert {type(picture) for picture in drawn} == {HeaderLine}
+        await it.show(structs.replace(it.source.current, uptime=752.0))
+        assert {type(widget) for widget in drawn} == {HeaderLine}
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ async def test_an_unchanged_snapshot_redraws_nothing() -> None:
 async def test_the_warming_is_shown_until_all_is_well(
     warming: WarmingSnapshot | None, said: str
 ) -> None:
-    async with shown(structs.replace(board(), warming=WarmingSnapshot(0, 0, 40, ""))) as it:
+    async with running_board(structs.replace(board(), warming=WarmingSnapshot(0, 0, 40, ""))) as it:
         assert "warming 0/40" in it.text(NoticeLine)
         await it.show(structs.replace(board(), warming=warming))
         assert it.app.screen.query_one(NoticeLine).display is bool(said)
@@ -330,16 +330,16 @@ HOSTILE = "[/] [@click=app.quit]x[/] \x1b]0;pwned\x07 \x9b31m \u202edrow " + "lo
 
 async def test_hostile_text_is_drawn_literally() -> None:
     evil = breaker(HOSTILE, why=HOSTILE, history=(step(5, State.CLOSED, State.OPEN, HOSTILE),))
-    async with shown(structs.replace(board(evil), notices=(HOSTILE,))) as it:
+    async with running_board(structs.replace(board(evil), notices=(HOSTILE,))) as it:
         await it.show(board(replace(evil, state=State.OPEN, changed_at=NOW)))
-        everything = "".join(str(picture.render()) for picture in it.app.screen.query(LinesWidget))
+        everything = "".join(str(widget.render()) for widget in it.app.screen.query(LinesWidget))
         assert "[/] [@click=app.quit]x[/]" in everything
         assert not set("\x1b\x07\x9b\u202e") & set(everything)
         assert it.app.is_running
 
 
 async def test_keys_of_the_footer_that_are_gone_are_forgotten() -> None:
-    async with shown() as it:
+    async with running_board() as it:
         for _ in range(5):
             await it.pilot.press("l")
             await it.pilot.pause()
@@ -355,7 +355,7 @@ async def test_keys_of_the_footer_that_are_gone_are_forgotten() -> None:
 async def test_a_header_that_is_too_long_says_shortly_what_is_on() -> None:
     on = dict.fromkeys(["error500", "latency", "cut"], 0.25)
     far = TargetSnapshot("http://ollama.example.internal:11434", "llama3.2:1b-instruct", False)
-    async with shown(board(on=on, target=far), size=(80, 24)) as it:
+    async with running_board(board(on=on, target=far), size=(80, 24)) as it:
         await it.pilot.press("p")
         line = it.text(HeaderLine)
         assert len(line) <= 80

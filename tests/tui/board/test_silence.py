@@ -6,21 +6,21 @@ import pytest
 from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Phase, Snapshot
-from fuseboard_tui.board.timeline import Live
+from fuseboard_tui.board.timeline import LiveTimeline
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from tests.core.clock import ManualClock
-from tests.tui.board.test_keys import shown
-from tests.tui.pictures import NOW, board
+from tests.tui.board.test_keys import running_board
+from tests.tui.fake_source import NOW, board
 
 
-class Stuck:
-    """A source far away whose line is dead: it gives what it heard last."""
+class StaleSource:
+    """A remote source without a connection: it returns the last snapshot again and again."""
 
     def __init__(self) -> None:
-        self.picture = board()
+        self.current = board()
 
     def snapshot(self) -> Snapshot:
-        return self.picture
+        return self.current
 
     def send(self, command: object) -> None:
         raise AssertionError("nothing is sent")
@@ -28,45 +28,45 @@ class Stuck:
 
 def test_a_source_that_gives_the_same_again_is_silent_from_then_on() -> None:
     clock = ManualClock()
-    source = Stuck()
-    live = Live(source, clock)
-    live.look()
+    source = StaleSource()
+    live = LiveTimeline(source, clock)
+    live.next_snapshot()
     clock.advance(12)
-    live.look()
+    live.next_snapshot()
     assert live.silence == 12
-    source.picture = replace(source.picture, taken_at=NOW + 12)
-    live.look()
+    source.current = replace(source.current, taken_at=NOW + 12)
+    live.next_snapshot()
     assert live.silence == 0
 
 
 def test_silence_goes_on_while_the_screen_is_held() -> None:
     clock = ManualClock()
-    source = Stuck()
-    live = Live(source, clock)
-    live.look()
-    live.hold_or_go_on()
-    source.picture = replace(source.picture, taken_at=NOW + 1)
-    live.look()
+    source = StaleSource()
+    live = LiveTimeline(source, clock)
+    live.next_snapshot()
+    live.toggle_hold()
+    source.current = replace(source.current, taken_at=NOW + 1)
+    live.next_snapshot()
     assert live.silence == 0
     clock.advance(7)
-    live.look()
+    live.next_snapshot()
     assert live.silence == 7
 
 
 def test_who_has_stopped_owes_no_news() -> None:
     clock = ManualClock()
-    source = Stuck()
-    source.picture = board(phase=Phase.STOPPED)
-    live = Live(source, clock)
-    live.look()
+    source = StaleSource()
+    source.current = board(phase=Phase.STOPPED)
+    live = LiveTimeline(source, clock)
+    live.next_snapshot()
     clock.advance(60)
-    live.look()
+    live.next_snapshot()
     assert live.silence == 0
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_the_screen_says_so(size: tuple[int, int]) -> None:
-    async with shown(size=size) as it:
+    async with running_board(size=size) as it:
         line = it.app.screen.query_one(NoticeLine)
         assert not line.display
         await it.show(board(silence=75.0))
@@ -77,7 +77,7 @@ async def test_the_screen_says_so(size: tuple[int, int]) -> None:
 
 
 async def test_another_screen_says_so_once() -> None:
-    async with shown(board()) as it:
+    async with running_board(board()) as it:
         await it.pilot.press("l")
         await it.pilot.pause()
         for seconds in (1.0, 5.0, 6.0):

@@ -31,8 +31,8 @@ from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.header_line import HeaderLine
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from tests.core.clock import ManualClock
-from tests.tui.board.test_keys import Shown, shown
-from tests.tui.pictures import NOW, OPEN, FakeSource, board, breaker
+from tests.tui.board.test_keys import RunningBoard, running_board
+from tests.tui.fake_source import NOW, OPEN, FakeSource, board, breaker
 
 
 def moment(seconds: float) -> Snapshot:
@@ -41,10 +41,10 @@ def moment(seconds: float) -> Snapshot:
 
 
 @asynccontextmanager
-async def after_a_minute(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Shown]:
-    async with shown(moment(1), size) as it:
+async def running_for_a_minute(size: tuple[int, int] = (120, 36)) -> AsyncIterator[RunningBoard]:
+    async with running_board(moment(1), size) as it:
         for second in range(2, 61):
-            it.source.picture = moment(second)
+            it.source.current = moment(second)
             screen = it.app.screen
             assert isinstance(screen, BoardScreen)
             screen.take_snapshot()
@@ -52,16 +52,16 @@ async def after_a_minute(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Sho
         yield it
 
 
-def header(it: Shown) -> str:
+def header(it: RunningBoard) -> str:
     return it.text(HeaderLine)
 
 
-def seconds_shown(it: Shown) -> str:
+def seconds_shown(it: RunningBoard) -> str:
     return it.text(BreakerPanel).split(" for ")[1].split("\n")[0].strip()
 
 
 async def test_arrows_hold_the_screen_and_go_back_and_forth() -> None:
-    async with after_a_minute() as it:
+    async with running_for_a_minute() as it:
         await it.pilot.press("left", "left", "left")
         assert (seconds_shown(it), "PAUSED, 3 s behind" in header(it)) == ("57.0 s", True)
         await it.pilot.press("right")
@@ -73,7 +73,7 @@ async def test_arrows_hold_the_screen_and_go_back_and_forth() -> None:
 
 
 async def test_home_and_end_go_to_the_ends() -> None:
-    async with after_a_minute() as it:
+    async with running_for_a_minute() as it:
         await it.pilot.press("home", "left")
         assert (seconds_shown(it), "PAUSED, 59 s behind" in header(it)) == ("1.0 s", True)
         await it.pilot.press("end", "right")
@@ -81,7 +81,7 @@ async def test_home_and_end_go_to_the_ends() -> None:
 
 
 async def test_the_source_goes_on_and_its_news_can_be_gone_to() -> None:
-    async with after_a_minute() as it:
+    async with running_for_a_minute() as it:
         await it.pilot.press("p")
         await it.show(moment(70))
         await it.show(moment(150))
@@ -96,7 +96,7 @@ async def test_the_source_goes_on_and_its_news_can_be_gone_to() -> None:
 
 
 async def test_an_opening_is_not_announced_as_news_while_the_past_is_shown() -> None:
-    async with after_a_minute() as it:
+    async with running_for_a_minute() as it:
         opened = replace(OPEN, changed_at=NOW + 65)
         await it.pilot.press("p")
         await it.show(structs.replace(board(opened), taken_at=NOW + 66))
@@ -108,7 +108,7 @@ async def test_an_opening_is_not_announced_as_news_while_the_past_is_shown() -> 
 
 
 async def test_a_source_that_fails_ends_the_app_even_while_it_is_held() -> None:
-    async with after_a_minute() as it:
+    async with running_for_a_minute() as it:
         await it.pilot.press("p")
         await it.show(structs.replace(moment(61), phase=Phase.FAILED, problem="gone"))
         assert (it.app.return_value, it.app.return_code) == ("gone", 2)
@@ -154,7 +154,7 @@ def minutes(count: int = 10) -> Recording:
     )
 
 
-class Played:
+class RunningReplay:
     def __init__(self, app: FuseboardApp, pilot: Pilot[str], clock: ManualClock) -> None:
         self.app = app
         self.pilot = pilot
@@ -178,18 +178,18 @@ class Played:
 
 
 @asynccontextmanager
-async def played(
+async def running_replay(
     what: Recording | None = None, size: tuple[int, int] = (120, 36), speed: float = 1.0
-) -> AsyncIterator[Played]:
+) -> AsyncIterator[RunningReplay]:
     clock = ManualClock()
     app = FuseboardApp(Replay(what or minutes(), speed, clock=clock))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        yield Played(app, pilot, clock)
+        yield RunningReplay(app, pilot, clock)
 
 
 async def test_a_replay_plays() -> None:
-    async with played() as it:
+    async with running_replay() as it:
         assert it.badge == "0:00:00 of 0:10:00"
         await it.wait(12)
         assert it.badge == "0:00:12 of 0:10:00"
@@ -203,7 +203,7 @@ async def test_a_replay_plays() -> None:
 
 @pytest.mark.parametrize("key", ["space", "p"])
 async def test_a_replay_pauses_and_goes_on(key: str) -> None:
-    async with played() as it:
+    async with running_replay() as it:
         await it.pilot.press(key)
         await it.wait(12)
         assert it.badge == "0:00:00 of 0:10:00, paused"
@@ -213,7 +213,7 @@ async def test_a_replay_pauses_and_goes_on(key: str) -> None:
 
 
 async def test_the_keys_move_through_a_replay() -> None:
-    async with played() as it:
+    async with running_replay() as it:
         for key, badge in [
             ("right", "0:00:05"),
             ("shift+right", "0:01:05"),
@@ -227,7 +227,7 @@ async def test_the_keys_move_through_a_replay() -> None:
 
 
 async def test_the_keys_change_the_speed() -> None:
-    async with played(speed=2) as it:
+    async with running_replay(speed=2) as it:
         await it.wait(10)
         await it.pilot.press(">")
         await it.wait(10)
@@ -239,7 +239,7 @@ async def test_the_keys_change_the_speed() -> None:
 
 @pytest.mark.parametrize("key", ["t", "r", "0", "+", "-", *(fault.key for fault in CATALOGUE)])
 async def test_what_would_command_an_engine_says_that_there_is_none(key: str) -> None:
-    async with played() as it:
+    async with running_replay() as it:
         await it.pilot.press(key)
         assert [note.message for note in it.app._notifications] == [
             "this is a replay: there is no engine to command"
@@ -247,7 +247,7 @@ async def test_what_would_command_an_engine_says_that_there_is_none(key: str) ->
 
 
 async def test_the_help_of_a_replay_is_about_the_replay() -> None:
-    async with played() as it:
+    async with running_replay() as it:
         await it.pilot.press("?")
         assert isinstance(it.app.screen, HelpScreen)
         lines = [str(line).strip() for line in it.app.screen._lines()]
@@ -258,7 +258,7 @@ async def test_the_help_of_a_replay_is_about_the_replay() -> None:
 
 
 async def test_the_palette_of_a_replay_offers_its_commands() -> None:
-    async with played() as it:
+    async with running_replay() as it:
         commands = {
             command.title: command.callback for command in it.app.get_system_commands(it.app.screen)
         }
@@ -279,14 +279,14 @@ async def test_the_palette_of_a_replay_offers_its_commands() -> None:
 
 async def test_a_failure_at_the_end_of_a_recording_is_shown() -> None:
     failed = structs.replace(board(), uptime=760.0, phase=Phase.FAILED, problem="no model")
-    async with played(recording(board(), failed)) as it:
+    async with running_replay(recording(board(), failed)) as it:
         await it.wait(100)
         assert it.app.is_running
         assert "no model" in str(it.app.screen.query_one(NoticeLine).render())
 
 
 async def test_a_recording_that_was_cut_off_is_said_to_be() -> None:
-    async with played(recording(board(), cut_off=True)) as it:
+    async with running_replay(recording(board(), cut_off=True)) as it:
         assert [note.message for note in it.app._notifications] == [
             "the recording was cut off: it plays to where it ends"
         ]
@@ -295,7 +295,7 @@ async def test_a_recording_that_was_cut_off_is_said_to_be() -> None:
 async def test_a_line_that_cannot_be_shown_ends_the_replay_with_its_number() -> None:
     bad = structs.replace(board(), uptime=760.0)
     lines = [encode(board()), b'{"uptime": 760.0, "phase": 5}']
-    async with played(Recording("run", lines, cut_off=False)) as it:
+    async with running_replay(Recording("run", lines, cut_off=False)) as it:
         await it.wait(bad.uptime)
         assert it.app.return_code == 2
         assert (it.app.return_value or "").startswith("run, line 2: phase is 5, not one of")

@@ -11,7 +11,7 @@ from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.cli import options
 from fuseboard_tui.cli.config_file import usual_place
 from tests.core.clock import ManualClock
-from tests.tui.pictures import FakeSource, board
+from tests.tui.fake_source import FakeSource, board
 
 
 def configured(tmp_path: Path, text: str, *typed: str) -> object:

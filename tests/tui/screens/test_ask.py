@@ -19,12 +19,12 @@ from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.ask import AskScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
-from fuseboard_tui.widgets.lines import Rows
+from fuseboard_tui.widgets.lines import ScrollableLines
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from tests.core.clock import ManualClock
-from tests.tui.board.test_keys import Shown, shown
+from tests.tui.board.test_keys import RunningBoard, running_board
 from tests.tui.board.test_timeline import recording
-from tests.tui.pictures import NOW, OPEN, board
+from tests.tui.fake_source import NOW, OPEN, board
 
 NOTHING = PromptSnapshot("llama3.2", "ollama_generate")
 STREAMING = replace(
@@ -48,33 +48,33 @@ COMPLETE = replace(
 @asynccontextmanager
 async def ask_shown(
     prompt: PromptSnapshot | None = NOTHING, size: tuple[int, int] = (120, 36), **changes: Any
-) -> AsyncIterator[Shown]:
-    async with shown(board(OPEN, prompt=prompt, **changes), size) as it:
+) -> AsyncIterator[RunningBoard]:
+    async with running_board(board(OPEN, prompt=prompt, **changes), size) as it:
         await it.pilot.press("a")
         await it.pilot.pause()
         yield it
 
 
-async def answered(it: Shown, prompt: PromptSnapshot) -> None:
-    it.source.picture = replace(it.source.picture, prompt=prompt)
+async def answered(it: RunningBoard, prompt: PromptSnapshot) -> None:
+    it.source.current = replace(it.source.current, prompt=prompt)
     screen(it).show()
     await it.pilot.pause()
 
 
-def screen(it: Shown) -> AskScreen:
+def screen(it: RunningBoard) -> AskScreen:
     assert isinstance(it.app.screen, AskScreen)
     return it.app.screen
 
 
-def answer(it: Shown) -> Rows:
-    return screen(it).query_one("#answer", Rows)
+def answer(it: RunningBoard) -> ScrollableLines:
+    return screen(it).query_one("#answer", ScrollableLines)
 
 
-def text(it: Shown) -> str:
+def text(it: RunningBoard) -> str:
     return str(answer(it).render())
 
 
-def title(it: Shown) -> str:
+def title(it: RunningBoard) -> str:
     return str(answer(it).border_title)
 
 
@@ -217,7 +217,7 @@ async def test_shows_the_breaker_that_it_asks_through() -> None:
 
 
 async def test_a_held_board_asks_and_shows_now() -> None:
-    async with shown(board(prompt=NOTHING)) as it:
+    async with running_board(board(prompt=NOTHING)) as it:
         await it.pilot.press("p", "a")
         await it.pilot.pause()
         await answered(it, COMPLETE)
@@ -226,8 +226,8 @@ async def test_a_held_board_asks_and_shows_now() -> None:
 
 async def test_a_silent_engine_is_told_here_too() -> None:
     async with ask_shown(silence=5.0) as it:
-        told = str(screen(it).query_one(NoticeLine).render())
-        assert "nothing new from the engine for 5.0 s" in told
+        notice = str(screen(it).query_one(NoticeLine).render())
+        assert "nothing new from the engine for 5.0 s" in notice
 
 
 async def test_a_replay_has_nobody_to_ask() -> None:
@@ -238,7 +238,7 @@ async def test_a_replay_has_nobody_to_ask() -> None:
         await pilot.press("a")
         await pilot.pause()
         assert isinstance(app.screen, AskScreen)
-        assert "Rayleigh" in str(app.screen.query_one("#answer", Rows).render())
+        assert "Rayleigh" in str(app.screen.query_one("#answer", ScrollableLines).render())
         await pilot.press(*"why", "enter")
         assert "no engine to command" in str(next(iter(app._notifications)).message)
 
@@ -247,9 +247,9 @@ async def test_help_is_about_asking() -> None:
     async with ask_shown(COMPLETE) as it:
         await it.pilot.press("f1")
         assert isinstance(it.app.screen, HelpScreen)
-        words = str(it.app.screen.query_one("#help Static").render())
-        assert "type a prompt" in words
-        assert "Faults on the wire" in words
+        shown = str(it.app.screen.query_one("#help Static").render())
+        assert "type a prompt" in shown
+        assert "Faults on the wire" in shown
 
 
 @pytest.mark.parametrize("size", [(40, 10), (60, 18), (80, 24), (200, 50)])

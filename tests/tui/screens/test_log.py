@@ -12,9 +12,9 @@ from fuseboard.snapshot.snapshot import LogLevel, LogLine
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
-from fuseboard_tui.widgets.lines import Rows
-from tests.tui.board.test_keys import Shown, shown
-from tests.tui.pictures import NOW, board
+from fuseboard_tui.widgets.lines import ScrollableLines
+from tests.tui.board.test_keys import RunningBoard, running_board
+from tests.tui.fake_source import NOW, board
 
 LOG = (
     LogLine(NOW - 9, LogLevel.INFO, "engine", "/metrics is at http://127.0.0.1:9464/metrics"),
@@ -24,27 +24,29 @@ LOG = (
 
 
 @asynccontextmanager
-async def log_shown(*lines: LogLine, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Shown]:
-    async with shown(board(log=lines or LOG), size) as it:
+async def log_shown(
+    *lines: LogLine, size: tuple[int, int] = (120, 36)
+) -> AsyncIterator[RunningBoard]:
+    async with running_board(board(log=lines or LOG), size) as it:
         await it.pilot.press("l")
         await it.pilot.pause()
         yield it
 
 
-def text(it: Shown) -> str:
+def text(it: RunningBoard) -> str:
     return "\n".join(line.rstrip() for line in str(rows(it).render()).split("\n"))
 
 
-def rows(it: Shown) -> Rows:
+def rows(it: RunningBoard) -> ScrollableLines:
     assert isinstance(it.app.screen, LogScreen)
-    return it.app.screen.query_one(Rows)
+    return it.app.screen.query_one(ScrollableLines)
 
 
-def title(it: Shown) -> str:
+def title(it: RunningBoard) -> str:
     return str(rows(it).border_title)
 
 
-async def log(it: Shown, *lines: LogLine) -> None:
+async def log(it: RunningBoard, *lines: LogLine) -> None:
     await it.show(board(log=lines))
     screen = it.app.screen
     assert isinstance(screen, LogScreen)
@@ -87,16 +89,16 @@ async def test_searching() -> None:
 
 
 async def test_nothing_to_say() -> None:
-    async with shown(board(), (80, 24)) as it:
+    async with running_board(board(), (80, 24)) as it:
         await it.pilot.press("l")
         await it.pilot.pause()
         assert text(it) == " nothing so far"
 
 
 async def test_long_words_are_folded() -> None:
-    words = "five failures in a row: " * 10
-    async with log_shown(LogLine(NOW, LogLevel.INFO, "engine", words), size=(80, 24)) as it:
-        assert " ".join(text(it).split()).endswith(words.strip())
+    message = "five failures in a row: " * 10
+    async with log_shown(LogLine(NOW, LogLevel.INFO, "engine", message), size=(80, 24)) as it:
+        assert " ".join(text(it).split()).endswith(message.strip())
 
 
 async def test_who_reads_older_lines_stays_there() -> None:
@@ -122,10 +124,10 @@ async def test_help_is_about_the_log() -> None:
     async with log_shown() as it:
         await it.pilot.press("question_mark")
         assert isinstance(it.app.screen, HelpScreen)
-        words = it.app.screen.query_one("#help Static").render()
-        assert isinstance(words, Content)
-        assert "only warnings, only errors, or all" in words.plain
-        assert "Faults" not in words.plain
+        message = it.app.screen.query_one("#help Static").render()
+        assert isinstance(message, Content)
+        assert "only warnings, only errors, or all" in message.plain
+        assert "Faults" not in message.plain
 
 
 async def test_who_reads_older_lines_of_a_full_log_stays_there() -> None:

@@ -12,10 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.metrics import Exposition, MetricsScreen
-from fuseboard_tui.widgets.lines import Rows
+from fuseboard_tui.widgets.lines import ScrollableLines
 from tests.core.serving import served
-from tests.tui.board.test_keys import Shown, shown
-from tests.tui.pictures import board
+from tests.tui.board.test_keys import RunningBoard, running_board
+from tests.tui.fake_source import board
 
 
 class Metrics:
@@ -30,20 +30,20 @@ class Metrics:
 
 
 @asynccontextmanager
-async def opened(metrics: Metrics) -> AsyncIterator[Shown]:
-    async with served(metrics) as url, shown(replace(board(), metrics_url=url)) as it:
+async def opened(metrics: Metrics) -> AsyncIterator[RunningBoard]:
+    async with served(metrics) as url, running_board(replace(board(), metrics_url=url)) as it:
         await it.pilot.press("m")
         yield it
 
 
-def rows(it: Shown) -> Rows:
+def rows(it: RunningBoard) -> ScrollableLines:
     assert isinstance(it.app.screen, MetricsScreen)
-    return it.app.screen.query_one(Rows)
+    return it.app.screen.query_one(ScrollableLines)
 
 
-async def until(come: Callable[[], bool]) -> None:
+async def until(is_reached: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not come():  # noqa: ASYNC110 (a scrape comes once a second)
+        while not is_reached():  # noqa: ASYNC110 (a scrape comes once a second)
             await asyncio.sleep(0.02)
 
 
@@ -78,16 +78,16 @@ async def test_a_failing_scrape_is_told_and_the_last_one_stays() -> None:
 
 
 async def test_without_an_endpoint_it_says_so() -> None:
-    async with shown(replace(board(), metrics_url="")) as it:
+    async with running_board(replace(board(), metrics_url="")) as it:
         await it.pilot.press("m")
         await until(lambda: "there is no /metrics" in str(rows(it).border_title))
 
 
 def test_a_value_that_appears_has_not_changed() -> None:
     exposition = Exposition()
-    exposition.take("a 1\n", 1.0)
-    exposition.take("a 1\nb 1\n", 2.0)
+    exposition.update("a 1\n", 1.0)
+    exposition.update("a 1\nb 1\n", 2.0)
     assert exposition.changed_since(0.0) == set()
-    exposition.take("a 2\nb 1\n", 3.0)
+    exposition.update("a 2\nb 1\n", 3.0)
     assert exposition.changed_since(3.0) == {"a"}
     assert exposition.changed_since(3.5) == set()

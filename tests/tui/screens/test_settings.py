@@ -24,11 +24,11 @@ from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.settings import SettingsScreen
-from fuseboard_tui.widgets.tunable_list import NumberList
+from fuseboard_tui.widgets.tunable_list import TunableList
 from tests.core.clock import ManualClock
-from tests.tui.board.test_keys import HOSTILE, Shown, shown
+from tests.tui.board.test_keys import HOSTILE, RunningBoard, running_board
 from tests.tui.board.test_timeline import recording
-from tests.tui.pictures import NOW, board, breaker
+from tests.tui.fake_source import NOW, board, breaker
 
 RATE = FailureRate(0.5, CountWindow(20), minimum_calls=10)
 
@@ -40,49 +40,49 @@ def with_settings(settings: BreakerSettings | None = None, **changes: Any) -> Br
 @asynccontextmanager
 async def settings_shown(
     *breakers: BreakerSnapshot, size: tuple[int, int] = (120, 36)
-) -> AsyncIterator[Shown]:
-    async with shown(board(*(breakers or (with_settings(),))), size) as it:
+) -> AsyncIterator[RunningBoard]:
+    async with running_board(board(*(breakers or (with_settings(),))), size) as it:
         await it.pilot.press("s")
         await it.pilot.pause()
         yield it
 
 
-def screen(it: Shown) -> SettingsScreen:
+def screen(it: RunningBoard) -> SettingsScreen:
     assert isinstance(it.app.screen, SettingsScreen)
     return it.app.screen
 
 
-def rows(it: Shown) -> list[str]:
-    drawn = str(screen(it).query_one(NumberList).render())
+def rows(it: RunningBoard) -> list[str]:
+    drawn = str(screen(it).query_one(TunableList).render())
     return [" ".join(line.split()) for line in drawn.split("\n")]
 
 
-def chosen(it: Shown) -> str:
+def chosen(it: RunningBoard) -> str:
     return next(row for row in rows(it) if row.startswith("▌"))
 
 
-def verdict(it: Shown) -> str:
+def verdict(it: RunningBoard) -> str:
     return str(screen(it).query_one("#verdict", Static).content)
 
 
-def is_editing(it: Shown) -> bool:
+def is_editing(it: RunningBoard) -> bool:
     return bool(screen(it).query_one("#edit").display)
 
 
-async def now(it: Shown, *breakers: BreakerSnapshot) -> None:
+async def now(it: RunningBoard, *breakers: BreakerSnapshot) -> None:
     """Let the source show other breakers, and both screens draw them."""
     await it.show(board(*breakers))
     screen(it).show()
     await it.pilot.pause()
 
 
-def told(app: FuseboardApp) -> list[str]:
+def notifications(app: FuseboardApp) -> list[str]:
     return [toast.message for toast in app._notifications]
 
 
 async def test_a_row_for_each_number() -> None:
     async with settings_shown() as it:
-        assert str(screen(it).query_one(NumberList).border_title) == (
+        assert str(screen(it).query_one(TunableList).border_title) == (
             "Settings of ollama_generate, ● CLOSED"
         )
         assert rows(it) == [
@@ -194,15 +194,15 @@ async def test_moving_stops_at_the_ends_and_waits_for_the_edit() -> None:
 
 async def test_a_click_chooses_and_a_second_one_changes() -> None:
     async with settings_shown() as it:
-        await it.pilot.click(NumberList, offset=(5, 5))
+        await it.pilot.click(TunableList, offset=(5, 5))
         assert chosen(it).startswith("▌max_probes")
-        await it.pilot.click(NumberList, offset=(5, 5))
+        await it.pilot.click(TunableList, offset=(5, 5))
         assert is_editing(it)
         await it.pilot.press("3")
-        await it.pilot.click(NumberList, offset=(5, 1))
+        await it.pilot.click(TunableList, offset=(5, 1))
         assert not is_editing(it)
         assert chosen(it).startswith("▌trip.rate")
-        await it.pilot.click(NumberList, offset=(5, 20))
+        await it.pilot.click(TunableList, offset=(5, 20))
         assert it.source.commands == []
 
 
@@ -220,7 +220,7 @@ async def test_what_is_typed_is_never_meant_for_another_number() -> None:
 async def test_the_breaker_stays_the_one_that_was_chosen() -> None:
     other = replace(with_settings(), name="other")
     async with settings_shown(other, with_settings()) as it:
-        assert "other" in str(screen(it).query_one(NumberList).border_title)
+        assert "other" in str(screen(it).query_one(TunableList).border_title)
         await now(it, with_settings(state=State.OPEN), other)
         await it.pilot.press("enter", *"0.1", "enter")
         assert it.source.commands == [ConfigureBreaker("other", {"trip.rate": 0.1})]
@@ -239,13 +239,13 @@ async def test_says_that_there_is_nothing_to_set(size: tuple[int, int]) -> None:
 
 
 async def test_without_breakers_nothing_opens() -> None:
-    async with shown(structs.replace(board(), breakers=())) as it:
+    async with running_board(structs.replace(board(), breakers=())) as it:
         await it.pilot.press("s")
         assert isinstance(it.app.screen, BoardScreen)
 
 
 async def test_shows_what_is_now_though_the_board_is_held() -> None:
-    async with shown(board(with_settings())) as it:
+    async with running_board(board(with_settings())) as it:
         await it.pilot.press("p")
         after = with_settings(BreakerSettings(trip=RATE, max_probes=7))
         await it.show(structs.replace(board(after), taken_at=NOW + 9))
@@ -260,7 +260,7 @@ async def test_somebodys_own_names_are_drawn_literally() -> None:
         everything = [*rows(it), verdict(it), str(screen(it).query_one("#about", Static).content)]
         for text in everything:
             assert "[/] [@click=app.quit]x[/]" in text
-        everything.append(str(screen(it).query_one(NumberList).border_title))
+        everything.append(str(screen(it).query_one(TunableList).border_title))
         assert not set("\x1b\x07\x9b\u202e") & set("".join(everything))
 
 
@@ -268,10 +268,10 @@ async def test_help_is_about_the_settings() -> None:
     async with settings_shown() as it:
         await it.pilot.press("question_mark")
         assert isinstance(it.app.screen, HelpScreen)
-        words = it.app.screen.query_one("#help Static").render()
-        assert isinstance(words, Content)
-        assert "type what the chosen number shall be" in words.plain
-        assert "Faults" not in words.plain
+        text = it.app.screen.query_one("#help Static").render()
+        assert isinstance(text, Content)
+        assert "type what the chosen number shall be" in text.plain
+        assert "Faults" not in text.plain
 
 
 def policies() -> TripPolicy:
@@ -292,20 +292,20 @@ async def test_a_replay_shows_them_and_says_that_it_cannot_be_commanded() -> Non
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("end", "s", "enter", *"0.2", "enter")
         assert isinstance(app.screen, SettingsScreen)
-        assert told(app) == ["this is a replay: there is no engine to command"]
+        assert notifications(app) == ["this is a replay: there is no engine to command"]
 
 
 async def test_the_board_tells_once_what_was_refused_since_it_began() -> None:
-    async with shown(moment(0, EARLIER)) as it:
-        assert told(it.app) == []
+    async with running_board(moment(0, EARLIER)) as it:
+        assert notifications(it.app) == []
         await it.pilot.press("s")
         await it.show(moment(1, EARLIER, NEWER))
         await it.show(moment(2, EARLIER, NEWER))
-        assert told(it.app) == ["[b]minimum[/] [2J"]
+        assert notifications(it.app) == ["[b]minimum[/] [2J"]
 
 
 async def test_what_is_refused_is_told_while_the_board_is_held() -> None:
-    async with shown(moment(0)) as it:
+    async with running_board(moment(0)) as it:
         await it.pilot.press("p")
         await it.show(moment(1, NEWER))
-        assert told(it.app) == ["[b]minimum[/] [2J"]
+        assert notifications(it.app) == ["[b]minimum[/] [2J"]

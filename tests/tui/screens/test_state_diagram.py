@@ -13,11 +13,11 @@ from fuseboard.breaker.state import Mode, State
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from tests.core.clock import ManualClock
-from tests.tui.board.test_keys import Shown, shown
-from tests.tui.pictures import board
+from tests.tui.board.test_keys import RunningBoard, running_board
+from tests.tui.fake_source import board
 
 
-def drawn(it: Shown) -> str:
+def drawn(it: RunningBoard) -> str:
     assert isinstance(it.app.screen, StateDiagramScreen)
     return str(it.app.screen.query_one(Static).content)
 
@@ -64,7 +64,7 @@ def forced() -> BreakerSnapshot:
 
 
 @pytest.mark.parametrize(
-    ("picture", "here", "ways"),
+    ("snapshot", "here", "ways"),
     [
         (
             closed,
@@ -87,8 +87,8 @@ def forced() -> BreakerSnapshot:
         (forced, "[■ OPEN]", ["→ ● CLOSED     by hand only: r resets it"]),
     ],
 )
-async def test_the_ways_out_say_what_is_missing(picture: Any, here: str, ways: list[str]) -> None:
-    async with shown(board(picture())) as it:
+async def test_the_ways_out_say_what_is_missing(snapshot: Any, here: str, ways: list[str]) -> None:
+    async with running_board(board(snapshot())) as it:
         await it.pilot.press("d")
         text = drawn(it)
         assert here in text
@@ -97,12 +97,12 @@ async def test_the_ways_out_say_what_is_missing(picture: Any, here: str, ways: l
 
 
 async def test_it_goes_on_being_drawn_and_closes() -> None:
-    async with shown(board(closed())) as it:
+    async with running_board(board(closed())) as it:
         await it.pilot.press("d")
         await it.show(board(opened()))
         screen = it.app.screen
         assert isinstance(screen, StateDiagramScreen)
-        screen._draw()
+        screen.show()
         assert "[■ OPEN]" in drawn(it)
         await it.pilot.press("escape")
         assert isinstance(it.app.screen, BoardScreen)

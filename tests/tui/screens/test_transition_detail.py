@@ -8,10 +8,10 @@ from fuseboard.breaker.records import Failure, Transition
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.screen import BoardScreen
-from fuseboard_tui.screens.transition_detail import TransitionScreen
+from fuseboard_tui.screens.transition_detail import TransitionDetailScreen
 from fuseboard_tui.widgets.transition_list import TransitionList
-from tests.tui.board.test_keys import Shown, shown
-from tests.tui.pictures import NOW, board, breaker
+from tests.tui.board.test_keys import RunningBoard, running_board
+from tests.tui.fake_source import NOW, board, breaker
 
 CAUSES = (
     Failure(NOW - 12, "no first token within 5 s", 5.0),
@@ -27,13 +27,13 @@ def tripped() -> Snapshot:
     return board(breaker(history=HISTORY))
 
 
-def detail(it: Shown) -> str:
-    assert isinstance(it.app.screen, TransitionScreen)
+def detail(it: RunningBoard) -> str:
+    assert isinstance(it.app.screen, TransitionDetailScreen)
     return str(it.app.screen.query_one(Static).content)
 
 
 async def test_enter_shows_the_calls_in_their_order_and_literally() -> None:
-    async with shown(tripped()) as it:
+    async with running_board(tripped()) as it:
         await it.pilot.press("enter")
         text = detail(it)
         assert "● CLOSED → ■ OPEN" in text
@@ -44,7 +44,7 @@ async def test_enter_shows_the_calls_in_their_order_and_literally() -> None:
 
 
 async def test_up_and_down_go_through_the_transitions() -> None:
-    async with shown(tripped()) as it:
+    async with running_board(tripped()) as it:
         await it.pilot.press("enter", "down")
         assert "probe succeeded" in detail(it)
         assert "No failed call led to it." in detail(it)
@@ -57,13 +57,13 @@ async def test_up_and_down_go_through_the_transitions() -> None:
 
 
 async def test_a_click_opens_the_transition_under_it() -> None:
-    async with shown(tripped()) as it:
+    async with running_board(tripped()) as it:
         await it.pilot.click(TransitionList, offset=(5, 2))
         assert "probe succeeded" in detail(it)
 
 
 async def test_without_transitions_nothing_opens() -> None:
-    async with shown(board(breaker(history=()))) as it:
+    async with running_board(board(breaker(history=()))) as it:
         await it.pilot.press("enter")
         await it.pilot.click(TransitionList, offset=(5, 1))
         assert isinstance(it.app.screen, BoardScreen)

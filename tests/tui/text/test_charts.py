@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.state import State
-from fuseboard_tui.text.charts import bar, sparkline, strip
+from fuseboard_tui.text.charts import bar, sparkline, worst_states
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.text.wrap import fit_text
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,9 @@ def test_a_strip_never_hides_an_opening(openings: list[float], width: int, now: 
     for ago in sorted(openings, reverse=True):
         history.append(Transition(now - ago, State.CLOSED, State.OPEN, "tripped"))
         history.append(Transition(now - ago, State.OPEN, State.CLOSED, "reset"))
-    cells = strip(history, State.CLOSED, now=now, known_since=now - 1000, seconds=300, width=width)
+    cells = worst_states(
+        history, State.CLOSED, now=now, known_since=now - 1000, seconds=300, width=width
+    )
     assert len(cells) == width
     cell = 300 / width
     begin = (now // cell + 1) * cell - 300
@@ -59,9 +62,22 @@ def test_a_strip_never_hides_an_opening(openings: list[float], width: int, now: 
 
 
 def test_a_strip_says_what_it_does_not_know() -> None:
-    cells = strip((), State.CLOSED, now=1000, known_since=995, seconds=100, width=10)
+    cells = worst_states((), State.CLOSED, now=1000, known_since=995, seconds=100, width=10)
     assert cells[0] is None
     assert cells[-1] is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("text", "fitted"),
+    [
+        ("ollama", "ollama  "),
+        ("a_long_name", "a_long_…"),
+        ("電路斷路器", "電路斷 …"),
+        ("電路斷路", "電路斷路"),
+    ],
+)
+def test_a_text_fits_its_cells(text: str, fitted: str) -> None:
+    assert fit_text(text, 8) == fitted
 
 
 @given(st.text(max_size=2000))

@@ -1,1 +1,1 @@
-"""The main screen and what belongs to it."""
+"""The main screen: layout, keys, timeline, selection, notifications and exports."""

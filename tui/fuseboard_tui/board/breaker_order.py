@@ -1,4 +1,4 @@
-"""Which breakers are shown, and in what order."""
+"""Filtering and sorting of the breakers in the list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _URGENCY = {State.OPEN: 0, State.HALF_OPEN: 1, State.CLOSED: 2}
 
 
 class Order(Enum):
-    """An order of breakers; the value is what it is called."""
+    """An order of breakers; the value is its label on the screen."""
 
     MADE = "as they were made"
     TROUBLE = "trouble first"
@@ -23,35 +23,36 @@ class Order(Enum):
     NAME = "by name"
 
     def next(self) -> Order:
-        """Give the one after it; the first after the last."""
+        """Return the following order; the first after the last."""
         orders = list(Order)
         return orders[(orders.index(self) + 1) % len(orders)]
 
 
-def arranged(snapshot: Snapshot, order: Order, wanted: str = "") -> tuple[BreakerSnapshot, ...]:
-    """Give the breakers whose names contain `wanted`, whatever its case, in an order.
+def arrange(snapshot: Snapshot, order: Order, filter_text: str = "") -> tuple[BreakerSnapshot, ...]:
+    """Return the breakers whose names contain `filter_text`, sorted by `order`.
 
-    What is alike stays in the order in which it was made.
+    Case is ignored. The sort is stable: equal breakers keep the order in which
+    they were created.
     """
     shown = snapshot.breakers
-    if wanted:
-        words = wanted.casefold()
-        shown = tuple(breaker for breaker in shown if words in breaker.name.casefold())
+    if filter_text:
+        folded = filter_text.casefold()
+        shown = tuple(breaker for breaker in shown if folded in breaker.name.casefold())
     return shown if order is Order.MADE else tuple(sorted(shown, key=_key(order, snapshot)))
 
 
 def _key(order: Order, snapshot: Snapshot) -> Callable[[BreakerSnapshot], tuple[float | str, ...]]:
-    def activity(breaker: BreakerSnapshot) -> BreakerRates:
+    def rates(breaker: BreakerSnapshot) -> BreakerRates:
         return snapshot.rates.get(breaker.name, BreakerRates())
 
     def failures(breaker: BreakerSnapshot) -> float:
-        return -(activity(breaker).failed_share or 0.0)
+        return -(rates(breaker).failed_share or 0.0)
 
     match order:
         case Order.TROUBLE:
             return lambda breaker: (_URGENCY[breaker.state], failures(breaker))
         case Order.RATE:
-            return lambda breaker: (-activity(breaker).latest,)
+            return lambda breaker: (-rates(breaker).latest,)
         case Order.FAILURES:
             return lambda breaker: (failures(breaker),)
         case Order.CHANGED:

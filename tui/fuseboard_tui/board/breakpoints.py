@@ -1,19 +1,19 @@
-"""The sizes of a window at which a screen is laid out in another way; as classes in the styles."""
+"""Window sizes at which the layout changes; each gives the screen a class for the style sheet."""
 
 from __future__ import annotations
 
-SMALLEST = (60, 18)
-"""Columns and rows below which there is no room for everything."""
+MINIMUM_SIZE = (60, 18)
+"""Columns and rows below which the board is replaced by a message."""
 
 HORIZONTAL: list[tuple[int, str]] = [
     (0, "-too-narrow"),
-    (SMALLEST[0], "-narrow"),
+    (MINIMUM_SIZE[0], "-narrow"),
     (100, "-normal"),
     (160, "-wide"),
 ]
 VERTICAL: list[tuple[int, str]] = [
     (0, "-too-short"),
-    (SMALLEST[1], "-short"),
+    (MINIMUM_SIZE[1], "-short"),
     (30, "-tall"),
     (44, "-high"),
 ]

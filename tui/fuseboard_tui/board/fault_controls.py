@@ -1,4 +1,4 @@
-"""The faults, as keys and clicks command them."""
+"""Commands to the source about faults."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ _STEP = 0.1  # of a fault's probability
 
 
 class FaultControls:
-    """Turns keys into commands about faults, and knows which fault was switched last."""
+    """Send the commands behind the fault keys, and remember the fault that was set last.
+
+    Args:
+        source: Receives the commands.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.selected = ""
-        """The name of the fault whose probability is changed."""
+        """The name of the fault whose probability the keys change; empty at first."""
 
     def toggle(self, name: str) -> None:
         """Switch a fault on or off."""
@@ -26,25 +30,32 @@ class FaultControls:
         if fault is not None:
             self.set(SetFault(name, not fault.active))
 
-    def change_share(self, direction: int) -> bool:
-        """Raise the probability of the selected fault, or lower it; say if there is one."""
+    def change_probability(self, direction: int) -> bool:
+        """Change the probability of the selected fault by 0.1, up to 1.
+
+        Args:
+            direction: 1 to raise it, -1 to lower it.
+
+        Returns:
+            Whether there is a selected fault.
+        """
         fault = self._find(self.selected)
         if fault is None:
             return False
         before = fault.setting.probability
-        least = min(_STEP, before)  # one that was typed may be less than a step
-        probability = min(max(round(before + direction * _STEP, 2), least), 1.0)
+        minimum = min(_STEP, before)  # a typed probability may be below one step
+        probability = min(max(round(before + direction * _STEP, 2), minimum), 1.0)
         setting = replace(fault.setting, probability=probability)
         self._source.send(SetFault(fault.name, fault.active, setting))
         return True
 
-    def spell(self) -> str:
-        """Write the selected fault as it is set; empty if there is none."""
+    def selected_notation(self) -> str:
+        """Return the selected fault in the notation of `--fault`; empty if there is none."""
         fault = self._find(self.selected)
         return format_fault(fault.name, fault.setting) if fault else ""
 
     def set(self, command: SetFault) -> None:
-        """Switch a fault as it was typed."""
+        """Send a command about a fault, and select that fault."""
         self.selected = command.name
         self._source.send(command)
 

@@ -1,7 +1,7 @@
-"""The snapshots of the last half hour, the fewer the longer ago.
+"""Snapshots of the last half hour, the fewer the older they are.
 
-Five breakers take about 30 KB a snapshot, 16 MB in all. Of more than sixteen
-breakers snapshots are kept less often, so that they do not take more than 50 MB.
+A snapshot of five breakers takes about 30 KB, the whole buffer 16 MB. With more
+than sixteen breakers, snapshots are stored less often to stay below 50 MB.
 """
 
 from __future__ import annotations
@@ -13,81 +13,85 @@ from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Snapshot
 
-_BREAKERS = 16  # as many are remembered in full detail
+_FULL_DETAIL_BREAKERS = 16
 
 
-class _Stretch:
-    """Snapshots up to a certain age, at least so far apart, in seconds."""
+class _Tier:
+    """Snapshots up to a maximum age, at a minimum interval; both in seconds."""
 
-    def __init__(self, oldest: float, apart: float) -> None:
+    def __init__(self, max_age: float, interval: float) -> None:
         self.snapshots: deque[Snapshot] = deque()
-        self._oldest = oldest
-        self._apart = apart
+        self._max_age = max_age
+        self._interval = interval
 
     def add(self, snapshot: Snapshot, now: float, thinning: float) -> list[Snapshot]:
-        """Keep a snapshot if it is far enough from the last one; returns what is too old now."""
-        kept = self.snapshots
-        if not kept or snapshot.taken_at - kept[-1].taken_at >= self._apart * thinning:
-            kept.append(snapshot)
-        gone = []
-        while kept and now - kept[0].taken_at > self._oldest:
-            gone.append(kept.popleft())
-        return gone
+        """Store a snapshot if the interval has passed; return those that became too old.
+
+        Args:
+            snapshot: The snapshot.
+            now: Unix seconds.
+            thinning: Factor of the interval.
+        """
+        stored = self.snapshots
+        if not stored or snapshot.taken_at - stored[-1].taken_at >= self._interval * thinning:
+            stored.append(snapshot)
+        expired = []
+        while stored and now - stored[0].taken_at > self._max_age:
+            expired.append(stored.popleft())
+        return expired
 
 
 class HistoryBuffer:
-    """Remembers each redraw of half a minute, then one a second, then one in ten."""
+    """Every snapshot of 30 seconds, one a second up to 5 minutes, one in ten up to 30 minutes."""
 
     def __init__(self) -> None:
         self._newest: Snapshot | None = None
-        self._forget()
+        self._clear()
 
     def add(self, snapshot: Snapshot) -> None:
-        """Remember a snapshot, in place of the last one if it was taken at the same time."""
+        """Store a snapshot; it replaces the newest one if both were taken at the same time."""
         now = snapshot.taken_at
         if self._newest is not None and now < self._newest.taken_at:
-            self._forget()  # the clock was set back: there is no order any longer
+            self._clear()  # the clock was set back, so that times are no longer in order
         self._newest = snapshot
-        thinning = max(1.0, len(snapshot.breakers) / _BREAKERS)
-        moving = [replace(snapshot, log=())]  # its lines have their times, and could be long
-        for stretch in self._stretches:
-            moving = list(
-                chain.from_iterable(stretch.add(aging, now, thinning) for aging in moving)
-            )
+        thinning = max(1.0, len(snapshot.breakers) / _FULL_DETAIL_BREAKERS)
+        expired = [replace(snapshot, log=())]  # log lines carry their own times, and may be long
+        for tier in self._tiers:
+            expired = list(chain.from_iterable(tier.add(old, now, thinning) for old in expired))
 
     @property
     def newest(self) -> Snapshot:
-        """The last one that was added.
+        """The snapshot that was added last.
 
         Raises:
-            LookupError: If there was none.
+            LookupError: If the buffer is empty.
         """
         if self._newest is None:
             raise LookupError("nothing is remembered yet")
         return self._newest
 
     def all(self) -> list[Snapshot]:
-        """List what is remembered, oldest first.
+        """Return all snapshots, oldest first.
 
         Raises:
-            LookupError: If that is nothing.
+            LookupError: If the buffer is empty.
         """
-        kept = list(chain.from_iterable(stretch.snapshots for stretch in self._stretches[::-1]))
+        stored = list(chain.from_iterable(tier.snapshots for tier in self._tiers[::-1]))
         newest = self.newest
-        return kept if kept[-1].taken_at == newest.taken_at else [*kept, newest]
+        return stored if stored[-1].taken_at == newest.taken_at else [*stored, newest]
 
     def near(self, snapshot: Snapshot, seconds: float) -> Snapshot:
-        """Find the nearest one at least so many seconds after another, or before if below 0.
+        """Return the nearest snapshot at least `seconds` after another one, or before if negative.
 
-        Beyond the ends there is the newest and the oldest one.
+        Beyond the ends, that is the newest or the oldest one.
         """
-        remembered = self.all()
+        stored = self.all()
         sought = snapshot.taken_at + seconds
         if seconds < 0:
-            before = [seen for seen in remembered if seen.taken_at <= sought]
-            return before[-1] if before else remembered[0]
-        after = (seen for seen in remembered if seen.taken_at >= sought)
-        return next(after, self.newest)
+            earlier = [each for each in stored if each.taken_at <= sought]
+            return earlier[-1] if earlier else stored[0]
+        later = (each for each in stored if each.taken_at >= sought)
+        return next(later, self.newest)
 
-    def _forget(self) -> None:
-        self._stretches = (_Stretch(30, 0.2), _Stretch(300, 1), _Stretch(1800, 10))
+    def _clear(self) -> None:
+        self._tiers = (_Tier(30, 0.2), _Tier(300, 1), _Tier(1800, 10))

@@ -1,4 +1,4 @@
-"""The keys of the board, and what each does; help, palette and footer are made from these."""
+"""The keys of the board and their actions; help, palette and footer are made from this table."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ BOARD_KEYS: list[BindingType] = [
     ),
     Binding(
         "x",
-        "save_picture",
+        "save_screenshot",
         "picture",
-        id="picture",
+        id="screenshot",
         show=False,
         tooltip="write a picture of the screen as SVG",
     ),
@@ -51,8 +51,8 @@ BOARD_KEYS: list[BindingType] = [
         show=False,
         tooltip="copy the chosen breaker and the first transition shown",
     ),
-    Binding("down,j", "choose(1)", "next breaker", id="next", key_display="↓", show=False),
-    Binding("up,k", "choose(-1)", "previous breaker", id="previous", key_display="↑", show=False),
+    Binding("down,j", "select(1)", "next breaker", id="next", key_display="↓", show=False),
+    Binding("up,k", "select(-1)", "previous breaker", id="previous", key_display="↑", show=False),
     Binding("o", "sort", "order", id="sort", show=False, tooltip="the breakers in another order"),
     Binding(
         "slash",
@@ -63,7 +63,9 @@ BOARD_KEYS: list[BindingType] = [
         show=False,
         tooltip="only breakers with certain letters in their names",
     ),
-    Binding("escape", "unfilter", "all breakers", id="unfilter", key_display="Esc", show=False),
+    Binding(
+        "escape", "clear_filter", "all breakers", id="clear_filter", key_display="Esc", show=False
+    ),
     Binding(
         "enter",
         "open_transition",

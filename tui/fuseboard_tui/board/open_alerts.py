@@ -1,4 +1,4 @@
-"""Which breakers have just opened."""
+"""Detection of breakers that have just opened."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from fuseboard.snapshot.snapshot import Snapshot
 
 
 class OpenAlerts:
-    """Knows which openings are news, from one snapshot to the next."""
+    """Compare successive snapshots to find each opening once."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, float] = {}  # when each breaker opened last, Unix seconds
+        self._opened_at: dict[str, float] = {}  # the last opening of each breaker, Unix seconds
 
-    def news(self, snapshot: Snapshot) -> Iterator[BreakerSnapshot]:
-        """Give the breakers that were closed and have opened; each opening once.
+    def newly_opened(self, snapshot: Snapshot) -> Iterator[BreakerSnapshot]:
+        """Yield the breakers that have opened since the snapshot before.
 
-        One that was open at the start, or whose probe failed, is no news.
+        Breakers that were open in the first snapshot, and those that reopened
+        because a probe failed, are left out.
         """
         for breaker in snapshot.breakers:
             if breaker.state is not State.OPEN:
-                self._seen.setdefault(breaker.name, 0.0)
+                self._opened_at.setdefault(breaker.name, 0.0)
                 continue
-            before = self._seen.get(breaker.name)
+            before = self._opened_at.get(breaker.name)
             if before is not None and breaker.changed_at > before and not _probe_failed(breaker):
                 yield breaker
-            self._seen[breaker.name] = max(breaker.changed_at, before or 0.0)
+            self._opened_at[breaker.name] = max(breaker.changed_at, before or 0.0)
 
 
 def _probe_failed(breaker: BreakerSnapshot) -> bool:

@@ -1,4 +1,4 @@
-"""The board, fed by a recorded run."""
+"""The board of a recorded run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 
 from fuseboard.engine.commands import Command
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.screen import BoardScreen
-from fuseboard_tui.board.timeline import Recorded
+from fuseboard_tui.board.timeline import ReplayTimeline
 
 
 class ReplayScreen(BoardScreen):
-    """Draws a replay; what would command an engine says that there is none."""
+    """Draw a replay; keys that would command an engine are refused with a notification."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -47,21 +48,22 @@ class ReplayScreen(BoardScreen):
     ]
 
     def __init__(self, replay: Replay, directory: Path = Path()) -> None:
-        super().__init__(_OnlyWatched(replay, self.action_refuse), Recorded(replay), directory)
+        source = _ReplaySource(replay, self.action_refuse)
+        super().__init__(source, ReplayTimeline(replay), directory)
         self._replay = replay
 
     def on_mount(self) -> None:
-        """Begin to play only now that there is a screen."""
+        """Start the replay, now that it can be seen."""
         self._replay.go_to_start()
         if self._replay.cut_off:
             self.notify("the recording was cut off: it plays to where it ends", markup=False)
 
-    def commands(self) -> Iterator[tuple[Callable[[], object], str, str]]:
-        """Give nothing beside what has a key: there is no engine to command."""
+    def palette_commands(self) -> Iterator[SystemCommand]:
+        """Yield nothing: there is no engine to command."""
         yield from ()
 
     def action_metrics(self) -> None:
-        """Say that nobody scrapes a recording; its port may be somebody else's by now."""
+        """Notify that a replay has no endpoint; another program may use the recorded port."""
         self.notify("this is a replay: it has no /metrics", markup=False)
 
     def action_faster(self) -> None:
@@ -75,21 +77,21 @@ class ReplayScreen(BoardScreen):
         self.take_snapshot()
 
     def action_refuse(self) -> None:
-        """Say that nothing can be commanded."""
+        """Notify that there is no engine to command."""
         self.notify("this is a replay: there is no engine to command", markup=False)
 
 
-class _OnlyWatched:
-    """A replay as a source, which takes no commands."""
+class _ReplaySource:
+    """A source of the replay's snapshots that refuses every command."""
 
     def __init__(self, replay: Replay, refuse: Callable[[], None]) -> None:
         self._replay = replay
         self._refuse = refuse
 
     def snapshot(self) -> Snapshot:
-        """Give the picture of this moment of the replay."""
+        """Return the snapshot at the replay's present position."""
         return self._replay.snapshot()
 
     def send(self, command: Command) -> None:  # noqa: ARG002
-        """Say that nothing can be commanded."""
+        """Refuse the command."""
         self._refuse()

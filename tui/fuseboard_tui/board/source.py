@@ -1,4 +1,4 @@
-"""Where the dashboard's pictures come from and where its commands go."""
+"""The interface between the dashboard and what it shows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fuseboard.snapshot.snapshot import Snapshot
 
 
 class Source(Protocol):
-    """An engine, in this process or far away."""
+    """Provides snapshots and receives commands; an engine, for example."""
 
     def snapshot(self) -> Snapshot:
-        """Take a picture; must be cheap and must not block."""
+        """Return the present state; must be cheap and must not block."""
         ...
 
     def send(self, command: Command) -> None:
-        """Have a command carried out, soon; must not block."""
+        """Queue a command for execution; must not block."""
         ...

@@ -1,4 +1,4 @@
-"""Which moment the dashboard shows: now, one of the last minutes, or one of a recording."""
+"""The moment that the dashboard shows: now, one of the last minutes, or one of a recording."""
 
 from __future__ import annotations
 
@@ -14,181 +14,188 @@ from fuseboard_tui.board.source import Source
 
 
 class Timeline(Protocol):
-    """What can be held, and moved through."""
+    """A sequence of snapshots that can be held and moved through."""
 
     @property
     def held(self) -> bool:
-        """Whether time stands still on the screen."""
+        """Whether the shown moment stands still."""
         ...
 
     @property
     def badge(self) -> str:
-        """What the header says about the moment that is shown; empty if it is now."""
+        """The header's note on the shown moment; empty if that is now."""
         ...
 
     @property
     def newest(self) -> Snapshot:
-        """The newest snapshot, held or not; there is none before the first look."""
+        """The newest snapshot, whether held or not.
+
+        Raises:
+            LookupError: If `next_snapshot` was never called.
+        """
         ...
 
     @property
     def silence(self) -> float:
-        """Seconds for which there has been no news, where there should be; held or not."""
+        """Seconds since the last sign of life from the source, whether held or not."""
         ...
 
     @property
     def now(self) -> float:
-        """The moment up to which news could have come, Unix seconds."""
+        """The end of the silence, Unix seconds."""
         ...
 
     @property
     def refusals(self) -> Sequence[Refusal]:
-        """The latest commands given here that were not carried out; held or not."""
+        """The latest refused commands of this dashboard, whether held or not."""
         ...
 
-    def look(self) -> Snapshot:
-        """Give the snapshot to draw; must be called as often as the screen is drawn."""
+    def next_snapshot(self) -> Snapshot:
+        """Return the snapshot to draw; must be called at each redraw."""
         ...
 
-    def hold_or_go_on(self) -> None:
-        """Let time stand still, or go on."""
+    def toggle_hold(self) -> None:
+        """Hold the shown moment, or go on."""
         ...
 
     def move(self, seconds: float) -> None:
-        """Move forward, or back if it is less than 0."""
+        """Move forward, or back if `seconds` is negative."""
         ...
 
     def go_to_start(self) -> None:
-        """Move as far back as there is something to show."""
+        """Move to the oldest snapshot."""
         ...
 
     def go_to_end(self) -> None:
-        """Move to the newest that there is."""
+        """Move to the newest snapshot."""
         ...
 
 
-class Live:
-    """Shows what a source shows now, or, once it is held, what it showed in the last minutes.
+class LiveTimeline:
+    """The present of a source, and while held, its last half hour.
 
     Args:
-        source: What is shown.
-        clock: Seconds that only ever go forward.
+        source: Provides the snapshots.
+        clock: A monotonic clock, seconds.
     """
 
     def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
         self._clock = clock
-        self._past = HistoryBuffer()
+        self._history = HistoryBuffer()
         self._held: Snapshot | None = None
-        self._newest_of = 0.0  # Unix seconds
-        self._news_at = clock()
+        self._newest_taken_at = 0.0  # Unix seconds
+        self._last_news_at = clock()
 
     @property
     def held(self) -> bool:
-        """Whether it shows one moment while the source goes on."""
+        """Whether one moment is shown while the source goes on."""
         return self._held is not None
 
     @property
     def badge(self) -> str:
-        """How far the moment that is shown lies behind."""
+        """How far the shown moment is behind the newest one."""
         if self._held is None:
             return ""
-        behind = self._past.newest.taken_at - self._held.taken_at
-        words = f"{behind:.0f} s" if behind < 59.5 else format_duration(behind)
-        return f"PAUSED, {words} behind"
+        behind = self._history.newest.taken_at - self._held.taken_at
+        duration = f"{behind:.0f} s" if behind < 59.5 else format_duration(behind)
+        return f"PAUSED, {duration} behind"
 
     @property
     def newest(self) -> Snapshot:
-        """The latest one that was looked at."""
-        return self._past.newest
+        """The latest snapshot from the source."""
+        return self._history.newest
 
     @property
     def silence(self) -> float:
         """Seconds without a newer snapshot, or without a sign of life from the engine."""
-        return max(self._clock() - self._news_at, self.newest.silence)
+        return max(self._clock() - self._last_news_at, self.newest.silence)
 
     @property
     def now(self) -> float:
-        """The present."""
+        """The present, Unix seconds."""
         return time.time()
 
     @property
     def refusals(self) -> Sequence[Refusal]:
-        """The latest commands that were not carried out."""
+        """The refused commands in the newest snapshot."""
         return self.newest.refusals
 
-    def look(self) -> Snapshot:
-        """Take a snapshot and remember it; a failure is shown even while held."""
+    def next_snapshot(self) -> Snapshot:
+        """Take a snapshot from the source and return the one to draw.
+
+        That of a failed source is returned even while another one is held.
+        """
         newest = self._source.snapshot()
-        if newest.taken_at != self._newest_of or newest.phase is Phase.STOPPED:
-            self._newest_of = newest.taken_at
-            self._news_at = self._clock()
-        self._past.add(newest)
+        if newest.taken_at != self._newest_taken_at or newest.phase is Phase.STOPPED:
+            self._newest_taken_at = newest.taken_at
+            self._last_news_at = self._clock()
+        self._history.add(newest)
         return newest if self._held is None or newest.phase is Phase.FAILED else self._held
 
-    def hold_or_go_on(self) -> None:
-        """Hold what is shown, or show what is now."""
-        self._held = self._past.newest if self._held is None else None
+    def toggle_hold(self) -> None:
+        """Hold the newest snapshot, or return to the present."""
+        self._held = self._history.newest if self._held is None else None
 
     def move(self, seconds: float) -> None:
-        """Hold, and move through the last minutes."""
-        self._held = self._past.near(self._held or self._past.newest, seconds)
+        """Hold the snapshot so many seconds after the shown one, or before if negative."""
+        self._held = self._history.near(self._held or self._history.newest, seconds)
 
     def go_to_start(self) -> None:
-        """Hold the oldest snapshot that is remembered."""
-        self._held = self._past.all()[0]
+        """Hold the oldest snapshot."""
+        self._held = self._history.all()[0]
 
     def go_to_end(self) -> None:
-        """Hold the newest one."""
-        self._held = self._past.newest
+        """Hold the newest snapshot."""
+        self._held = self._history.newest
 
 
-class Recorded:
-    """Shows a replay."""
+class ReplayTimeline:
+    """A replay; its newest snapshot is the one at its position."""
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
 
     @property
     def held(self) -> bool:
-        """Whether it is paused or at its end."""
+        """Whether the replay is paused or at its end."""
         return not self._replay.playing
 
     @property
     def badge(self) -> str:
-        """How far the replay has come, and how fast it goes."""
+        """The position and the speed of the replay."""
         replay = self._replay
-        words = f"REPLAY {_clock(replay.position)} of {_clock(replay.length)}"
+        badge = f"REPLAY {_clock_time(replay.position)} of {_clock_time(replay.length)}"
         if replay.speed != 1:
-            words += f" ×{replay.speed:g}"
-        return words + (", ended" if replay.ended else "" if replay.playing else ", paused")
+            badge += f" ×{replay.speed:g}"
+        return badge + (", ended" if replay.ended else "" if replay.playing else ", paused")
 
     @property
     def newest(self) -> Snapshot:
-        """The one of this moment: a replay has none besides."""
+        """The snapshot at the replay's position."""
         return self._replay.snapshot()
 
     @property
     def silence(self) -> float:
-        """The silence of the engine when it was recorded."""
+        """The silence of the engine at the time of the recording."""
         return self.newest.silence
 
     @property
     def now(self) -> float:
-        """When the snapshot that is shown was recorded."""
+        """When the snapshot was recorded, Unix seconds."""
         return self.newest.taken_at
 
     @property
     def refusals(self) -> Sequence[Refusal]:
-        """None: the commands in the recording were not given here."""
+        """Always empty: recorded commands came from another dashboard."""
         return ()
 
-    def look(self) -> Snapshot:
-        """Give the snapshot of this moment of the replay."""
+    def next_snapshot(self) -> Snapshot:
+        """Return the snapshot at the replay's position."""
         return self.newest
 
-    def hold_or_go_on(self) -> None:
-        """Pause the replay, or let it go on."""
+    def toggle_hold(self) -> None:
+        """Pause the replay, or go on."""
         self._replay.pause_or_go_on()
 
     def move(self, seconds: float) -> None:
@@ -200,11 +207,11 @@ class Recorded:
         self._replay.go_to_start()
 
     def go_to_end(self) -> None:
-        """Move to the last one."""
+        """Move to the last snapshot of the recording."""
         self._replay.go_to_end()
 
 
-def _clock(seconds: float) -> str:
+def _clock_time(seconds: float) -> str:
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}"

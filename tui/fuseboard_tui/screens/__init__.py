@@ -1,1 +1,1 @@
-"""The dashboard's screens."""
+"""The screens that the board opens, and their bases."""

@@ -1,4 +1,4 @@
-"""A prompt typed by hand, and its answer as it comes through the breaker and the faults."""
+"""A prompt typed by the user, and the model's answer as it streams through the breaker."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ from fuseboard_tui.text.wrap import wrap_text
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.keys_footer import KeysFooter
-from fuseboard_tui.widgets.lines import Line, Rows
+from fuseboard_tui.widgets.lines import Line, ScrollableLines
 from fuseboard_tui.widgets.notice_line import NoticeLine
 
-_DRAWS_PER_SECOND = 8  # an answer that streams looks like it
-_LONGEST_PROMPT = 8000  # characters
+_DRAWS_PER_SECOND = 8  # often enough for an answer to appear to stream
+_MAX_PROMPT_LENGTH = 8000  # characters
 _HINT = (
     "A prompt goes through the breaker and the faults to the model, never to the cache."
     " While the answer comes, the keys switch faults."
 )
-_TROUBLES = (AnswerState.FAILED, AnswerState.REJECTED)
+_FAILURES = (AnswerState.FAILED, AnswerState.REJECTED)
 
 
 class AskScreen(FaultKeysScreen):
-    """Puts a prompt to the model; while the answer comes the keys are the faults' again.
+    """Send a prompt to the model and show the answer; meanwhile the keys switch faults.
+
+    The source is shown as it is now, even if the board is held.
 
     Args:
-        source: Whom it asks; it is always shown as it is now.
-        timeline: Knows for how long there has been no news.
-        switches: The faults.
+        source: Receives the prompt.
+        timeline: Provides the length of a silence.
+        faults: The fault controls of the board.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,28 +71,28 @@ class AskScreen(FaultKeysScreen):
         Binding("pageup", "page(-1)", "page up", id="page_up", show=False),
         Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
     ]
-    AUTO_FOCUS = ""  # whoever comes back from the help finds the keys as they were
+    AUTO_FOCUS = ""  # closing the help must not move the focus
     HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
     VERTICAL_BREAKPOINTS = breakpoints.VERTICAL
 
-    def __init__(self, source: Source, timeline: Timeline, switches: FaultControls) -> None:
-        super().__init__(switches)
+    def __init__(self, source: Source, timeline: Timeline, faults: FaultControls) -> None:
+        super().__init__(faults)
         self._source = source
         self._timeline = timeline
         self._drawn: tuple[object, ...] = ()
-        self._stopped: str | None = None  # the prompt whose answer was to be stopped
+        self._stopped: str | None = None  # the prompt that the user has stopped
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
+        """Create the widgets."""
         yield NoticeLine(id="notice")
         yield PromptLine(
             id="prompt",
             placeholder="a prompt; Enter asks it",
             compact=True,
-            max_length=_LONGEST_PROMPT,
+            max_length=_MAX_PROMPT_LENGTH,
         )
         yield BreakerPanel(id="ask-panel")
-        yield Rows(id="answer")
+        yield ScrollableLines(id="answer")
         yield FaultList(id="ask-faults", title="Faults")
         yield KeysFooter()
 
@@ -101,35 +103,38 @@ class AskScreen(FaultKeysScreen):
         self.set_interval(1 / _DRAWS_PER_SECOND, self.show)
 
     def on_resize(self) -> None:
-        """Draw in the new size."""
+        """Redraw in the new size."""
         self.call_after_refresh(self.show)
 
     def show(self) -> None:
-        """Draw the breaker, the faults and the answer as they are now."""
+        """Draw the present breaker, faults and answer."""
         if not self.query("#answer"):
-            return  # the screen is being left
+            return  # the screen is closing
         snapshot = self._source.snapshot()
-        seen = snapshot.prompt
+        prompt = snapshot.prompt
         with self.app.batch_update():
             self.query_one(NoticeLine).show(snapshot, self._timeline.silence, self._timeline.now)
             self.query_one(BreakerPanel).show(
-                snapshot, snapshot.breaker(seen.breaker) if seen else None
+                snapshot, snapshot.breaker(prompt.breaker) if prompt else None
             )
-            self.query_one(FaultList).show(snapshot, self.switches.selected)
-            self._show_answer(seen)
+            self.query_one(FaultList).show(snapshot, self.faults.selected)
+            self._show_answer(prompt)
 
-    def _show_answer(self, seen: PromptSnapshot | None) -> None:
-        rows = self.query_one("#answer", Rows)
-        rows.entitle(_title(seen))
-        now_drawn = (seen and (seen.prompt, seen.answer, seen.state, seen.reason), rows.size)
-        if now_drawn != self._drawn:
+    def _show_answer(self, prompt: PromptSnapshot | None) -> None:
+        rows = self.query_one("#answer", ScrollableLines)
+        rows.set_title(_title(prompt))
+        to_draw = (
+            prompt and (prompt.prompt, prompt.answer, prompt.state, prompt.reason),
+            rows.size,
+        )
+        if to_draw != self._drawn:
             follows = not self._drawn or rows.is_at_end
-            self._drawn = now_drawn
-            lines = list(_lines(seen, rows.size.width - 2))
+            self._drawn = to_draw
+            lines = list(_lines(prompt, rows.size.width - 2))
             rows.draw_rows(lines, visible=len(lines) - 1 if follows else None)
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
-        """Ask, and give the keys to the faults."""
+        """Send the prompt, and return the keys to the faults."""
         if not message.value.strip():
             return
         if self._source.snapshot().prompt is None:
@@ -140,74 +145,74 @@ class AskScreen(FaultKeysScreen):
         self.set_focus(None)
 
     def action_edit(self) -> None:
-        """Type a prompt."""
+        """Focus the prompt line."""
         self.query_one("#prompt", Input).focus()
 
     def action_back(self) -> None:
-        """Stop the answer that is coming, or stop typing, or leave."""
-        seen = self._source.snapshot().prompt
-        if seen is not None and seen.state.under_way and self._stopped != seen.prompt:
-            self._stopped = seen.prompt  # but nobody may obey
+        """Stop the answer, else leave the prompt line, else close the screen."""
+        prompt = self._source.snapshot().prompt
+        if prompt is not None and prompt.state.under_way and self._stopped != prompt.prompt:
+            self._stopped = prompt.prompt  # the next Esc closes, even if this is not obeyed
             self._source.send(StopAsking())
-        elif self.focused is not None and seen is not None and seen.prompt:
+        elif self.focused is not None and prompt is not None and prompt.prompt:
             self.set_focus(None)
         else:
             self.dismiss()
 
     def action_scroll(self, rows: int) -> None:
-        """Move through the answer."""
-        self.query_one("#answer", Rows).move(rows)
+        """Scroll the answer."""
+        self.query_one("#answer", ScrollableLines).move(rows)
 
     def action_page(self, direction: int) -> None:
-        """Move by a screenful."""
-        self.query_one("#answer", Rows).page(direction)
+        """Scroll the answer by a page."""
+        self.query_one("#answer", ScrollableLines).page(direction)
 
     def action_help(self) -> None:
-        """Show the keys of this screen."""
+        """Open the help."""
         self.app.push_screen(HelpScreen(list(self._bindings), self._source.snapshot().faults))
 
 
 class PromptLine(Input):
-    """A line that takes every line of what is pasted."""
+    """An input that keeps every line of a pasted text."""
 
     def on_paste(self, event: Paste) -> None:
-        """Put the lines beside each other: there is one here."""
+        """Insert the lines, joined with blanks."""
         event.stop()
-        event.prevent_default()  # which takes the first line only
+        event.prevent_default()  # it inserts the first line only
         self.insert_text_at_cursor(" ".join(event.text.split()))
 
 
-def _title(seen: PromptSnapshot | None) -> str:
-    if seen is None:
+def _title(prompt: PromptSnapshot | None) -> str:
+    if prompt is None:
         return "Nobody can be asked yet"
-    model = sanitize(seen.model, 24)
-    if seen.state is AnswerState.NONE:
+    model = sanitize(prompt.model, 24)
+    if prompt.state is AnswerState.NONE:
         return f"Answer of {model}"
-    when = "for" if seen.state.under_way else "after"
-    title = f"{model}: {seen.state.value} {when} {format_duration(seen.seconds)}"
-    if seen.first_token is not None:
-        title += f", first token in {format_duration(seen.first_token)}"
-    if seen.tokens:
-        title += f", {seen.tokens:,} tokens"
-    if seen.tokens_per_second:
-        title += f", {seen.tokens_per_second:.3g}/s"
+    when = "for" if prompt.state.under_way else "after"
+    title = f"{model}: {prompt.state.value} {when} {format_duration(prompt.seconds)}"
+    if prompt.first_token is not None:
+        title += f", first token in {format_duration(prompt.first_token)}"
+    if prompt.tokens:
+        title += f", {prompt.tokens:,} tokens"
+    if prompt.tokens_per_second:
+        title += f", {prompt.tokens_per_second:.3g}/s"
     return title
 
 
-def _lines(seen: PromptSnapshot | None, width: int) -> Iterator[Line]:
-    if seen is None or seen.state is AnswerState.NONE:
+def _lines(prompt: PromptSnapshot | None, width: int) -> Iterator[Line]:
+    if prompt is None or prompt.state is AnswerState.NONE:
         for line in wrap_text(_HINT, width):
             yield ((f" {line}", "quiet"),)
         return
-    for line in wrap_text(f"> {seen.prompt}", width):
+    for line in wrap_text(f"> {prompt.prompt}", width):
         yield ((f" {line}", "key"),)
-    if seen.omitted:
-        yield ((f" … {seen.omitted:,} characters before this are left out", "quiet"),)
-    if seen.answer:
-        for line in wrap_text(seen.answer, width):
+    if prompt.omitted:
+        yield ((f" … {prompt.omitted:,} characters before this are left out", "quiet"),)
+    if prompt.answer:
+        for line in wrap_text(prompt.answer, width):
             yield (f" {line}",)
-    if seen.state in _TROUBLES:
-        for line in wrap_text(f"▲ {seen.state.value}: {seen.reason}", width):
+    if prompt.state in _FAILURES:
+        for line in wrap_text(f"▲ {prompt.state.value}: {prompt.reason}", width):
             yield ((f" {line}", "alarm"),)
-    elif seen.state is AnswerState.STOPPED:
+    elif prompt.state is AnswerState.STOPPED:
         yield ((" ■ stopped", "quiet"),)

@@ -1,4 +1,4 @@
-"""A screen on which keys and clicks switch faults."""
+"""Base of the screens on which keys and clicks switch faults."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ FAULT_KEYS: list[BindingType] = [
         tooltip="the selected fault hits less often",
     ),
 ]
-"""The keys that all faults share; each has one of its own besides."""
+"""The keys common to all faults; besides, each fault has its own."""
 
 
 class FaultKeysScreen(Screen[None]):
-    """Turns keys and clicks into commands about faults.
+    """Turn keys and clicks into commands about faults.
 
     Args:
-        switches: The faults.
+        faults: Sends the commands.
     """
 
-    def __init__(self, switches: FaultControls) -> None:
+    def __init__(self, faults: FaultControls) -> None:
         super().__init__()
-        self.switches = switches
+        self.faults = faults
 
     def show(self) -> None:
-        """Draw everything as it is now."""
+        """Draw the present state."""
         raise NotImplementedError
 
     def on_key(self, event: Key) -> None:
-        """Switch the fault whose key was pressed."""
-        name = self.query_one(FaultList).named_by(event.character)
+        """Toggle the fault whose key was pressed."""
+        name = self.query_one(FaultList).name_by_key(event.character)
         if name is not None:
             event.stop()
-            self.switches.toggle(name)
+            self.faults.toggle(name)
             self.show()
 
     def on_fault_list_toggled(self, message: FaultList.Toggled) -> None:
-        """Switch the fault that was clicked."""
-        self.switches.toggle(message.name)
+        """Toggle the clicked fault."""
+        self.faults.toggle(message.name)
         self.show()
 
     def action_clear_faults(self) -> None:
         """Switch every fault off, and end the scenario."""
-        self.switches.clear()
+        self.faults.clear()
 
     def action_probability(self, direction: int) -> None:
-        """Let the selected fault hit more often, or less often."""
-        if not self.switches.change_share(direction):
+        """Raise (1) or lower (-1) the probability of the selected fault."""
+        if not self.faults.change_probability(direction):
             self.notify("switch a fault on first, with its key", markup=False)

@@ -1,4 +1,4 @@
-"""What the keys of a screen do, and what its signs mean."""
+"""The help: keys of a screen, faults, and the meaning of the glyphs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _KEY_WIDTH = 11
 
 
 class HelpScreen(ModalScreen[None]):
-    """Lists the bindings of the screen below, made from the bindings themselves.
+    """List the keys of the screen below, made from its bindings.
 
     Args:
-        bindings: Of the screen below.
-        faults: Those that have keys there; with them go the signs that stand for states.
+        bindings: The bindings of the screen below.
+        faults: The faults with keys there; if there are any, the glyphs are explained too.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,7 +45,7 @@ class HelpScreen(ModalScreen[None]):
         self._faults = faults
 
     def compose(self) -> ComposeResult:
-        """Lay the help out."""
+        """Create the widgets."""
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
             box.border_subtitle = "Esc closes"
@@ -53,8 +53,8 @@ class HelpScreen(ModalScreen[None]):
 
     def _lines(self) -> Iterator[Content]:
         yield Content.styled("Keys", "bold")
-        for words, keys in _keys_by_words(self._below).items():
-            yield Content(f"  {', '.join(keys):<{_KEY_WIDTH}} {words}")
+        for description, keys in _keys_by_description(self._below).items():
+            yield Content(f"  {', '.join(keys):<{_KEY_WIDTH}} {description}")
         yield Content(f"  {'^p':<{_KEY_WIDTH}} all commands, and the themes")
         if not self._faults:
             return
@@ -70,25 +70,25 @@ class HelpScreen(ModalScreen[None]):
         yield Content(f"  {'▲':<{_KEY_WIDTH}} the fault is on; ▌ the one that + and - change")
 
 
-def _keys_by_words(bindings: Iterable[Binding]) -> dict[str, list[str]]:
-    by_words: dict[str, list[str]] = {}
+def _keys_by_description(bindings: Iterable[Binding]) -> dict[str, list[str]]:
+    by_description: dict[str, list[str]] = {}
     for binding in bindings:
         if not binding.id:
             continue  # Textual's own, such as those that move the focus
-        words = binding.tooltip or binding.description
+        description = binding.tooltip or binding.description
         key = key_name(binding.key)
-        keys = by_words.setdefault(words, [])
+        keys = by_description.setdefault(description, [])
         if key not in keys:
             keys.append(key)
-    return by_words
+    return by_description
 
 
 def key_name(key: str) -> str:
-    """Write a key as it is written on keyboards, where Textual's name for it is another."""
-    return _SHORT.get(key, key)
+    """Return the label of a key on keyboards, from Textual's name of it."""
+    return _LABELS.get(key, key)
 
 
-_SHORT = {
+_LABELS = {
     "question_mark": "?",
     "f1": "F1",
     "slash": "/",

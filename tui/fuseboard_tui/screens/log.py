@@ -1,4 +1,4 @@
-"""What the program has to say: faults switched, transitions, troubles."""
+"""The log: switched faults, transitions, warnings and errors."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from fuseboard.snapshot.snapshot import LogLevel, LogLine
-from fuseboard_tui.screens.searched_lines import SearchedLinesScreen
+from fuseboard_tui.screens.searchable_lines import SearchableLinesScreen
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.text.wrap import wrap_text
-from fuseboard_tui.widgets.lines import Line, Rows, text_of
+from fuseboard_tui.widgets.lines import Line, ScrollableLines, plain_text
 
 _DRAWS_PER_SECOND = 4
-_LEVELS = list(LogLevel)  # those that matter least come first
-_LOOKS = {LogLevel.INFO: "quiet", LogLevel.WARNING: "key", LogLevel.ERROR: "alarm"}
+_LEVELS = list(LogLevel)  # in order of severity
+_STYLES = {LogLevel.INFO: "quiet", LogLevel.WARNING: "key", LogLevel.ERROR: "alarm"}
 _LEVEL_WIDTH = max(len(level.name) for level in LogLevel)
 _SOURCE_WIDTH = 16
-_LEAST_WIDTH = 20  # of the words
+_MIN_MESSAGE_WIDTH = 20
 
 
-class LogScreen(SearchedLinesScreen):
-    """Shows the latest lines of the log, the newest first.
+class LogScreen(SearchableLinesScreen):
+    """Show the latest lines of the log, newest first.
 
     Args:
-        look: Gives the lines, oldest first.
+        get_lines: Returns the lines, oldest first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,10 +36,10 @@ class LogScreen(SearchedLinesScreen):
         Binding("v", "level", "level", id="level", tooltip="only warnings, only errors, or all"),
     ]
 
-    def __init__(self, look: Callable[[], Sequence[LogLine]]) -> None:
+    def __init__(self, get_lines: Callable[[], Sequence[LogLine]]) -> None:
         super().__init__()
-        self._look = look
-        self._least = LogLevel.INFO
+        self._get_lines = get_lines
+        self._min_level = LogLevel.INFO
         self._drawn: tuple[object, ...] = ()
         self._newest: LogLine | None = None
 
@@ -49,58 +49,58 @@ class LogScreen(SearchedLinesScreen):
         self.set_interval(1 / _DRAWS_PER_SECOND, self.show)
 
     def show(self) -> None:
-        """Draw what is new; whoever has moved away from the newest lines stays where they are."""
-        found = self.query(Rows)
+        """Draw the lines if any have changed; a list that is scrolled down stays where it is."""
+        found = self.query(ScrollableLines)
         if not found:
             return
         rows = found.first()
-        log = self._look()
-        now_drawn = (log, self._least, self.wanted, rows.size)
-        if now_drawn == self._drawn:
+        log = self._get_lines()
+        to_draw = (log, self._min_level, self.search_text, rows.size)
+        if to_draw == self._drawn:
             return
-        same_choice = now_drawn[1:] == self._drawn[1:]
-        self._drawn = now_drawn
-        wanted = [line for line in reversed(log) if self._is_wanted(line)]
-        news = list(takewhile(lambda line: line is not self._newest, wanted))
-        self._newest = wanted[0] if wanted else None
+        same_filter = to_draw[1:] == self._drawn[1:]
+        self._drawn = to_draw
+        matching = [line for line in reversed(log) if self._matches(line)]
+        new = list(takewhile(lambda line: line is not self._newest, matching))
+        self._newest = matching[0] if matching else None
         width = rows.size.width
-        made = [row for line in wanted for row in _rows(line, width)]
-        rows.entitle(self._title(len(wanted), len(log)))
-        nothing = " no such line: / and v choose others" if log else " nothing so far"
-        rows.draw_rows(made or [((nothing, "quiet"),)])
-        if same_choice and rows.top:
-            rows.move(sum(len(_rows(line, width)) for line in news))
+        drawn = [row for line in matching for row in _rows(line, width)]
+        rows.set_title(self._title(len(matching), len(log)))
+        message = " no such line: / and v choose others" if log else " nothing so far"
+        rows.draw_rows(drawn or [((message, "quiet"),)])
+        if same_filter and rows.top:
+            rows.move(sum(len(_rows(line, width)) for line in new))
 
     def action_level(self) -> None:
-        """Show the next level and what matters more, or all again."""
-        self._least = _LEVELS[(_LEVELS.index(self._least) + 1) % len(_LEVELS)]
+        """Show only lines of the next level and above; all lines after the last level."""
+        self._min_level = _LEVELS[(_LEVELS.index(self._min_level) + 1) % len(_LEVELS)]
         self.show()
 
-    def _is_wanted(self, line: LogLine) -> bool:
-        if _LEVELS.index(line.level) < _LEVELS.index(self._least):
+    def _matches(self, line: LogLine) -> bool:
+        if _LEVELS.index(line.level) < _LEVELS.index(self._min_level):
             return False
-        return self.wanted in f"{line.level.name} {line.source} {line.message}".casefold()
+        return self.search_text in f"{line.level.name} {line.source} {line.message}".casefold()
 
-    def _title(self, shown: int, every: int) -> str:
-        title = "Log, newest first" if shown == every else f"Log, {shown} of {every} lines"
-        if self._least is not LogLevel.INFO:
-            title += f", {self._least.value} and above"
-        return title + (f", with {sanitize(self.wanted, 30)}" if self.wanted else "")
+    def _title(self, shown: int, total: int) -> str:
+        title = "Log, newest first" if shown == total else f"Log, {shown} of {total} lines"
+        if self._min_level is not LogLevel.INFO:
+            title += f", {self._min_level.value} and above"
+        return title + (f", with {sanitize(self.search_text, 30)}" if self.search_text else "")
 
 
 @lru_cache(maxsize=1024)
 def _rows(line: LogLine, width: int) -> tuple[Line, ...]:
-    return tuple(_folded(line, width))
+    return tuple(_wrapped(line, width))
 
 
-def _folded(line: LogLine, width: int) -> Iterator[Line]:
+def _wrapped(line: LogLine, width: int) -> Iterator[Line]:
     at = datetime.fromtimestamp(line.at).astimezone()
     head: Line = (
         f" {at:%H:%M:%S}  ",
-        (line.level.name.ljust(_LEVEL_WIDTH), _LOOKS[line.level]),
+        (line.level.name.ljust(_LEVEL_WIDTH), _STYLES[line.level]),
         (f"  {sanitize(line.source, _SOURCE_WIDTH):<{_SOURCE_WIDTH}}  ", "quiet"),
     )
-    beside = len(text_of(head))
-    for words in wrap_text(line.message, max(width - beside, _LEAST_WIDTH)):
-        yield *head, words
-        head = (" " * beside,)
+    indent = len(plain_text(head))
+    for text in wrap_text(line.message, max(width - indent, _MIN_MESSAGE_WIDTH)):
+        yield *head, text
+        head = (" " * indent,)

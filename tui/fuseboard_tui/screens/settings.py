@@ -1,4 +1,4 @@
-"""The settings of one breaker: its thresholds and timeouts, changed while it runs."""
+"""The settings of one breaker, which can be changed while it runs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from fuseboard_tui.text.glyphs import GLYPHS, state_label
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.text.wrap import wrap_text
 from fuseboard_tui.widgets.keys_footer import KeysFooter
-from fuseboard_tui.widgets.tunable_list import NumberList
+from fuseboard_tui.widgets.tunable_list import TunableList
 
 _DRAWS_PER_SECOND = 4
 _NO_BREAKER = "there is no breaker of that name at this moment"
-_NO_NUMBERS = "nothing that could be set here: it is only reported, or was recorded without that"
+_NO_TUNABLES = "nothing that could be set here: it is only reported, or was recorded without that"
 _NOTES = {
     "trip": "A changed trip policy counts afresh, apart from the failures in a row.",
     "recovery_timeout": "An opening that is under way keeps its length.",
@@ -32,15 +32,14 @@ _NOTES = {
 
 
 class SettingsScreen(Screen[None]):
-    """Shows the numbers of a breaker that can be set, and sends what they are to be.
+    """Show the tunables of a breaker, and send the values that the user types.
 
-    A number is shown as it is, not as it was asked for: what was typed stands
-    there once the breaker has it.
+    A typed value is shown once the breaker has taken it, not before.
 
     Args:
         breaker: The breaker's name.
-        look: Gives the breaker as it is now; `None` if it is no more.
-        send: Has a command carried out.
+        get_breaker: Returns the present breaker; `None` if it no longer exists.
+        send: Sends a command to the source.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,19 +63,19 @@ class SettingsScreen(Screen[None]):
     def __init__(
         self,
         breaker: str,
-        look: Callable[[], BreakerSnapshot | None],
+        get_breaker: Callable[[], BreakerSnapshot | None],
         send: Callable[[Command], None],
     ) -> None:
         super().__init__()
         self._breaker = breaker
-        self._look = look
+        self._get_breaker = get_breaker
         self._send = send
-        self._numbers: Sequence[Tunable] = ()
-        self._chosen = ""
+        self._tunables: Sequence[Tunable] = ()
+        self._selected = ""
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
-        yield NumberList(id="numbers")
+        """Create the widgets."""
+        yield TunableList(id="numbers")
         yield Static(id="about", markup=False)
         with Horizontal(id="edit"):
             yield Input(compact=True)
@@ -89,86 +88,86 @@ class SettingsScreen(Screen[None]):
         self.set_interval(1 / _DRAWS_PER_SECOND, self.show)
 
     def on_resize(self) -> None:
-        """Draw in the new size."""
+        """Redraw in the new size."""
         self.call_after_refresh(self.show)
 
     def show(self) -> None:
-        """Draw the numbers as they are now."""
+        """Draw the present values."""
         if not self.is_mounted:
             return
-        breaker = self._look()
-        self._numbers = breaker.settings if breaker else ()
-        if self._is_editing and self._chosen not in {number.name for number in self._numbers}:
-            self._leave_edit()  # what is being typed is meant for no other
-        number = self._number()
-        rows = self.query_one(NumberList)
+        breaker = self._get_breaker()
+        self._tunables = breaker.settings if breaker else ()
+        if self._is_editing and self._selected not in {tunable.name for tunable in self._tunables}:
+            self._leave_edit()  # the typed value was meant for a tunable that is gone
+        tunable = self._selected_tunable()
+        rows = self.query_one(TunableList)
         state = f", {GLYPHS[breaker.state]} {state_label(breaker)}" if breaker else ""
-        rows.entitle(f"Settings of {sanitize(self._breaker, 60)}{state}")
-        if number is None:
-            words = _NO_NUMBERS if breaker else _NO_BREAKER
+        rows.set_title(f"Settings of {sanitize(self._breaker, 60)}{state}")
+        if tunable is None:
+            message = _NO_TUNABLES if breaker else _NO_BREAKER
             width = max(rows.size.width - 2, 1)
-            rows.draw_rows([((f" {line}", "quiet"),) for line in wrap_text(words, width)])
+            rows.draw_rows([((f" {line}", "quiet"),) for line in wrap_text(message, width)])
         else:
-            self._chosen = number.name
-            rows.show(self._numbers, self._numbers.index(number))
-        about, words = self.query_one("#about", Static), _about(number) if number else ""
-        if words != str(about.content):  # to update it lays the screen out again
-            about.update(Content(words))
+            self._selected = tunable.name
+            rows.show(self._tunables, self._tunables.index(tunable))
+        about, text = self.query_one("#about", Static), _about(tunable) if tunable else ""
+        if text != str(about.content):  # an update causes a new layout
+            about.update(Content(text))
 
-    def on_number_list_chosen(self, message: NumberList.Chosen) -> None:
-        """Choose the number that was clicked; change it if it was chosen already."""
-        if message.index >= len(self._numbers):
+    def on_tunable_list_selected(self, message: TunableList.Selected) -> None:
+        """Select the clicked tunable; edit it if it was selected already."""
+        if message.index >= len(self._tunables):
             return
-        name = self._numbers[message.index].name
-        if name == self._chosen:
+        name = self._tunables[message.index].name
+        if name == self._selected:
             self.action_edit()
             return
         self._leave_edit()
-        self._chosen = name
+        self._selected = name
         self.show()
 
     def on_input_changed(self, message: Input.Changed) -> None:
-        """Say at once what is wrong."""
-        self._judge(message.value)
+        """Check the typed value."""
+        self._check(message.value)
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
-        """Send what was typed, if the number can be that."""
-        number, value = self._number(), self._judge(message.value)
-        if number is None or value is None:
+        """Send the typed value, if it is valid."""
+        tunable, value = self._selected_tunable(), self._check(message.value)
+        if tunable is None or value is None:
             return
         self._leave_edit()
-        if value != number.value:
-            self._send(ConfigureBreaker(self._breaker, {number.name: value}))
+        if value != tunable.value:
+            self._send(ConfigureBreaker(self._breaker, {tunable.name: value}))
 
     def action_choose(self, step: int) -> None:
-        """Choose the next number, or the one before; not while one is being changed."""
-        number = self._number()
-        if number is not None and not self._is_editing:
-            place = self._numbers.index(number) + step
-            self._chosen = self._numbers[max(0, min(place, len(self._numbers) - 1))].name
+        """Move the selection by `step` rows, except while a value is being edited."""
+        tunable = self._selected_tunable()
+        if tunable is not None and not self._is_editing:
+            index = self._tunables.index(tunable) + step
+            self._selected = self._tunables[max(0, min(index, len(self._tunables) - 1))].name
             self.show()
 
     def action_edit(self) -> None:
-        """Type what the chosen number shall be."""
-        number = self._number()
-        if number is None:
+        """Open the line in which the selected tunable is edited."""
+        tunable = self._selected_tunable()
+        if tunable is None:
             return
         line = self.query_one(Input)
         if not self._is_editing:
             self.query_one("#edit").display = True
-            line.value = format_number(number.value)
-            self._judge(line.value)
+            line.value = format_number(tunable.value)
+            self._check(line.value)
         line.focus()
 
     def action_back(self) -> None:
-        """Leave the number as it is, or leave the screen."""
+        """Close the edit line, or the screen if it is not open."""
         if self._is_editing:
             self._leave_edit()
         else:
             self.dismiss()
 
     def action_help(self) -> None:
-        """Show the keys of this screen."""
+        """Open the help."""
         self.app.push_screen(HelpScreen(list(self._bindings)))
 
     @property
@@ -179,42 +178,42 @@ class SettingsScreen(Screen[None]):
         self.query_one("#edit").display = False
         self.set_focus(None)
 
-    def _number(self) -> Tunable | None:
-        """Find the chosen number, which is the first where it is not there."""
-        named = (number for number in self._numbers if number.name == self._chosen)
-        return next(named, self._numbers[0] if self._numbers else None)
+    def _selected_tunable(self) -> Tunable | None:
+        """Return the selected tunable, the first one if that is gone, `None` if there is none."""
+        named = (tunable for tunable in self._tunables if tunable.name == self._selected)
+        return next(named, self._tunables[0] if self._tunables else None)
 
-    def _judge(self, text: str) -> float | None:
-        """Say beside the line what is wrong with it; give the number if nothing is."""
-        number = self._number()
-        if number is None:
+    def _check(self, text: str) -> float | None:
+        """Show beside the line whether a text is valid; return its value if it is."""
+        tunable = self._selected_tunable()
+        if tunable is None:
             return None
-        value, words = None, "Enter sets it, Esc leaves it as it is"
+        value, message = None, "Enter sets it, Esc leaves it as it is"
         try:
-            value = _typed(number, text)
+            value = _typed(tunable, text)
         except ValueError as error:
-            words = str(error)
+            message = str(error)
         verdict = self.query_one("#verdict", Static)
-        verdict.update(Content(sanitize(words)))
+        verdict.update(Content(sanitize(message)))
         verdict.set_class(value is None, "alarm")
         verdict.set_class(value is not None, "quiet")
         return value
 
 
-def _typed(number: Tunable, text: str) -> float:
-    """Read a number that fits, or raise `ValueError`."""
+def _typed(tunable: Tunable, text: str) -> float:
+    """Return a text as a value of a tunable, or raise `ValueError`."""
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"not a number: {number.name} takes {number.kind.value}") from None
-    number.check(value)
+        raise ValueError(f"not a number: {tunable.name} takes {tunable.kind.value}") from None
+    tunable.check(value)
     return value
 
 
-def _about(number: Tunable) -> str:
-    meaning = f"{number.meaning}; " if number.meaning else ""
-    words = f"{sanitize(number.name)}: {sanitize(meaning)}{number.kind.value}."
-    for part, note in _NOTES.items():
-        if number.name.startswith(part):
-            words += f" {note}"
-    return words
+def _about(tunable: Tunable) -> str:
+    meaning = f"{tunable.meaning}; " if tunable.meaning else ""
+    text = f"{sanitize(tunable.name)}: {sanitize(meaning)}{tunable.kind.value}."
+    for prefix, note in _NOTES.items():
+        if tunable.name.startswith(prefix):
+            text += f" {note}"
+    return text

@@ -1,4 +1,4 @@
-"""The states of one breaker: where it stands, and what is missing for each way out."""
+"""The state diagram of one breaker: present state, and what each transition still takes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
+from fuseboard_tui.board import breakpoints
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.text.glyphs import GLYPHS, state_label
 from fuseboard_tui.text.sanitize import sanitize
 
 _DRAWS_PER_SECOND = 4
 
-# The names stand in for the states, which are drawn in their place.
+# Each name in braces is replaced by a drawing of that state.
 _DIAGRAM = """
    {CLOSED}──── trips ───▶{OPEN}
         ▲                     │   ▲
@@ -33,38 +34,40 @@ _DIAGRAM = """
 
 
 class StateDiagramScreen(ModalScreen[None]):
-    """Draws the states of a breaker, again and again.
+    """Draw the state diagram of a breaker four times a second.
 
     Args:
-        look: Gives the breaker as it is shown now; `None` if it is no more.
+        get_breaker: Returns the breaker as the board shows it; `None` if it no longer exists.
     """
 
+    HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,d,q,ctrl+c", "dismiss", "close", id="close", key_display="Esc"),
         Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
     ]
 
-    def __init__(self, look: Callable[[], BreakerSnapshot | None]) -> None:
+    def __init__(self, get_breaker: Callable[[], BreakerSnapshot | None]) -> None:
         super().__init__()
-        self._look = look
+        self._get_breaker = get_breaker
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
+        """Create the widgets."""
         with VerticalScroll(classes="detail") as box:
             box.border_subtitle = "? help  Esc closes"
             yield Static(markup=False)
 
     def on_mount(self) -> None:
         """Begin to draw."""
-        self._draw()
-        self.set_interval(1 / _DRAWS_PER_SECOND, self._draw)
+        self.show()
+        self.set_interval(1 / _DRAWS_PER_SECOND, self.show)
 
     def action_help(self) -> None:
-        """Show the keys of this screen."""
+        """Open the help."""
         self.app.push_screen(HelpScreen(list(self._bindings)))
 
-    def _draw(self) -> None:
-        breaker = self._look()
+    def show(self) -> None:
+        """Draw the present state of the breaker; close if it no longer exists."""
+        breaker = self._get_breaker()
         if breaker is None:
             self.dismiss()
             return
@@ -93,12 +96,12 @@ def _ways_out(breaker: BreakerSnapshot) -> Iterator[Content]:
     )
     yield Content(f"  {sanitize(breaker.why)}")
     yield Content("")
-    for target, words in _steps(breaker):
+    for target, condition in _transitions_from(breaker):
         name = f"{GLYPHS[target]} {target.name}"
-        yield Content.assemble("  → ", (f"{name:<12}", "bold"), f" {words}")
+        yield Content.assemble("  → ", (f"{name:<12}", "bold"), f" {condition}")
 
 
-def _steps(breaker: BreakerSnapshot) -> Iterator[tuple[State, str]]:
+def _transitions_from(breaker: BreakerSnapshot) -> Iterator[tuple[State, str]]:
     if breaker.mode is not Mode.AUTOMATIC:
         yield State.CLOSED, "by hand only: r resets it"
         return
@@ -109,8 +112,10 @@ def _steps(breaker: BreakerSnapshot) -> Iterator[tuple[State, str]]:
             yield State.OPEN, "by hand: t"
         case State.OPEN:
             left = breaker.retry_after
-            waits = f"in {format_duration(left)}" if left is not None else "when its time is over"
-            yield State.HALF_OPEN, waits
+            condition = (
+                f"in {format_duration(left)}" if left is not None else "when its time is over"
+            )
+            yield State.HALF_OPEN, condition
             yield State.CLOSED, "by hand: r"
         case State.HALF_OPEN:
             missing = breaker.successes_missing or 1

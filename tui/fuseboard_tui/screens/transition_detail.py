@@ -1,4 +1,4 @@
-"""One transition: why it came, and the calls that led to it."""
+"""One transition in full: its reason, and the calls that led to it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from textual.widgets import Static
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.records import Failure, Transition
+from fuseboard_tui.board import breakpoints
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.text.glyphs import GLYPHS
 from fuseboard_tui.text.sanitize import sanitize
 
 
-class TransitionScreen(ModalScreen[None]):
-    """Shows a transition of a breaker; up and down go to the others.
+class TransitionDetailScreen(ModalScreen[None]):
+    """Show a transition of a breaker; keys move to the others.
 
     Args:
         breaker: The breaker's name.
@@ -29,6 +30,7 @@ class TransitionScreen(ModalScreen[None]):
         index: Which of them to show first.
     """
 
+    HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q,ctrl+c", "dismiss", "close", id="close", key_display="Esc"),
         Binding("down,j", "move(1)", "older", id="older", key_display="↓"),
@@ -43,7 +45,7 @@ class TransitionScreen(ModalScreen[None]):
         self._index = min(max(index, 0), len(transitions) - 1)
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
+        """Create the widgets."""
         with VerticalScroll(classes="detail"):
             yield Static(markup=False)
 
@@ -52,11 +54,11 @@ class TransitionScreen(ModalScreen[None]):
         self._show()
 
     def action_help(self) -> None:
-        """Show the keys of this screen."""
+        """Open the help."""
         self.app.push_screen(HelpScreen(list(self._bindings)))
 
     def action_move(self, step: int) -> None:
-        """Show an older or a newer one."""
+        """Show an older transition, or a newer one if `step` is negative."""
         self._index = min(max(self._index + step, 0), len(self._transitions) - 1)
         self._show()
 
@@ -72,22 +74,22 @@ class TransitionScreen(ModalScreen[None]):
         box.scroll_home(animate=False)
 
 
-def _lines(step: Transition) -> Iterator[Content]:
-    before, after = step.from_state, step.to_state
-    at = datetime.fromtimestamp(step.at).astimezone()
+def _lines(transition: Transition) -> Iterator[Content]:
+    before, after = transition.from_state, transition.to_state
+    at = datetime.fromtimestamp(transition.at).astimezone()
     yield Content.assemble(
         f"{at:%Y-%m-%d %H:%M:%S}   {GLYPHS[before]} {before.name} → ",
         (f"{GLYPHS[after]} {after.name}", "bold"),
     )
-    yield Content(sanitize(step.reason))
+    yield Content(sanitize(transition.reason))
     yield Content("")
-    if not step.causes:
+    if not transition.causes:
         yield Content("No failed call led to it.")
         return
-    count = len(step.causes)
+    count = len(transition.causes)
     yield Content.styled(f"The {'call' if count == 1 else f'{count} calls'} that led to it", "bold")
-    for failure in step.causes:
-        yield _line(failure, step.at)
+    for failure in transition.causes:
+        yield _line(failure, transition.at)
 
 
 def _line(failure: Failure, transition_at: float) -> Content:

@@ -1,1 +1,1 @@
-"""Text and characters that widgets draw with."""
+"""Text for the screen: sanitising, wrapping, charts, glyphs."""

@@ -1,4 +1,4 @@
-"""Bars, sparklines and strips, as strings of characters."""
+"""Charts made of characters: bars, sparklines, state strips."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from fuseboard.breaker.records import Transition
 from fuseboard.breaker.state import State
 
 _LEVELS = "▁▂▃▄▅▆▇█"
-_PARTS = " ▏▎▍▌▋▊▉█"
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
-_GRAVITY = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+_SEVERITY = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
 def bar(share: float, width: int) -> str:
-    """Draw a bar that fills `share` (0-1) of `width` cells, in eighths of a cell."""
+    """Return a bar that fills `share` (0–1) of `width` cells, in eighths of a cell."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
-    return ("█" * full + (_PARTS[rest] if rest else "")).ljust(width)
+    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
 def sparkline(values: Sequence[float], width: int, peak: float | None = None) -> str:
-    """Draw the last `width` values above a zero line; only 0 itself lies on it.
+    """Return a chart of the last `width` values, right-aligned.
 
-    The highest mark is `peak`, which no value exceeds; by default the largest of them.
+    Args:
+        values: At least 0 each; only 0 itself has the lowest mark.
+        width: Cells, one for each value.
+        peak: The value of the highest mark; by default the largest value shown.
     """
     shown = values[-width:] if width > 0 else ()
     peak = max(shown, default=0.0) if peak is None else peak
@@ -31,7 +34,7 @@ def sparkline(values: Sequence[float], width: int, peak: float | None = None) ->
     return "".join(marks).rjust(max(width, 0))
 
 
-def strip(
+def worst_states(
     history: Sequence[Transition],
     present: State,
     *,
@@ -40,13 +43,21 @@ def strip(
     seconds: float,
     width: int,
 ) -> list[State | None]:
-    """Cut the last `seconds` into `width` cells and give the worst state in each.
+    """Return the worst state in each of `width` equal parts of the last `seconds`.
 
-    OPEN is worse than HALF_OPEN is worse than CLOSED, so that a short opening
-    is never hidden. `None` is a time before `known_since`. Times are Unix seconds.
+    OPEN is worse than HALF_OPEN, and that is worse than CLOSED, so that a short
+    opening is never hidden. `None` stands for a time before `known_since`.
+
+    Args:
+        history: Transitions, oldest first.
+        present: The state after the last one.
+        now: The end of the last cell, Unix seconds.
+        known_since: Unix seconds.
+        seconds: The length of all cells together.
+        width: The number of cells.
     """
     cell = seconds / width
-    # Cells begin at multiples of their length, so that the strip moves cell by cell.
+    # Cells begin at multiples of their length, so that the strip moves by whole cells.
     begin = (now // cell + 1) * cell - seconds
     cells: list[State | None] = [None] * width
     changes = [step for step in history if step.from_state is not step.to_state]
@@ -58,6 +69,6 @@ def strip(
         last = min(int((end - begin) // cell), width - 1)
         for index in range(first, last + 1):
             before = cells[index]
-            if before is None or _GRAVITY[state] > _GRAVITY[before]:
+            if before is None or _SEVERITY[state] > _SEVERITY[before]:
                 cells[index] = state
     return cells

@@ -1,4 +1,4 @@
-"""The glyph and the words of each state: never colour alone."""
+"""Glyph, style and label of each state, so that none is shown by colour alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fuseboard.breaker.state import Mode, State
 
 GLYPHS = {State.CLOSED: "●", State.OPEN: "■", State.HALF_OPEN: "◐"}
 UNKNOWN = "·"
+"""Stands for a time before the breaker was known."""
 
 STATE_CLASSES = {
     State.CLOSED: "state--closed",
@@ -16,8 +17,8 @@ STATE_CLASSES = {
 
 
 def state_label(breaker: BreakerSnapshot) -> str:
-    """Name the state, and who holds it there if a person does."""
+    """Return the label of a breaker's state, or of its mode if that is not automatic."""
     if breaker.mode is Mode.AUTOMATIC:
         return breaker.state.name
-    held: str = breaker.mode.value
-    return held.upper()
+    mode: str = breaker.mode.value
+    return mode.upper()

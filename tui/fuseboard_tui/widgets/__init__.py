@@ -1,1 +1,1 @@
-"""What the dashboard is made of; each file draws what its name says."""
+"""The widgets of the dashboard."""

@@ -1,4 +1,4 @@
-"""One breaker in full: where it stands, why, and what its callers get."""
+"""The panel of the selected breaker: state, reason, policies, calls, rates, latency."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 from fuseboard_tui.text.charts import bar, sparkline
 from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_label
 from fuseboard_tui.text.sanitize import sanitize
-from fuseboard_tui.widgets.lines import Line, LinesWidget, joined, text_of
+from fuseboard_tui.widgets.lines import Line, LinesWidget, join_spans, plain_text
 
 _BAR_WIDTH = 20
 _WHY_LINES = 2
 _SHORT_NAMES = {"success": "ok", "failure": "failed", "in flight": "now"}
-_PLOTS = 3  # lines that plots by verdict take
-_BESIDE_PLOT = 34  # columns that names and figures take
+_PLOTS = 3  # lines of the plots by verdict
+_BESIDE_PLOT = 34  # columns of the names and figures
 
 
 class BreakerPanel(LinesWidget):
-    """Draws the chosen breaker."""
+    """Draw one breaker in full."""
 
     def show(self, snapshot: Snapshot, breaker: BreakerSnapshot | None) -> None:
-        """Draw a breaker of a snapshot."""
+        """Draw a breaker of a snapshot; a hint if there is none."""
         if breaker is None:
-            self.entitle("Breaker")
+            self.set_title("Breaker")
             self.draw([((" nothing to show yet", "quiet"),)])
             return
-        self.entitle(sanitize(breaker.name, 60))
-        activity = snapshot.rates.get(breaker.name, BreakerRates())
+        self.set_title(sanitize(breaker.name, 60))
+        rates = snapshot.rates.get(breaker.name, BreakerRates())
         lines: list[Line] = [
             _state(breaker),
             *self._why(breaker),
@@ -41,7 +41,7 @@ class BreakerPanel(LinesWidget):
             self._calls(breaker),
         ]
         room = self.size.height - len(lines)
-        plots = self._plots(activity) if room >= _PLOTS else [self._plot_of_all(activity)]
+        plots = self._plots(rates) if room >= _PLOTS else [self._plot_of_all(rates)]
         if room > len(plots):
             lines.append(())
         self.draw([*lines, *plots])
@@ -55,7 +55,7 @@ class BreakerPanel(LinesWidget):
             max_lines=_WHY_LINES,
             placeholder=" …",
         )
-        # Always as many lines, so that what is below stays where it is.
+        # A constant number of lines, so that those below do not move.
         lines += [""] * (_WHY_LINES - len(lines))
         return [(line,) for line in lines]
 
@@ -71,36 +71,35 @@ class BreakerPanel(LinesWidget):
         ]
         line: Line = ()
         for gap, names in (("  ", {}), (" ", {}), (" ", _SHORT_NAMES)):
-            parts = (_count(names.get(name, name), count, looks) for name, count, looks in counts)
-            line = (" ", *joined(gap, parts))
-            if len(text_of(line)) <= self.size.width:
+            parts = (_count(names.get(name, name), count, style) for name, count, style in counts)
+            line = (" ", *join_spans(gap, parts))
+            if len(plain_text(line)) <= self.size.width:
                 break
         return line
 
-    def _plots(self, activity: BreakerRates) -> list[Line]:
-        """Draw calls a second by verdict, to one scale, and the percentiles beside them."""
+    def _plots(self, rates: BreakerRates) -> list[Line]:
+        """Return the calls per second by verdict, to one scale, with percentiles beside them."""
         width = self._plot_width()
         rows = [
-            ("ok/s", activity.success, "state--closed", _percentile("p50", activity.p50)),
-            ("failed/s", activity.failure, "state--open", _percentile("p95", activity.p95)),
-            ("rejected/s", activity.rejected, "state--half-open", _percentile("p99", activity.p99)),
+            ("ok/s", rates.success, "state--closed", _percentile("p50", rates.p50)),
+            ("failed/s", rates.failure, "state--open", _percentile("p95", rates.p95)),
+            ("rejected/s", rates.rejected, "state--half-open", _percentile("p99", rates.p99)),
         ]
-        peak = max((max(rates[-width:], default=0.0) for _, rates, _, _ in rows), default=0.0)
+        peak = max((max(values[-width:], default=0.0) for _, values, _, _ in rows), default=0.0)
         return [
             (
                 (f" {name:<10} ", "quiet"),
-                (sparkline(rates, width, peak), looks),
-                f" {_latest(rates):>6}  {percentile}",
+                (sparkline(values, width, peak), style),
+                f" {_latest(values):>6}  {percentile}",
             )
-            for name, rates, looks, percentile in rows
+            for name, values, style, percentile in rows
         ]
 
-    def _plot_of_all(self, activity: BreakerRates) -> Line:
-        rates = activity.total
+    def _plot_of_all(self, rates: BreakerRates) -> Line:
         return (
             (" calls/s    ", "quiet"),
-            (sparkline(rates, self._plot_width()), "key"),
-            f" {_latest(rates):>6}  {_percentile('p95', activity.p95)}",
+            (sparkline(rates.total, self._plot_width()), "key"),
+            f" {_latest(rates.total):>6}  {_percentile('p95', rates.p95)}",
         )
 
     def _plot_width(self) -> int:
@@ -108,35 +107,35 @@ class BreakerPanel(LinesWidget):
 
 
 def _state(breaker: BreakerSnapshot) -> Line:
-    words = f" {GLYPHS[breaker.state]} {state_label(breaker)}"
-    said = f"   for {format_duration(breaker.seconds_in_state)}"
+    label = f" {GLYPHS[breaker.state]} {state_label(breaker)}"
+    note = f"   for {format_duration(breaker.seconds_in_state)}"
     progress = ""
     if breaker.retry_after is not None and breaker.recovery_timeout:
-        said += f", probe in {format_duration(breaker.retry_after)}"
+        note += f", probe in {format_duration(breaker.retry_after)}"
         waited = 1 - breaker.retry_after / breaker.recovery_timeout
         progress = f"  ▕{bar(waited, _BAR_WIDTH)}▏"
     elif breaker.state is State.HALF_OPEN:
-        said += ", probe under way" if breaker.probes else ", waiting for a probe"
+        note += ", probe under way" if breaker.probes else ", waiting for a probe"
     elif breaker.mode is Mode.FORCED_OPEN:
-        said += ", until it is reset"
-    looks = STATE_CLASSES[breaker.state]
-    return (words, looks), said, (progress, looks)
+        note += ", until it is reset"
+    style = STATE_CLASSES[breaker.state]
+    return (label, style), note, (progress, style)
 
 
 def _gauge(gauge: Gauge) -> Line:
     share = gauge.value / gauge.limit
-    looks = "alarm" if share >= 1 else "state--half-open" if share >= 0.5 else "plain"
+    style = "alarm" if share >= 1 else "state--half-open" if share >= 0.5 else "plain"
     spec = ".0%" if gauge.ratio else "g"
     figures = f"{gauge.value:{spec}}/{gauge.limit:{spec}}"
-    return f" {gauge.name} ▕", (bar(share, _BAR_WIDTH), looks), f"▏ {figures}"
+    return f" {gauge.name} ▕", (bar(share, _BAR_WIDTH), style), f"▏ {figures}"
 
 
-def _count(name: str, count: int, looks: str) -> Line:
-    return (f"{name} ", "quiet"), (f"{count:,}", looks if count else "quiet")
+def _count(name: str, count: int, style: str) -> Line:
+    return (f"{name} ", "quiet"), (f"{count:,}", style if count else "quiet")
 
 
-def _latest(rates: Sequence[float]) -> str:
-    return f"{rates[-1]:.1f}" if rates else "–"
+def _latest(values: Sequence[float]) -> str:
+    return f"{values[-1]:.1f}" if values else "–"
 
 
 def _percentile(name: str, seconds: float | None) -> str:

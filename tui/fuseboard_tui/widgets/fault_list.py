@@ -1,4 +1,4 @@
-"""The faults with their keys."""
+"""The list of faults with their keys."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from textual.message import Message
 
 from fuseboard.snapshot.snapshot import FaultSnapshot, ScenarioSnapshot, Snapshot
 from fuseboard_tui.text.sanitize import sanitize
-from fuseboard_tui.widgets.lines import Line, Rows
+from fuseboard_tui.widgets.lines import Line, ScrollableLines
 
-_CELL = 18  # columns of a fault where several share a row
-_SHORT_CELL = 13  # the same without its share
+_CELL = 18  # columns of a fault where several are in a row
+_SHORT_CELL = 13  # the same without its probability
 
 
-class FaultList(Rows):
-    """Draws every fault: its key, whether it is on, and how often it hits."""
+class FaultList(ScrollableLines):
+    """Draw every fault: key, label, whether it is on, probability."""
 
     @dataclass
     class Toggled(Message):
@@ -32,10 +32,10 @@ class FaultList(Rows):
         self._cell_width = _CELL
 
     def show(self, snapshot: Snapshot, selected: str) -> None:
-        """Draw a snapshot with the fault named `selected` marked."""
+        """Draw the faults of a snapshot, and mark the one named `selected`."""
         self._faults = snapshot.faults
-        self.entitle(_title(snapshot.scenario))
-        self._lay_out()
+        self.set_title(_title(snapshot.scenario))
+        self._choose_columns()
         cells = [self._cell(fault, fault.name == selected) for fault in self._faults]
         rows = [
             tuple(chain.from_iterable(cells[start : start + self._columns]))
@@ -43,12 +43,12 @@ class FaultList(Rows):
         ]
         self.draw_rows(rows)
 
-    def named_by(self, key: str | None) -> str | None:
-        """Give the name of the fault that has a key."""
+    def name_by_key(self, key: str | None) -> str | None:
+        """Return the name of the fault with a key; `None` if no fault has it."""
         return next((fault.name for fault in self._faults if fault.key == key), None)
 
     def on_click(self, event: events.Click) -> None:
-        """Switch the fault that was clicked."""
+        """Post `Toggled` for the clicked fault."""
         offset = event.get_content_offset(self)
         if offset is None:
             return
@@ -57,8 +57,8 @@ class FaultList(Rows):
         if column < self._columns and index < len(self._faults):
             self.post_message(self.Toggled(self._faults[index].name))
 
-    def _lay_out(self) -> None:
-        """Find the roomiest way to show them all."""
+    def _choose_columns(self) -> None:
+        """Choose the widest cells with which all faults fit."""
         width, height = self.size
         for columns, self._cell_width in (
             (1, _CELL),
@@ -70,24 +70,24 @@ class FaultList(Rows):
                 return
 
     def _cell(self, fault: FaultSnapshot, is_selected: bool) -> Line:
-        share = (
+        probability = (
             f"{fault.setting.probability:.0%}".rjust(5) if fault.active or is_selected else "     "
         )
         mark = "▲" if fault.active else " "
-        looks = "alarm" if fault.active else "strong" if is_selected else "plain"
+        style = "alarm" if fault.active else "strong" if is_selected else "plain"
         if self._columns > 1 and self._cell_width == _SHORT_CELL:
-            share = ""
-        words = f"  {sanitize(fault.description)}" if self._columns == 1 else ""
+            probability = ""
+        description = f"  {sanitize(fault.description)}" if self._columns == 1 else ""
         return (
             ("▌" if is_selected else " ", "cursor"),
             (fault.key, "key"),
-            (f" {mark}{fault.label[:9]:<9}{share}", looks),
-            (words, "quiet"),
+            (f" {mark}{fault.label[:9]:<9}{probability}", style),
+            (description, "quiet"),
         )
 
 
 def _title(scenario: ScenarioSnapshot | None) -> str:
     if scenario is None:
         return "Faults"
-    name, words = sanitize(scenario.name, 20), sanitize(scenario.next_step, 60)
-    return f"Faults, {name}: {words} in {scenario.seconds_to_next:.0f} s"
+    name, step = sanitize(scenario.name, 20), sanitize(scenario.next_step, 60)
+    return f"Faults, {name}: {step} in {scenario.seconds_to_next:.0f} s"

@@ -1,21 +1,21 @@
-"""The first line: what is watched, and how the world is broken."""
+"""The first line of the board: target, traffic, active faults, endpoint, uptime."""
 
 from __future__ import annotations
 
 from fuseboard.snapshot.snapshot import Phase, Snapshot
 from fuseboard_tui.text.sanitize import sanitize
-from fuseboard_tui.widgets.lines import Line, LinesWidget, joined, text_of
+from fuseboard_tui.widgets.lines import Line, LinesWidget, join_spans, plain_text
 
 
 class HeaderLine(LinesWidget):
-    """Draws where the calls go, the traffic, the faults that are on, and the time."""
+    """Draw the header; shorten it where the window is narrow."""
 
     def show(self, snapshot: Snapshot, badge: str) -> None:
-        """Draw a snapshot; `badge` says which moment it is of, if it is not now."""
+        """Draw a snapshot; `badge` names its moment, and is empty if that is now."""
         name: Line = (("fuseboard", "strong"),)
         metrics: Line = (f"/metrics :{_port(snapshot.metrics_url)}",)
         target, faults = _target(snapshot), _faults(snapshot)
-        uptime: Line = (_clock(snapshot.uptime),)
+        uptime: Line = (_clock_time(snapshot.uptime),)
         parts: list[Line] = [
             name,
             *_condition(snapshot, badge),
@@ -25,39 +25,39 @@ class HeaderLine(LinesWidget):
             *([metrics] if snapshot.metrics_url else []),
             uptime,
         ]
-        # Where there is no room for all, what says least goes first, and then much is said shortly.
+        # In a narrow window the least important parts go first; then others are shortened.
         shorter: list[tuple[Line, list[Line]]] = [
             (least, [])
             for least in (name, *(() if _has_faults(snapshot) else (faults,)), metrics, uptime)
         ]
-        shorter += [(part, _target(snapshot, shortly=True)) for part in target]
+        shorter += [(part, _target(snapshot, short=True)) for part in target]
         shorter += [(faults, [_short_faults(snapshot)])]
-        for long, short in shorter:
-            if len(text_of(_line(parts))) <= self.size.width:
+        for long, replacement in shorter:
+            if len(plain_text(_line(parts))) <= self.size.width:
                 break
             place = next((n for n, part in enumerate(parts) if part is long), None)
             if place is not None:
-                parts[place : place + 1] = short
+                parts[place : place + 1] = replacement
         self.draw([_line(parts)])
 
 
 def _condition(snapshot: Snapshot, badge: str) -> list[Line]:
-    said: list[Line] = [((f" {badge} ", "badge"),)] if badge else []
+    parts: list[Line] = [((f" {badge} ", "badge"),)] if badge else []
     if snapshot.phase is Phase.STARTING:
-        said.append(("starting…",))
+        parts.append(("starting…",))
     elif snapshot.phase is Phase.STOPPED:
-        said.append(((" STOPPED ", "badge"),))
-    return said
+        parts.append(((" STOPPED ", "badge"),))
+    return parts
 
 
-def _target(snapshot: Snapshot, *, shortly: bool = False) -> list[Line]:
+def _target(snapshot: Snapshot, *, short: bool = False) -> list[Line]:
     target = snapshot.target
     if target is None:
         return []
     if target.simulated:
-        model = () if shortly else (f" {sanitize(target.model, 40)}",)
+        model = () if short else (f" {sanitize(target.model, 40)}",)
         return [((" SIMULATED ", "badge"), *model)]
-    if shortly:
+    if short:
         return [(sanitize(target.model, 20),)]
     return [(sanitize(f"{target.url} {target.model}", 60),)]
 
@@ -71,12 +71,12 @@ def _faults(snapshot: Snapshot) -> Line:
     on = [fault for fault in snapshot.faults if fault.active]
     if not on:
         return ("no faults",)
-    words = ", ".join(f"{fault.label} {fault.setting.probability:.0%}" for fault in on)
-    return ((f"faults: {words}", "alarm"),)
+    names = ", ".join(f"{fault.label} {fault.setting.probability:.0%}" for fault in on)
+    return ((f"faults: {names}", "alarm"),)
 
 
 def _line(parts: list[Line]) -> Line:
-    return " ", *joined(" · ", parts)
+    return " ", *join_spans(" · ", parts)
 
 
 def _traffic(snapshot: Snapshot) -> list[Line]:
@@ -94,7 +94,7 @@ def _port(url: str) -> str:
     return sanitize(url.rpartition(":")[2].partition("/")[0], 5)
 
 
-def _clock(seconds: float) -> str:
+def _clock_time(seconds: float) -> str:
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours:02d}:{minute:02d}:{second:02d}"

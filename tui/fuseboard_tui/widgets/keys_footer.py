@@ -1,4 +1,4 @@
-"""The keys of a screen on its last line."""
+"""The last line of a screen: its keys."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from textual.widgets import Footer
 
 
 class KeysFooter(Footer):
-    """Shows the keys as Textual's footer does, but lets go of those that it showed before.
+    """Textual's footer without its memory leak.
 
-    There each old key would be remembered as somebody who wants to hear of changes
-    to `compact`, as long as that does not change:
-    https://github.com/Textualize/textual/issues/6666
+    Textual keeps each key that was ever shown subscribed to `compact`, as long as
+    that does not change: https://github.com/Textualize/textual/issues/6666
     """
 
     def __init__(self) -> None:
         super().__init__(compact=True)
 
     async def recompose(self) -> None:
-        """Show the keys of now."""
+        """Show the present keys, and release those shown before."""
         await super().recompose()
         self.mutate_reactive(Footer.compact)

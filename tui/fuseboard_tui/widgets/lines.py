@@ -1,4 +1,4 @@
-"""Widgets that draw a value, and draw it again only when it has changed."""
+"""Base classes of widgets that draw lines of styled text, and redraw only lines that change."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from textual.visual import VisualType
 from textual.widget import Widget
 
 Span = str | tuple[str, str]
-"""A text, or a text and the component class that gives it its looks."""
+"""A text, or a text and the component class that styles it."""
 
 Line = tuple[Span, ...]
-"""What stands beside each other; it knows nothing of colours, and is cheap to compare."""
+"""The spans of one line, from left to right; without colours, so that it is cheap to compare."""
 
 
 class LinesWidget(Widget):
-    """Draws lines of text; what they are made of has classes in the style sheet.
+    """Draw lines of text, styled by component classes of the style sheet.
 
-    A line that is too long ends in an ellipsis. Only lines that have changed are
-    drawn again. The text cannot be selected with the mouse.
+    A line that is too long ends in an ellipsis. Text is drawn literally, never
+    as markup, and cannot be selected with the mouse.
     """
 
     ALLOW_SELECT = False
@@ -46,35 +46,35 @@ class LinesWidget(Widget):
     def __init__(self, *, id: str | None = None, title: str = "") -> None:  # noqa: A002
         super().__init__(id=id)
         self._lines: Sequence[Line] = ()
-        self._looks: dict[str, Style] = {}
+        self._style_cache: dict[str, Style] = {}
         self._title = ""
-        self.entitle(title)
+        self.set_title(title)
 
-    def entitle(self, title: str) -> None:
-        """Write `title`, literally, on the border."""
+    def set_title(self, title: str) -> None:
+        """Show a title, literally, on the border."""
         if title != self._title:
             self._title = title
             self.border_title = Content(title)
 
     def draw(self, lines: Sequence[Line]) -> None:
-        """Show `lines` from now on."""
+        """Replace the lines, and refresh those that have changed."""
         pairs = list(zip_longest(self._lines, lines))[: self.size.height]
         self._lines = lines
-        # The border is drawn with its line: to leave it out costs more.
+        # Each region includes the border: leaving it out costs more.
         left, width = -self.gutter.left, self.outer_size.width
         changed = [Region(left, y, width, 1) for y, (old, new) in enumerate(pairs) if old != new]
         if changed:
             self.refresh(*changed)
 
     def render(self) -> VisualType:
-        """Give the text that is shown, without its looks."""
-        return Content("\n".join(map(text_of, self._lines)))
+        """Return the text without its styles."""
+        return Content("\n".join(map(plain_text, self._lines)))
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line."""
+        """Render one line with its styles."""
         line = self._lines[y] if y < len(self._lines) else ()
-        parts = [(piece, "") if isinstance(piece, str) else piece for piece in line]
-        strip = Strip([Segment(text, self._look(name)) for text, name in parts])
+        spans = [(span, "") if isinstance(span, str) else span for span in line]
+        strip = Strip([Segment(text, self._style_of(name)) for text, name in spans])
         width = self.size.width
         if strip.cell_length <= width:
             return strip
@@ -82,48 +82,49 @@ class LinesWidget(Widget):
         return Strip([*cut, Segment("…", list(strip.crop(0, width))[-1].style)])
 
     def notify_style_update(self) -> None:
-        """Forget what the pieces looked like: the theme may be another one."""
+        """Clear the cached styles, which a new theme changes."""
         super().notify_style_update()
-        self._looks.clear()
+        self._style_cache.clear()
 
-    def _look(self, name: str) -> Style:
-        if name not in self._looks:
+    def _style_of(self, name: str) -> Style:
+        """Return the style of a component class; that of the widget if `name` is empty."""
+        if name not in self._style_cache:
             style = self.visual_style
             if name:
                 style += self.get_visual_style(name, partial=True)
-            self._looks[name] = style.rich_style
-            if name:  # a visual style knows of no `reverse`
-                self._looks[name] += self.get_component_styles(name).text_style
-        return self._looks[name]
+            self._style_cache[name] = style.rich_style
+            if name:  # a visual style does not include `reverse`
+                self._style_cache[name] += self.get_component_styles(name).text_style
+        return self._style_cache[name]
 
 
-def text_of(line: Line) -> str:
-    """Give the text of a line."""
-    return "".join(piece if isinstance(piece, str) else piece[0] for piece in line)
+def plain_text(line: Line) -> str:
+    """Return the text of a line without its styles."""
+    return "".join(span if isinstance(span, str) else span[0] for span in line)
 
 
-def joined(separator: str, parts: Iterable[Line]) -> Line:
-    """Put parts into one line, with a separator between them."""
-    return tuple(piece for part in parts for piece in (separator, *part))[1:]
+def join_spans(separator: str, parts: Iterable[Line]) -> Line:
+    """Concatenate parts to one line, with a separator between them."""
+    return tuple(span for part in parts for span in (separator, *part))[1:]
 
 
-class Rows(LinesWidget):
-    """Draws as many rows as fit; the wheel moves through the others."""
+class ScrollableLines(LinesWidget):
+    """Draw as many rows as fit; keys of the screen and the mouse wheel scroll to the others."""
 
     def __init__(self, *, id: str | None = None, title: str = "") -> None:  # noqa: A002
         super().__init__(id=id, title=title)
-        self._make: Callable[[int], Line] = lambda _: ()
+        self._make_row: Callable[[int], Line] = lambda _: ()
         self._count = 0
         self._top = 0
 
     @property
     def top(self) -> int:
-        """The first row that is shown."""
+        """The index of the first visible row."""
         return self._top
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the last row is shown."""
+        """Whether the last row is visible."""
         return self._top + self.size.height >= self._count
 
     def draw_rows(
@@ -133,35 +134,38 @@ class Rows(LinesWidget):
         count: int | None = None,
         visible: int | None = None,
     ) -> None:
-        """Show rows, from a place where the row numbered `visible` can be seen.
+        """Replace the rows.
 
-        Of many rows only those that are seen need be made: then `rows` makes
-        one by its number, and `count` says how many there are.
+        Args:
+            rows: The rows, or a function that makes a row from its index and is
+                called for visible rows only.
+            count: The number of rows, if `rows` is a function.
+            visible: The index of a row to scroll to, if it is not visible.
         """
-        self._make = rows if callable(rows) else rows.__getitem__
+        self._make_row = rows if callable(rows) else rows.__getitem__
         self._count = len(rows) if not callable(rows) else count or 0
         height = max(self.size.height, 1)
         if visible is not None:
             self._top = min(max(self._top, visible - height + 1), visible)
         self._top = max(min(self._top, self._count - height), 0)
-        seen = range(self._top, min(self._top + height, self._count))
-        self.draw([self._make(number) for number in seen])
+        shown = range(self._top, min(self._top + height, self._count))
+        self.draw([self._make_row(index) for index in shown])
 
     def move(self, rows: int) -> None:
-        """Move through the rows."""
+        """Scroll by a number of rows; a negative one scrolls up."""
         self._top += rows
-        self.draw_rows(self._make, count=self._count)
+        self.draw_rows(self._make_row, count=self._count)
 
     def page(self, direction: int) -> None:
-        """Move by a screenful, of which one row stays."""
+        """Scroll by the height of the widget less one row, down (1) or up (-1)."""
         self.move(direction * max(self.size.height - 1, 1))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Go down with the wheel."""
+        """Scroll down by one row."""
         event.stop()
         self.move(1)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Go up with the wheel."""
+        """Scroll up by one row."""
         event.stop()
         self.move(-1)

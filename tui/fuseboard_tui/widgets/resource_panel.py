@@ -1,4 +1,4 @@
-"""What the calls draw on: traffic, connections, cache."""
+"""The panel of traffic, connection pools, caches and the cache warmer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fuseboard.snapshot.quantile import quantile
 from fuseboard.snapshot.snapshot import Snapshot, TrafficSnapshot
 from fuseboard_tui.text.charts import bar
 from fuseboard_tui.text.sanitize import sanitize
-from fuseboard_tui.widgets.lines import Line, Rows, Span
+from fuseboard_tui.widgets.lines import Line, ScrollableLines, Span
 
 _BAR_WIDTH = 8
 _NAME_WIDTH = 8
 
 
-class ResourcePanel(Rows):
-    """Draws a row for the traffic, each pool of connections and each cache."""
+class ResourcePanel(ScrollableLines):
+    """Draw a row for the traffic, each connection pool and each cache."""
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw a snapshot."""
@@ -28,28 +28,28 @@ def _lines(snapshot: Snapshot) -> Iterator[Line]:
     if snapshot.traffic is not None:
         yield _row("traffic", _traffic(snapshot.traffic))
     for pool in snapshot.pools:
-        looks = "alarm" if pool.utilization >= 1 else "plain"
-        yield _row("pool", *_bar(pool.utilization, looks), _pool(pool))
+        style = "alarm" if pool.utilization >= 1 else "plain"
+        yield _row("pool", *_bar(pool.utilization, style), _pool(pool))
     for cache in snapshot.caches:
         yield _row("cache", *_bar(cache.hit_rate, "state--closed"), _cache(cache))
     if snapshot.warming is not None and not snapshot.warming.ended:
-        seen = snapshot.warming
-        waits = f", waits for {sanitize(seen.waiting_for, 30)}" if seen.waiting_for else ""
-        yield _row("warming", f"{seen.done}/{seen.total}{waits}")
+        warming = snapshot.warming
+        waits = f", waits for {sanitize(warming.waiting_for, 30)}" if warming.waiting_for else ""
+        yield _row("warming", f"{warming.done}/{warming.total}{waits}")
 
 
-def _row(name: str, *said: Span) -> Line:
-    return (f" {name:<{_NAME_WIDTH}}", "quiet"), *said
+def _row(name: str, *spans: Span) -> Line:
+    return (f" {name:<{_NAME_WIDTH}}", "quiet"), *spans
 
 
-def _bar(share: float, looks: str) -> Line:
-    return "▕", (bar(share, _BAR_WIDTH), looks), "▏ "
+def _bar(share: float, style: str) -> Line:
+    return "▕", (bar(share, _BAR_WIDTH), style), "▏ "
 
 
 def _traffic(traffic: TrafficSnapshot) -> str:
-    pace = f"{traffic.rate:g}/s" if traffic.running else "off"
+    rate = f"{traffic.rate:g}/s" if traffic.running else "off"
     skipped = f", {traffic.skipped:,} skipped" if traffic.skipped else ""
-    return f"{traffic.kind.value} {pace}, {traffic.in_flight} in flight{skipped}"
+    return f"{traffic.kind.value} {rate}, {traffic.in_flight} in flight{skipped}"
 
 
 def _pool(pool: PoolSnapshot) -> str:

@@ -1,4 +1,4 @@
-"""The states of the last minutes, as a strip."""
+"""The states of one breaker over the last minutes, as a strip."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import groupby
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import Snapshot
-from fuseboard_tui.text.charts import strip
+from fuseboard_tui.text.charts import worst_states
 from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, UNKNOWN
 from fuseboard_tui.widgets.lines import LinesWidget, Span
 
@@ -15,15 +15,15 @@ _SECONDS = 300
 
 
 class StateStrip(LinesWidget):
-    """Draws one breaker's last five minutes."""
+    """Draw the last five minutes of one breaker, one glyph for each stretch of time."""
 
     def show(self, snapshot: Snapshot, breaker: BreakerSnapshot | None) -> None:
-        """Draw a breaker of a snapshot."""
+        """Draw a breaker of a snapshot; nothing if there is none."""
         width = self.size.width - 2
         if breaker is None or width < 1:
             self.draw([])
             return
-        cells = strip(
+        cells = worst_states(
             breaker.history,
             breaker.state,
             now=snapshot.taken_at,

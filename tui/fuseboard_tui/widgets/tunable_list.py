@@ -1,4 +1,4 @@
-"""The numbers of a breaker that can be set, one of which is chosen."""
+"""The list of a breaker's tunables, one of which is selected."""
 
 from __future__ import annotations
 
@@ -11,43 +11,45 @@ from textual.message import Message
 from fuseboard.breaker.tunables import Tunable, format_number
 from fuseboard.breaker.validation import NumberKind
 from fuseboard_tui.text.sanitize import sanitize
-from fuseboard_tui.widgets.lines import Line, Rows
+from fuseboard_tui.widgets.lines import Line, ScrollableLines
 
-_LONGEST_NAME = 40
+_MAX_NAME_LENGTH = 40
 
 
-class NumberList(Rows):
-    """Draws a row for each number: its name, its value, what it is for."""
+class TunableList(ScrollableLines):
+    """Draw a row for each tunable: name, value, meaning."""
 
     @dataclass
-    class Chosen(Message):
-        """A number was clicked."""
+    class Selected(Message):
+        """A tunable was clicked."""
 
         index: int
 
-    def show(self, numbers: Sequence[Tunable], chosen: int) -> None:
-        """Draw numbers, with the one at place `chosen` marked."""
-        names = [sanitize(number.name, _LONGEST_NAME) for number in numbers]
-        values = [_value(number) for number in numbers]
+    def show(self, tunables: Sequence[Tunable], selected: int) -> None:
+        """Draw tunables, and mark the one at index `selected`."""
+        names = [sanitize(tunable.name, _MAX_NAME_LENGTH) for tunable in tunables]
+        values = [_value(tunable) for tunable in tunables]
         name_width, value_width = max(map(len, names)), max(map(len, values))
         rows: list[Line] = [
             (
-                ("▌", "cursor") if place == chosen else " ",
-                (name.ljust(name_width), "strong" if place == chosen else "plain"),
+                ("▌", "cursor") if index == selected else " ",
+                (name.ljust(name_width), "strong" if index == selected else "plain"),
                 (f"  {value:>{value_width}}", "key"),
-                (f"  {sanitize(number.meaning)}", "quiet"),
+                (f"  {sanitize(tunable.meaning)}", "quiet"),
             )
-            for place, (number, name, value) in enumerate(zip(numbers, names, values, strict=True))
+            for index, (tunable, name, value) in enumerate(
+                zip(tunables, names, values, strict=True)
+            )
         ]
-        self.draw_rows(rows, visible=chosen)
+        self.draw_rows(rows, visible=selected)
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the number that was clicked."""
+        """Post `Selected` for the clicked row."""
         offset = event.get_content_offset(self)
         if offset is not None:
-            self.post_message(self.Chosen(self.top + offset.y))
+            self.post_message(self.Selected(self.top + offset.y))
 
 
-def _value(number: Tunable) -> str:
-    # The values stand under each other, those without a unit too.
-    return format_number(number.value) + (" s" if number.kind is NumberKind.SECONDS else "  ")
+def _value(tunable: Tunable) -> str:
+    # Values are right-aligned, those without a unit too.
+    return format_number(tunable.value) + (" s" if tunable.kind is NumberKind.SECONDS else "  ")

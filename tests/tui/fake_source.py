@@ -1,4 +1,4 @@
-"""Snapshots made by hand, and a source that gives them out."""
+"""Sample snapshots, and a source that returns them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def step(ago: float, start: State, end: State, reason: str) -> Transition:
 
 def breaker(name: str = "ollama_generate", **changes: Any) -> BreakerSnapshot:
     """A closed breaker with some calls behind it."""
-    picture = BreakerSnapshot(
+    snapshot = BreakerSnapshot(
         name=name,
         state=State.CLOSED,
         mode=Mode.AUTOMATIC,
@@ -61,7 +61,7 @@ def breaker(name: str = "ollama_generate", **changes: Any) -> BreakerSnapshot:
         state_seconds=dict.fromkeys(State, 0.0),
         durations={verdict: DurationHistogram().copy() for verdict in Verdict},
     )
-    return replace(picture, **changes)
+    return replace(snapshot, **changes)
 
 
 TRIPPED = step(
@@ -116,7 +116,7 @@ def board(
     idle = breaker(
         "ollama_embed", calls=CallCounts(), in_flight=0, consecutive_failures=0, gauges=()
     )
-    picture = Snapshot(
+    snapshot = Snapshot(
         taken_at=NOW,
         phase=Phase.RUNNING,
         uptime=751.0,
@@ -151,18 +151,18 @@ def board(
             )
         },
     )
-    return structs.replace(picture, **changes)
+    return structs.replace(snapshot, **changes)
 
 
 class FakeSource:
-    """Gives out the snapshot it was given, and remembers the commands."""
+    """A source that returns `current` and records the commands sent to it."""
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
-        self.picture = snapshot or board()
+        self.current = snapshot or board()
         self.commands: list[Command] = []
 
     def snapshot(self) -> Snapshot:
-        return self.picture
+        return self.current
 
     def send(self, command: Command) -> None:
         self.commands.append(command)

@@ -1,4 +1,4 @@
-"""A line in which a fault is set: how often it hits, for how long, after how many chunks."""
+"""A line in which a fault is typed, with its probability and other settings."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from textual.widgets import Input, Static
 from fuseboard.engine.commands import SetFault
 from fuseboard.faults.catalogue import find_fault
 from fuseboard.faults.notation import parse_fault
+from fuseboard_tui.board import breakpoints
 from fuseboard_tui.text.sanitize import sanitize
 
 
-class FaultLineScreen(ModalScreen[SetFault]):
-    """Lets a fault be typed as for `--fault`, and says what it would do or what is wrong.
+class FaultInputScreen(ModalScreen[SetFault]):
+    """Edit a fault in the notation of `--fault`; describe its effect, or what is wrong.
 
-    It ends with the command that switches the fault on so, or with none.
+    The result is the command that switches the fault on, or `None`.
 
     Args:
-        spelled: What stands in the line at first.
+        initial: The text to begin with.
     """
 
+    HORIZONTAL_BREAKPOINTS = breakpoints.HORIZONTAL
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "dismiss", "leave it", id="dismiss", key_display="Esc"),
     ]
 
-    def __init__(self, spelled: str) -> None:
+    def __init__(self, initial: str) -> None:
         super().__init__()
-        self._spelled = spelled
+        self._initial = initial
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
+        """Create the widgets."""
         with Vertical(classes="detail") as box:
             box.border_title = "Set a fault"
             box.border_subtitle = "Enter switches it on, Esc leaves it"
             yield Input(
-                self._spelled,
+                self._initial,
                 placeholder="cut:0.5,chunks=10,path=/api/chat",
                 compact=True,
                 select_on_focus=False,
@@ -48,22 +50,22 @@ class FaultLineScreen(ModalScreen[SetFault]):
             yield Static(markup=False)
 
     def on_input_changed(self, message: Input.Changed) -> None:
-        """Say what the fault would do, or what is wrong."""
-        words = self.query_one(Static)
+        """Describe the effect of the fault, or what is wrong."""
+        note = self.query_one(Static)
         try:
             name, setting = parse_fault(message.value)
         except ValueError as error:
-            words.update(Content(sanitize(str(error))))
-            words.add_class("-wrong")
+            note.update(Content(sanitize(str(error))))
+            note.add_class("-wrong")
         else:
-            does = find_fault(name).describe(setting)
+            effect = find_fault(name).describe(setting)
             to = f" to {', '.join(setting.paths)}" if setting.paths else ""
             share = f"{100 * setting.probability:.4g} % of the requests{to}"
-            words.update(Content(sanitize(f"{share}: {does}")))
-            words.remove_class("-wrong")
+            note.update(Content(sanitize(f"{share}: {effect}")))
+            note.remove_class("-wrong")
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
-        """Switch the fault on, if there is one."""
+        """Close with the command, or ring the bell if the text is invalid."""
         try:
             name, setting = parse_fault(message.value)
         except ValueError:

@@ -1,4 +1,4 @@
-"""A screenful of lines that can be moved through and searched."""
+"""Base of the screens of lines that can be scrolled and searched."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from textual.widgets import Input
 
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.keys_footer import KeysFooter
-from fuseboard_tui.widgets.lines import Rows
+from fuseboard_tui.widgets.lines import ScrollableLines
 
 
-class SearchedLinesScreen(Screen[None]):
-    """Shows the lines that contain what is typed, or all of them."""
+class SearchableLinesScreen(Screen[None]):
+    """Show the lines that contain the typed text, or all lines."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,ctrl+c", "back", "back", id="back", key_display="Esc"),
@@ -32,40 +32,40 @@ class SearchedLinesScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.wanted = ""
-        """What is typed, in small letters."""
+        self.search_text = ""
+        """The typed text, case-folded."""
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
+        """Create the widgets."""
         yield Input(id="search", placeholder="letters in a line", compact=True)
-        yield Rows(id="lines")
+        yield ScrollableLines(id="lines")
         yield KeysFooter()
 
     def show(self) -> None:
-        """Draw the lines that are wanted."""
+        """Draw the matching lines."""
         raise NotImplementedError
 
     def on_input_changed(self, message: Input.Changed) -> None:
-        """Show the lines that contain what is typed."""
-        self.wanted = message.value.casefold()
+        """Apply the search."""
+        self.search_text = message.value.casefold()
         self.show()
 
     def on_input_submitted(self) -> None:
-        """Give the keys back."""
+        """Return the keys to the screen."""
         self.set_focus(None)
 
     def on_resize(self) -> None:
-        """Draw in the new size."""
+        """Redraw in the new size."""
         self.call_after_refresh(self.show)
 
     def action_search(self) -> None:
-        """Type what the lines shall contain."""
+        """Open the search line."""
         line = self.query_one("#search", Input)
         line.display = True
         line.focus()
 
     def action_back(self) -> None:
-        """Show all lines again, or leave where all are shown."""
+        """Close the search line, or the screen if it is not open."""
         line = self.query_one("#search", Input)
         if line.display:
             line.value = ""
@@ -75,13 +75,13 @@ class SearchedLinesScreen(Screen[None]):
             self.dismiss()
 
     def action_help(self) -> None:
-        """Show the keys of this screen."""
+        """Open the help."""
         self.app.push_screen(HelpScreen(list(self._bindings)))
 
     def action_scroll(self, rows: int) -> None:
-        """Move through the lines."""
-        self.query_one(Rows).move(rows)
+        """Scroll by a number of rows."""
+        self.query_one(ScrollableLines).move(rows)
 
     def action_page(self, direction: int) -> None:
-        """Move by a screenful."""
-        self.query_one(Rows).page(direction)
+        """Scroll by a page."""
+        self.query_one(ScrollableLines).page(direction)

@@ -1,4 +1,4 @@
-"""What the screens look like: at three sizes, dark, light and without colour."""
+"""Screenshots of the screens: each at three sizes, and in a light theme and without colour."""
 
 from __future__ import annotations
 
@@ -26,17 +26,32 @@ from fuseboard.metrics.collector import collector_registry, write_exposition
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Snapshot, TargetSnapshot
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.widgets.lines import Rows
+from fuseboard_tui.widgets.lines import ScrollableLines
 from tests.core.clock import ManualClock
 from tests.tui.board.test_timeline import recording
-from tests.tui.pictures import HALF_OPEN, NOW, OPEN, STARTING, TRIPPED, FakeSource, board, breaker
+from tests.tui.fake_source import (
+    HALF_OPEN,
+    NOW,
+    OPEN,
+    STARTING,
+    TRIPPED,
+    FakeSource,
+    board,
+    breaker,
+)
 from tests.tui.screens.test_ask import COMPLETE
 from tests.tui.screens.test_log import LOG
 
-SIZES = [(80, 24), (120, 36), (200, 50)]
-at_each_size = pytest.mark.parametrize(
-    "size", SIZES, ids=[f"{columns}x{lines}" for columns, lines in SIZES]
-)
+Size = tuple[int, int]
+
+USUAL_SIZE = (120, 36)
+VIEWS = [
+    ("dark", (80, 24)),
+    ("dark", USUAL_SIZE),
+    ("dark", (200, 50)),
+    ("light", USUAL_SIZE),
+    ("monochrome", USUAL_SIZE),
+]
 
 SCENES = {
     "closed": board(),
@@ -49,7 +64,7 @@ SCENES = {
     ),
 }
 
-# A breaker in each state, one of them held, and the one that tripped with all its failures.
+# A breaker in each state; the open one with all the failures that tripped it.
 CAUSES = tuple(
     Failure(NOW - 9 + n, reason, seconds)
     for n, (reason, seconds) in enumerate(
@@ -80,22 +95,21 @@ def app(source: FakeSource, theme: str = "textual-dark") -> FuseboardApp:
     return FuseboardApp(source, theme=theme, clock=ManualClock())
 
 
-@at_each_size
 @pytest.mark.parametrize("scene", SCENES.values(), ids=list(SCENES))
-def test_board(snap_compare: Compare, scene: Snapshot, size: tuple[int, int]) -> None:
-    assert snap_compare(app(FakeSource(scene)), terminal_size=size)
+def test_board(snap_compare: Compare, scene: Snapshot) -> None:
+    assert snap_compare(app(FakeSource(scene)), terminal_size=USUAL_SIZE)
 
 
-@pytest.fixture(params=["dark", "light", "monochrome"])
-def theme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The theme of each way to look; without colour, what is told apart must be so by letters."""
-    if request.param == "monochrome":
+@pytest.fixture(params=VIEWS, ids=lambda view: f"{view[0]}-{view[1][0]}x{view[1][1]}")
+def view(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Size]:
+    """A theme and a size; without colour, only characters tell things apart."""
+    theme, size = request.param
+    if theme == "monochrome":
         monkeypatch.setenv("NO_COLOR", "1")
-        return "textual-dark"
-    return f"textual-{request.param}"
+        return "textual-dark", size
+    return f"textual-{theme}", size
 
 
-@at_each_size
 @pytest.mark.parametrize(
     "keys",
     [
@@ -108,12 +122,13 @@ def theme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
         pytest.param(["s", *["down"] * 3, "enter", *"2.5"], id="settings"),
     ],
 )
-def test_screen(snap_compare: Compare, keys: list[str], theme: str, size: tuple[int, int]) -> None:
+def test_screen(snap_compare: Compare, keys: list[str], view: tuple[str, Size]) -> None:
+    theme, size = view
     assert snap_compare(app(FakeSource(EVERYTHING), theme), press=keys, terminal_size=size)
 
 
-@at_each_size
-def test_replay(snap_compare: Compare, theme: str, size: tuple[int, int]) -> None:
+def test_replay(snap_compare: Compare, view: tuple[str, Size]) -> None:
+    theme, size = view
     later = structs.replace(board(OPEN, on={"error500": 0.5}), uptime=3740.0)
     end = structs.replace(board(), uptime=3751.0)
     replay = Replay(recording(board(), later, end), speed=2, clock=ManualClock())
@@ -122,22 +137,22 @@ def test_replay(snap_compare: Compare, theme: str, size: tuple[int, int]) -> Non
     )
 
 
-class Pictured:
-    """A breaker that always looks the same."""
+class FixedBreaker:
+    """A breaker whose snapshot never changes."""
 
-    def __init__(self, picture: BreakerSnapshot) -> None:
-        self.name = picture.name
-        self._picture = picture
+    def __init__(self, snapshot: BreakerSnapshot) -> None:
+        self.name = snapshot.name
+        self._snapshot = snapshot
 
     def snapshot(self) -> BreakerSnapshot:
-        return self._picture
+        return self._snapshot
 
 
 @pytest.fixture
 def metrics_url() -> Iterator[str]:
-    """Where an exposition is served that never changes; by a thread, so that it outlives a key."""
+    """The URL of an exposition that never changes, served by a thread."""
     registry = Registry()
-    registry.add(Pictured(OPENED))
+    registry.add(FixedBreaker(OPENED))
     exposition, content_type = write_exposition(collector_registry(registry), accept="")
 
     class Exposition(BaseHTTPRequestHandler):
@@ -158,29 +173,27 @@ def metrics_url() -> Iterator[str]:
         thread.join()
 
 
-@at_each_size
-def test_metrics(
-    snap_compare: Compare, metrics_url: str, theme: str, size: tuple[int, int]
-) -> None:
+def test_metrics(snap_compare: Compare, metrics_url: str, view: tuple[str, Size]) -> None:
+    theme, size = view
+
     async def open_metrics(pilot: Pilot[str]) -> None:
         await pilot.press("m")
-        while "circuit_breaker" not in str(pilot.app.screen.query_one(Rows).render()):
+        while "circuit_breaker" not in str(pilot.app.screen.query_one(ScrollableLines).render()):
             await pilot.pause(0.02)
 
     source = FakeSource(structs.replace(EVERYTHING, metrics_url=metrics_url))
     assert snap_compare(app(source, theme), run_before=open_metrics, terminal_size=size)
 
 
-@at_each_size
-def test_held_board(snap_compare: Compare, size: tuple[int, int]) -> None:
+def test_held_board(snap_compare: Compare) -> None:
     source = FakeSource(board(OPEN, on={"error500": 0.5}))
 
     async def go_back(pilot: Pilot[str]) -> None:
         await pilot.pause()
-        source.picture = structs.replace(board(), taken_at=NOW + 95)
+        source.current = structs.replace(board(), taken_at=NOW + 95)
         await pilot.press("p", "p", "home")
 
-    assert snap_compare(app(source), run_before=go_back, terminal_size=size)
+    assert snap_compare(app(source), run_before=go_back, terminal_size=USUAL_SIZE)
 
 
 def test_window_that_is_too_small(snap_compare: Compare) -> None:
@@ -188,13 +201,13 @@ def test_window_that_is_too_small(snap_compare: Compare) -> None:
 
 
 def test_empty_board(snap_compare: Compare) -> None:
-    async def take_breakers_away(pilot: Pilot[str]) -> None:
+    async def press_keys(pilot: Pilot[str]) -> None:
         await pilot.press("down", "t", "r")
 
     source = FakeSource(structs.replace(board(), breakers=(), rates={}))
     assert snap_compare(
         app(source),
-        run_before=take_breakers_away,
-        terminal_size=(120, 36),
+        run_before=press_keys,
+        terminal_size=USUAL_SIZE,
     )
     assert source.commands == []

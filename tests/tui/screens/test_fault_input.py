@@ -12,26 +12,26 @@ from fuseboard.engine.commands import SetFault
 from fuseboard.faults.catalogue import BY_NAME
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard_tui.board.screen import BoardScreen
-from fuseboard_tui.screens.fault_line import FaultLineScreen
-from tests.tui.board.test_keys import Shown, shown
-from tests.tui.pictures import board
+from fuseboard_tui.screens.fault_input import FaultInputScreen
+from tests.tui.board.test_keys import RunningBoard, running_board
+from tests.tui.fake_source import board
 
 
 @asynccontextmanager
-async def line(*keys: str, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Shown]:
-    async with shown(board(), size) as it:
+async def line(*keys: str, size: tuple[int, int] = (120, 36)) -> AsyncIterator[RunningBoard]:
+    async with running_board(board(), size) as it:
         await it.pilot.press(*keys, "f")
         await it.pilot.pause()
         it.source.commands.clear()
         yield it
 
 
-def screen(it: Shown) -> FaultLineScreen:
-    assert isinstance(it.app.screen, FaultLineScreen)
+def screen(it: RunningBoard) -> FaultInputScreen:
+    assert isinstance(it.app.screen, FaultInputScreen)
     return it.app.screen
 
 
-def said(it: Shown) -> str:
+def said(it: RunningBoard) -> str:
     return str(screen(it).query_one(Static).render())
 
 

@@ -1,0 +1,78 @@
+"""Notifications of the board: opened breakers, refused commands, a silent source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.screen import Screen
+
+from fuseboard.breaker.state import State
+from fuseboard.snapshot.snapshot import Refusal, Snapshot
+from fuseboard_tui.board.open_alerts import OpenAlerts
+from fuseboard_tui.text.glyphs import GLYPHS
+from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets.notice_line import NOTABLE_SILENCE, silence_message
+
+
+class Notifications:
+    """Notify the user once of each event.
+
+    Args:
+        screen: The board.
+        bell: Whether the terminal's bell rings when a breaker opens.
+    """
+
+    def __init__(self, screen: Screen[None], *, bell: bool) -> None:
+        self._screen = screen
+        self._bell = bell
+        self._open_alerts = OpenAlerts()
+        self._refusals: Sequence[Refusal] | None = None
+        self._silent = False
+
+    def notify_opened(self, snapshot: Snapshot) -> None:
+        """Notify of breakers that have opened, and list the open ones in the terminal's title."""
+        for breaker in self._open_alerts.newly_opened(snapshot):
+            self._screen.notify(
+                sanitize(breaker.why, 100),
+                title=f"{sanitize(breaker.name, 40)} is OPEN",
+                severity="error",
+                markup=False,
+            )
+            if self._bell:
+                self._screen.app.bell()
+        self._screen.app.title = _terminal_title(snapshot)
+
+    def notify_refusals(self, refusals: Sequence[Refusal]) -> None:
+        """Notify of commands refused since the last call; the first call only records them."""
+        known = refusals if self._refusals is None else self._refusals
+        self._refusals = refusals
+        for refusal in refusals:
+            if refusal not in known:
+                self._screen.notify(
+                    sanitize(refusal.message, 200),
+                    title="refused",
+                    severity="warning",
+                    markup=False,
+                )
+
+    def notify_silence(self, silence: float, now: float) -> None:
+        """Notify on a screen in front of the board that the source has become silent.
+
+        The board itself has a line for that.
+
+        Args:
+            silence: Seconds without a new snapshot.
+            now: Unix seconds.
+        """
+        silent = silence >= NOTABLE_SILENCE
+        if silent and not self._silent and self._screen.app.screen is not self._screen:
+            self._screen.notify(silence_message(silence, now), severity="error", markup=False)
+        self._silent = silent
+
+
+def _terminal_title(snapshot: Snapshot) -> str:
+    opened = [breaker.name for breaker in snapshot.breakers if breaker.state is State.OPEN]
+    if not opened:
+        return "fuseboard"
+    more = f" and {len(opened) - 1} more" if len(opened) > 1 else ""
+    return f"{GLYPHS[State.OPEN]} {sanitize(opened[0], 40)}{more} OPEN · fuseboard"
