@@ -1,6 +1,6 @@
-"""One animated SVG out of pictures that Textual has drawn.
+"""One animated SVG made of Textual's screenshots.
 
-What stays the same from one picture to the next is written once.
+What several successive screenshots share is written once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from xml.sax.saxutils import escape
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _RULE = re.compile(r"\.([\w-]+-r\d+) \{ (.*?) \}")
-_CELL = 12.2  # the width of a character in these pictures; a row is twice as high
+_CELL = 12.2  # the width of a character in these screenshots; a row is twice as high
 _TITLE = "fill: #c5c8c6; font-weight: bold"
 
-_Run = tuple[int, int]  # the first frame that shows it, and the first that does no more
+_Run = tuple[int, int]  # the first frame that shows an element, and the first without it
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture, what stands above it, and for how many seconds it is shown."""
+    """A screenshot, its title, and for how many seconds it is shown."""
 
     svg: str
     title: str
@@ -31,39 +31,39 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A text, or a filled area; equal pieces look the same and are in the same place."""
+class _Element:
+    """A text, or a filled area; equal elements have the same look and place."""
 
-    looks: str
+    style: str
     x: float
     y: float
     width: float
     text: str = ""
 
 
-def animated(frames: Sequence[Frame]) -> str:
-    """Give an SVG that shows the frames one after the other, again and again."""
-    pictures = [ElementTree.fromstring(frame.svg) for frame in frames]  # noqa: S314 (our own)
-    areas = _runs([list(_areas(picture)) for picture in pictures])
+def animate(frames: Sequence[Frame]) -> str:
+    """Return an SVG that shows the frames one after the other, in an endless loop."""
+    screenshots = [ElementTree.fromstring(frame.svg) for frame in frames]  # noqa: S314 (our own)
+    areas = _runs([list(_areas(screenshot)) for screenshot in screenshots])
     texts = _runs(
         [
             [
-                *_texts(picture),
-                _Piece(_TITLE, 9 * _CELL, -14, _CELL * len(frame.title), frame.title),
+                *_texts(screenshot),
+                _Element(_TITLE, 9 * _CELL, -14, _CELL * len(frame.title), frame.title),
             ]
-            for picture, frame in zip(pictures, frames, strict=True)
+            for screenshot, frame in zip(screenshots, frames, strict=True)
         ]
     )
     starts = [0.0, *accumulate(frame.seconds for frame in frames)]
-    pieces = [piece for layer in (areas, texts) for run in layer.values() for piece in run]
-    names = {looks: f"l{n}" for n, looks in enumerate(sorted({each.looks for each in pieces}))}
-    view = pictures[0].attrib["viewBox"]
+    elements = [element for layer in (areas, texts) for run in layer.values() for element in run]
+    names = {style: f"l{n}" for n, style in enumerate(sorted({each.style for each in elements}))}
+    view = screenshots[0].attrib["viewBox"]
     return "\n".join(
         [
             f'<svg viewBox="{view}" xmlns="http://www.w3.org/2000/svg">',
             "<style>",
             "text { font: 20px 'Fira Code', monospace }",
-            *(f".{name} {{ {looks} }}" for looks, name in names.items()),
+            *(f".{name} {{ {style} }}" for style, name in names.items()),
             *_keyframes({*areas, *texts}, starts),
             "</style>",
             *_window(*view.split()[2:]),
@@ -76,45 +76,45 @@ def animated(frames: Sequence[Frame]) -> str:
     )
 
 
-def _areas(picture: ElementTree.Element) -> Iterator[_Piece]:
-    """Give the backgrounds, those of one colour beside each other as one."""
-    before: _Piece | None = None
-    for area in picture.iter(f"{_SVG}rect"):
+def _areas(screenshot: ElementTree.Element) -> Iterator[_Element]:
+    """Yield the backgrounds; neighbours of one colour are merged."""
+    before: _Element | None = None
+    for area in screenshot.iter(f"{_SVG}rect"):
         if "shape-rendering" not in area.attrib:
             continue
         x, y, width = (float(area.attrib[name]) for name in ("x", "y", "width"))
-        looks = f"fill: {area.attrib['fill']}"
-        if before and (before.looks, before.y) == (looks, y) and abs(_end(before) - x) < 1:
+        style = f"fill: {area.attrib['fill']}"
+        if before and (before.style, before.y) == (style, y) and abs(_end(before) - x) < 1:
             before = replace(before, width=round(before.width + width, 1))
             continue
         if before:
             yield before
-        before = _Piece(looks, x, y, width)
+        before = _Element(style, x, y, width)
     if before:
         yield before
 
 
-def _end(piece: _Piece) -> float:
-    return piece.x + piece.width
+def _end(element: _Element) -> float:
+    return element.x + element.width
 
 
-def _texts(picture: ElementTree.Element) -> Iterator[_Piece]:
-    looks = dict(_RULE.findall(picture.findtext(f"{_SVG}style", "")))
-    for text in picture.iter(f"{_SVG}text"):
-        words = (text.text or "").strip("\n")
-        if words.strip("\xa0 ") and "textLength" in text.attrib:
+def _texts(screenshot: ElementTree.Element) -> Iterator[_Element]:
+    style = dict(_RULE.findall(screenshot.findtext(f"{_SVG}style", "")))
+    for text in screenshot.iter(f"{_SVG}text"):
+        content = (text.text or "").strip("\n")
+        if content.strip("\xa0 ") and "textLength" in text.attrib:
             x, y, width = (float(text.attrib[name]) for name in ("x", "y", "textLength"))
-            yield _Piece(looks[text.attrib["class"]], x, y, width, words)
+            yield _Element(style[text.attrib["class"]], x, y, width, content)
 
 
-def _runs(pictures: Sequence[Iterable[_Piece]]) -> Mapping[_Run, list[_Piece]]:
-    """Sort the pieces by the frames that show them; one that comes back is there twice."""
-    runs: dict[_Run, list[_Piece]] = defaultdict(list)
-    since: dict[_Piece, int] = {}
-    for number, pieces in enumerate([*pictures, ()]):
-        here = dict.fromkeys(pieces, number)
-        for piece in [piece for piece in since if piece not in here]:
-            runs[since.pop(piece), number].append(piece)
+def _runs(screenshots: Sequence[Iterable[_Element]]) -> Mapping[_Run, list[_Element]]:
+    """Group the elements by the frames that show them; one that comes back is in two groups."""
+    runs: dict[_Run, list[_Element]] = defaultdict(list)
+    since: dict[_Element, int] = {}
+    for number, elements in enumerate([*screenshots, ()]):
+        here = dict.fromkeys(elements, number)
+        for element in [element for element in since if element not in here]:
+            runs[since.pop(element), number].append(element)
         since = here | since
     return runs
 
@@ -130,7 +130,7 @@ def _keyframes(runs: Iterable[_Run], starts: Sequence[float]) -> Iterator[str]:
             steps = {0.0: "hidden"} | steps
         at = " ".join(f"{100 * t / whole:.2f}% {{visibility: {v}}}" for t, v in steps.items())
         yield f"@keyframes {name} {{ {at} }}"
-        # What shows no animations shows the first frame.
+        # A viewer without animations shows the first frame.
         still = "hidden" if first else "visible"
         yield f".{name} {{ visibility: {still}; animation: {name} {whole:g}s step-end infinite }}"
 
@@ -149,16 +149,16 @@ def _window(width: str, height: str) -> Iterator[str]:
 
 
 def _groups(
-    layer: Mapping[_Run, Iterable[_Piece]], names: Mapping[str, str], frames: int
+    layer: Mapping[_Run, Iterable[_Element]], names: Mapping[str, str], frames: int
 ) -> Iterator[str]:
-    for run, pieces in sorted(layer.items()):
+    for run, elements in sorted(layer.items()):
         yield "<g>" if run == (0, frames) else f'<g class="{_name(run)}">'
-        for piece in pieces:
-            place = f'class="{names[piece.looks]}" x="{piece.x:g}" y="{piece.y:g}"'
-            if piece.text:
-                length = f'textLength="{piece.width:g}"'
-                yield f"<text {place} {length}>{escape(piece.text)}</text>"
+        for element in elements:
+            place = f'class="{names[element.style]}" x="{element.x:g}" y="{element.y:g}"'
+            if element.text:
+                length = f'textLength="{element.width:g}"'
+                yield f"<text {place} {length}>{escape(element.text)}</text>"
             else:
-                # A bit higher than a row, so that no line is seen between two.
-                yield f'<rect {place} width="{piece.width:g}" height="{2 * _CELL + 0.25:g}"/>'
+                # Slightly higher than a row, so that no gap is visible between two.
+                yield f'<rect {place} width="{element.width:g}" height="{2 * _CELL + 0.25:g}"/>'
         yield "</g>"
