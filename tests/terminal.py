@@ -1,4 +1,4 @@
-"""A real terminal with a program in it, for what only a terminal can show; needs Linux."""
+"""A pseudo-terminal with a program in it, for tests that need a real terminal; Linux only."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PATIENCE = 20.0  # seconds for what is sure to come
-_QUIET = 0.03  # seconds without output after which a frame is over
+_TIMEOUT = 20.0  # seconds
+_QUIET = 0.03  # seconds without output that end a frame
 _POLL = 0.05
 _MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
-_LONGEST_MODE = 16  # bytes
+_MAX_MODE_LENGTH = 16  # bytes
 _SEQUENCE = re.compile(rb"\x1b(\[[0-9;?<>=]*[a-zA-Z]|\][^\x07]*\x07|.)")
-_MANY_WORDS = 3000  # characters
+_MAX_TEXT = 3000  # characters
 
 
-def words_in(drawn: bytes) -> str:
-    """Give the last words of what was drawn, without what commands the terminal."""
+def text_of(drawn: bytes) -> str:
+    """Return the end of what was drawn, without the escape sequences."""
     text = _SEQUENCE.sub(b" ", drawn).decode(errors="replace")
-    return " ".join(text.split())[-_MANY_WORDS:]
+    return " ".join(text.split())[-_MAX_TEXT:]
 
 
 class Terminal:
@@ -40,7 +40,7 @@ class Terminal:
     def __init__(self, command: list[str], size: tuple[int, int] = (120, 36)) -> None:
         self.started = time.monotonic()
         self.modes: dict[int, bool] = {}
-        """The modes of the terminal that were switched, by number, and whether they are on."""
+        """Whether each mode that the program has switched is on, by number."""
         self.tail = b""
         """The latest output."""
         self.pid, self._screen = os.forkpty()  # which begins a session and a group of its own
@@ -54,17 +54,17 @@ class Terminal:
         """Read until a text is drawn.
 
         Raises:
-            RuntimeError: If it never is.
+            RuntimeError: If it is not drawn within 20 seconds.
         """
         drawn = b""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _TIMEOUT
         while text not in drawn:
             if not self.has_output(max(end - time.monotonic(), 0)):
-                raise RuntimeError(f"no {text!r} within {_PATIENCE:g} s: {words_in(drawn)}")
+                raise RuntimeError(f"no {text!r} within {_TIMEOUT:g} s: {text_of(drawn)}")
             drawn += self.read()
 
     def watch(self, seconds: float) -> bytes:
-        """Let the program draw for a while; gives what it draws."""
+        """Read for so many seconds, and return the output."""
         drawn = b""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -76,57 +76,57 @@ class Terminal:
         """Press a key."""
         os.write(self._screen, key)
 
-    def seconds_to_answer(self, key: bytes) -> float:
-        """Press a key between two frames; gives the seconds until something is drawn."""
+    def seconds_to_output(self, key: bytes) -> float:
+        """Press a key between two frames, and return the seconds until the next output."""
         while self.has_output(_QUIET):
             self.read()
         pressed = time.monotonic()
         self.press(key)
-        if not self.has_output(_PATIENCE):
+        if not self.has_output(_TIMEOUT):
             raise RuntimeError(f"nothing was drawn for {key!r}")
         return time.monotonic() - pressed
 
     def resize(self, size: tuple[int, int]) -> None:
-        """Make the window larger or smaller."""
+        """Set the size of the window."""
         _set_size(self._screen, size)
 
     def attributes(self) -> list[object]:
-        """Give what `stty` would say of the terminal."""
+        """Return the attributes of the terminal, as `stty` shows them."""
         return list(termios.tcgetattr(self._screen))
 
     def mebibytes(self) -> float:
-        """Give the memory that the process has at present."""
+        """Return the resident memory of the program in MiB."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
     def cpu_seconds(self) -> float:
-        """Give the CPU time that the process has taken so far."""
-        # How Linux numbers the CPU clock of another process; /proc knows hundredths only.
+        """Return the CPU time of the program so far."""
+        # The number of the CPU clock of another process on Linux; /proc has only hundredths.
         return time.clock_gettime(~self.pid << 3 | 2)
 
     def has_output(self, seconds: float) -> bool:
-        """Wait for output, and say whether it has come."""
+        """Wait for output at most so many seconds, and return whether there is any."""
         return bool(select.select([self._screen], [], [], seconds)[0])
 
     def read(self) -> bytes:
-        """Read what was drawn.
+        """Read and return the available output.
 
         Raises:
-            RuntimeError: If nobody draws any more.
+            RuntimeError: If the program has closed the terminal.
         """
         try:
             drawn = os.read(self._screen, 1 << 16)
-        except OSError as error:  # how a terminal says that its last user has gone
+        except OSError as error:  # a terminal fails so when its last user is gone
             raise RuntimeError("the program has ended") from error
-        searched = self.tail[-_LONGEST_MODE:] + drawn
+        searched = self.tail[-_MAX_MODE_LENGTH:] + drawn
         for numbers, switch in _MODE.findall(searched):
             self.modes.update(dict.fromkeys(map(int, numbers.split(b";")), switch == b"h"))
         self.tail = (self.tail + drawn)[-20_000:]
         return drawn
 
-    def wait_for_end(self, seconds: float = _PATIENCE) -> int:
-        """Read until the program has ended; gives its exit code, below 0 if a signal ended it.
+    def wait_for_end(self, seconds: float = _TIMEOUT) -> int:
+        """Read until the program has ended, and return its exit code, negative for a signal.
 
         Raises:
             TimeoutError: If it does not end.
@@ -141,12 +141,12 @@ class Terminal:
         return self._ended
 
     def hang_up(self) -> None:
-        """Close the terminal under the program."""
+        """Close the terminal while the program runs."""
         os.close(self._screen)
         self._screen = -1
 
     def close(self) -> None:
-        """End the program, if it still runs, and the terminal."""
+        """Kill the program if it still runs, and close the terminal."""
         if not self._has_ended():
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
@@ -165,7 +165,7 @@ class Terminal:
             while self._screen >= 0 and self.has_output(_POLL):
                 self.read()
         except RuntimeError:
-            time.sleep(_POLL)  # the last words are said, and the program is about to end
+            time.sleep(_POLL)  # no more output: the program is about to end
         if self._screen < 0:
             time.sleep(_POLL)
 

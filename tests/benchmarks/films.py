@@ -1,4 +1,4 @@
-"""Snapshots made beforehand and given out one after another, so that no engine is measured."""
+"""Films: sources of prepared snapshots, so that no engine is measured with the screen."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from fuseboard.engine.commands import Command
 from fuseboard.snapshot.snapshot import BreakerRates, Snapshot, TrafficSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from tests.benchmarks.screen_app import REDRAWS_PER_SECOND
-from tests.tui.pictures import board, breaker
+from tests.tui.fake_source import board, breaker
 
-_FRAMES = 48  # then a film begins anew
-_SECONDS = 120  # of activity
+_FRAMES = 48  # after which a film starts over
+_SECONDS = 120  # of rates in each frame
 
 
 class Film:
-    """A source of frames, each with the present time."""
+    """A source that returns its frames in an endless loop, each with the present time."""
 
     def __init__(self, *frames: Snapshot) -> None:
         self._frames = cycle(frames)
-        self._begun = time.time()
-        gc.freeze()  # what was made beforehand is not looked through again and again
+        self._started = time.time()
+        gc.freeze()  # garbage collections need not traverse the frames
 
     def snapshot(self) -> Snapshot:
-        """Give the next frame."""
+        """Return the next frame."""
         now = time.time()
-        return replace(next(self._frames), taken_at=now, uptime=now - self._begun)
+        return replace(next(self._frames), taken_at=now, uptime=now - self._started)
 
     def send(self, command: Command) -> None:
         """Do nothing: there is no engine."""
 
 
 def still() -> Film:
-    """Nothing changes but the time."""
+    """Return a film in which only the time changes."""
     return Film(board())
 
 
 def changing(breakers: int) -> Film:
-    """Every figure is another in each frame."""
+    """Return a film in which every figure changes with each frame."""
     names = [f"breaker_{number}" for number in range(breakers)]
     frames = (
         board(
@@ -53,7 +53,7 @@ def changing(breakers: int) -> Film:
             pools=(PoolSnapshot("ollama", 1 + frame % 11, 12, Durations(((1, 9),), 10, 4.0)),),
             caches=(CacheSnapshot("ollama", 40 * frame, 900, 100 + frame, 1000),),
             traffic=TrafficSnapshot(TrafficKind.RAG, True, 2.0 + frame, 99, frame, 3 * frame),
-            rates={name: _activity(frame, 5.1 + n % 7) for n, name in enumerate(names)},
+            activity={name: _rates(frame, 5.1 + n % 7) for n, name in enumerate(names)},
         )
         for frame in range(_FRAMES)
     )
@@ -61,13 +61,13 @@ def changing(breakers: int) -> Film:
 
 
 def traffic(calls_per_second: int) -> Film:
-    """Calls are counted in each frame, and rates once a second."""
+    """Return a film in which counts change with each frame, and rates once a second."""
     frames = []
     for frame in range(_FRAMES):
         calls = CallCounts(10_000 + frame * calls_per_second // REDRAWS_PER_SECOND, 37, 0, 2)
         second = frame // REDRAWS_PER_SECOND
-        activity = {"ollama_generate": _activity(second, calls_per_second * 0.8)}
-        frames.append(board(breaker(calls=calls), rates=activity))
+        activity = {"ollama_generate": _rates(second, calls_per_second * 0.8)}
+        frames.append(board(breaker(calls=calls), activity=activity))
     return Film(*frames)
 
 
@@ -92,8 +92,8 @@ def _changed(name: str, frame: int, number: int) -> BreakerSnapshot:
     )
 
 
-def _activity(frame: int, rate: float) -> BreakerRates:
-    """Give rates that move by one place from a frame to the next."""
+def _rates(frame: int, rate: float) -> BreakerRates:
+    """Return rates that move by one position from a frame to the next."""
     moving = [(17 * (frame + second)) % 29 / 29 for second in range(_SECONDS)]
     return BreakerRates(
         success=tuple(rate * (1 + share) / 2 for share in moving),

@@ -76,7 +76,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="time this column; may be given again",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, with the medians")
-    return parser.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help="only show that it runs")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.calls = 1, 5
+    return options
 
 
 def _positive(text: str) -> int:

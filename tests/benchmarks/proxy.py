@@ -1,7 +1,8 @@
-"""What the fault proxy costs against a direct connection: `python -m tests.benchmarks.proxy`.
+"""The cost of the fault proxy, compared with a direct connection.
 
-Server, proxy and client are a process each. The client is as small as one can
-be, so that what is measured is the wire and the proxy.
+`python -m tests.benchmarks.proxy` takes about a minute; `--quick` only shows that it
+runs. Server, proxy and client are a process each. The client is minimal, so that
+the wire and the proxy dominate the figures.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Load:
     """One kind of traffic."""
 
-    words: str
+    description: str
     exchange: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     connections: int
     exchanges: int
-    """On each connection."""
+    """Per connection."""
 
 
 async def _ask_small(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,24 +77,26 @@ LOADS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the time of an exchange with and without the proxy, and what it adds."""
     parser = argparse.ArgumentParser(description="Measure what the fault proxy costs.")
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args(arguments).rounds
+    parser.add_argument("--rounds", type=int, default=7, help="of each load (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="only show that it runs")
+    options = parser.parse_args(arguments)
+    rounds = 1 if options.quick else options.rounds
     print(f"{'ms an exchange':<42} {'direct':>8} {'proxy':>8} {'added':>8} {'ratio':>7}")
     with _process(_serve) as upstream, _process(_proxy, upstream) as proxy:
         for load in LOADS:
             direct, proxied = [], []
-            for _ in range(rounds):  # one and the other, so that both meet the same machine
+            for _ in range(rounds):  # alternating, so that both run under the same load
                 direct.append(asyncio.run(_measure(load, upstream)))
                 proxied.append(asyncio.run(_measure(load, proxy)))
             plain, through = median(direct), median(proxied)
             print(
-                f"{load.words:<42} {plain:>8.3f} {through:>8.3f}"
+                f"{load.description:<42} {plain:>8.3f} {through:>8.3f}"
                 f" {through - plain:>8.3f} {through / plain:>6.1f}×"
             )
 
 
 async def _measure(load: Load, url: str) -> float:
-    """Give the milliseconds from one exchange to the next, over all connections."""
+    """Return the milliseconds per exchange, over all connections."""
     host, _, port = url.removeprefix("http://").partition(":")
     connections: list[Streams] = [
         await asyncio.open_connection(host, int(port)) for _ in range(load.connections)
@@ -114,7 +117,7 @@ async def _measure(load: Load, url: str) -> float:
 
 @contextmanager
 def _process(target: Callable[..., Any], *arguments: object) -> Iterator[str]:
-    """Run a server in a process of its own; gives its URL."""
+    """Run a server in a process of its own, and yield its URL."""
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()
     process = spawning.Process(target=target, args=(theirs, *arguments), daemon=True)

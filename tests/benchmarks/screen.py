@@ -1,7 +1,8 @@
-"""What the screen costs against an app that shows a clock: `python -m tests.benchmarks.screen`.
+"""The cost of the screen, compared with an app that shows a clock.
 
-Each app is a process of its own, at 120 × 36, and this one is its terminal. It
-takes about five minutes, and needs Linux.
+`python -m tests.benchmarks.screen` takes about five minutes; `--quick` only shows
+that it runs. Each app is a process of its own in a terminal of 120 × 36 that this
+process reads. Needs Linux.
 """
 
 from __future__ import annotations
@@ -17,70 +18,76 @@ from statistics import median
 from tests.benchmarks.screen_app import EMPTY
 from tests.terminal import running
 
-_SETTLING = 2.0  # seconds after the first frame that are not measured
+# Texts of the first frame, and of the first one that shows a breaker. The films' breakers are
+# closed, and each breaker's row names its state, whatever else there is room for.
+_CLOCK_FRAME, _BOARD_FRAME, _BREAKER = b"clock", b"Breakers", b"CLOSED"
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A command, and what its first frame contains."""
+    """A command, and the text on the screen that shows that it is ready."""
 
     command: list[str]
-    first_frame: bytes
+    ready: bytes
 
 
-def _process(what: str, first_frame: bytes) -> App:
-    return App([sys.executable, "-m", "tests.benchmarks.screen_app", what], first_frame)
+def _process(what: str, ready: bytes) -> App:
+    return App([sys.executable, "-m", "tests.benchmarks.screen_app", what], ready)
 
 
 def _film(name: str) -> App:
-    return _process(name, b"success")
+    return _process(name, _BREAKER)
 
 
-_CLOCK = _process(EMPTY, b"clock")
+_CLOCK = _process(EMPTY, _CLOCK_FRAME)
 _BOARD = _film("still")
-_WITH_ENGINE = App(
-    [sys.executable, "-m", "fuseboard_tui", "--simulate", "--metrics-port", "0"], b"success"
-)
+_SIMULATION = [sys.executable, "-m", "fuseboard_tui", "--simulate", "--metrics-port", "0"]
+_STARTING = App(_SIMULATION, _BOARD_FRAME)
+_WITH_ENGINE = App(_SIMULATION, _BREAKER)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """One figure of the screen, compared with that of another app."""
 
-    words: str
+    text: str
     measure: Callable[[App], float]
     app: App
     other: App
     unit: str
     at_most: float | None
-    """What the ratio should be."""
+    """The highest ratio aimed at."""
 
 
-def _questions(seconds: float, keys: int) -> list[Question]:
+def _questions(seconds: float, keys: int, settling: float) -> list[Question]:
     def cpu(app: App) -> float:
-        """Give the share of a core, in percent."""
+        """Return the CPU time in percent of one core."""
         with running(app.command) as terminal:
-            terminal.wait_for(app.first_frame)
-            terminal.watch(_SETTLING)
+            terminal.wait_for(app.ready)
+            terminal.watch(settling)
             before = terminal.cpu_seconds()
             terminal.watch(seconds)
             return (terminal.cpu_seconds() - before) / seconds * 100
 
-    def first_frame(app: App) -> float:
+    def start(app: App) -> float:
+        """Return the milliseconds until the app is ready."""
         with running(app.command) as terminal:
-            terminal.wait_for(app.first_frame)
+            terminal.wait_for(app.ready)
             return (time.monotonic() - terminal.started) * 1000
 
     def key(app: App) -> float:
+        """Return the milliseconds from a key to the first output."""
         with running(app.command) as terminal:
-            terminal.wait_for(app.first_frame)
-            terminal.watch(_SETTLING)
-            return median(map(terminal.seconds_to_answer, islice(cycle([b"j", b"k"]), keys))) * 1000
+            terminal.wait_for(app.ready)
+            terminal.watch(settling)
+            pressed = islice(cycle([b"j", b"k"]), keys)
+            return median(map(terminal.seconds_to_output, pressed)) * 1000
 
     def memory(app: App) -> float:
+        """Return the resident memory in MiB."""
         with running(app.command) as terminal:
-            terminal.wait_for(app.first_frame)
-            terminal.watch(_SETTLING)
+            terminal.wait_for(app.ready)
+            terminal.watch(settling)
             return terminal.mebibytes()
 
     few, many = _film("4 calls"), _film("1,000 calls")
@@ -89,8 +96,9 @@ def _questions(seconds: float, keys: int) -> list[Question]:
         Question("every figure changes", cpu, _film("changing"), _CLOCK, "% CPU", 3.0),
         Question("the same, 1,000 breakers", cpu, _film("many"), _CLOCK, "% CPU", None),
         Question("1,000 calls a second against 4", cpu, many, few, "% CPU", 1.1),
-        Question("start to first frame", first_frame, _BOARD, _CLOCK, "ms", 1.3),
-        Question("the same, with the engine", first_frame, _WITH_ENGINE, _CLOCK, "ms", None),
+        Question("start to first frame", start, _BOARD, _CLOCK, "ms", 1.3),
+        Question("the same, with the engine", start, _STARTING, _CLOCK, "ms", None),
+        Question("start to the first breaker", start, _WITH_ENGINE, _CLOCK, "ms", None),
         Question("key to frame", key, _BOARD, _CLOCK, "ms", None),
         Question("memory", memory, _BOARD, _CLOCK, "MiB", None),
         Question("the same, with the engine", memory, _WITH_ENGINE, _CLOCK, "MiB", None),
@@ -103,20 +111,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each, alternating (%(default)s)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of CPU time (%(default)g)")
     parser.add_argument("--keys", type=int, default=40, help="pressed in a round (%(default)s)")
-    parser.add_argument("--only", default="", help="questions that contain these words")
+    parser.add_argument("--settling", type=float, default=2.0, help="seconds before (%(default)g)")
+    parser.add_argument("--only", default="", help="questions that contain this text")
+    parser.add_argument(
+        "--quick", action="store_true", help="the shortest run, to see that it runs"
+    )
     options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.seconds, options.keys, options.settling = 1, 0.3, 2, 0.1
     print(f"{'':<32} {'fuseboard':>15} {'other':>15} {'ratio':>7} {'aim':>7}")
-    for question in _questions(options.seconds, options.keys):
-        if options.only not in question.words:
+    for question in _questions(options.seconds, options.keys, options.settling):
+        if options.only not in question.text:
             continue
         ours, others = [], []
-        for _ in range(options.rounds):  # one and the other, so that both meet the same machine
+        for _ in range(options.rounds):  # alternating, so that both run under the same load
             others.append(question.measure(question.other))
             ours.append(question.measure(question.app))
         one, other = median(ours), median(others)
         aim = f"≤ {question.at_most:.1f}×" if question.at_most else ""
         print(
-            f"{question.words:<32} {one:>8.1f} {question.unit:<6} {other:>8.1f} {question.unit:<6}"
+            f"{question.text:<32} {one:>8.1f} {question.unit:<6} {other:>8.1f} {question.unit:<6}"
             f" {one / other:>6.2f}× {aim:>7}",
             flush=True,
         )

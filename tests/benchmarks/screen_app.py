@@ -1,6 +1,6 @@
-"""What is measured of the screen: `python -m tests.benchmarks.screen_app empty`, or a film's name.
+"""The apps measured by the screen's benchmark: `python -m tests.benchmarks.screen_app NAME`.
 
-Nothing of fuseboard is imported for the empty app.
+`empty` shows a clock and imports nothing of fuseboard; another name is that of a film.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ EMPTY = "empty"
 
 
 def show_empty_app() -> None:
-    """Run an app that has nothing but a clock, which a key moves too."""
+    """Run an app that shows a clock, which keys redraw as well."""
     from textual.app import App, ComposeResult
     from textual.widgets import Static
 
@@ -35,8 +35,8 @@ def show_empty_app() -> None:
     EmptyApp().run()
 
 
-def show_board(name: str) -> None:
-    """Run the dashboard on a film."""
+def show_film(name: str) -> None:
+    """Run the dashboard with a film as its source."""
     from fuseboard_tui.app import FuseboardApp
     from tests.benchmarks.films import FILMS
 
@@ -47,4 +47,4 @@ if __name__ == "__main__":
     if sys.argv[1] == EMPTY:
         show_empty_app()
     else:
-        show_board(sys.argv[1])
+        show_film(sys.argv[1])

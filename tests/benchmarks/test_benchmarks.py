@@ -17,7 +17,7 @@ from tests.benchmarks.proof import prove
 def test_the_proxys_cost_is_told_for_every_load(capsys: pytest.CaptureFixture[str]) -> None:
     proxy.main(["--rounds", "1"])
     table = capsys.readouterr().out
-    assert [load.words in table for load in proxy.LOADS] == [True] * len(proxy.LOADS)
+    assert [load.description in table for load in proxy.LOADS] == [True] * len(proxy.LOADS)
 
 
 TINY = ["--rounds", "1", "--calls", "5"]
