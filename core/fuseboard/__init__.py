@@ -19,21 +19,28 @@ HTTP clients are guarded by `fuseboard.http`, Prometheus metrics are exported
 by `fuseboard.metrics`, and `fuseboard.ollama` is a guarded Ollama client.
 """
 
-from fuseboard.breaker.backoff import Backoff
-from fuseboard.breaker.breaker import CircuitBreaker
-from fuseboard.breaker.errors import CircuitOpenError, RejectedBecause
-from fuseboard.breaker.outcome import Ruling, Verdict
-from fuseboard.breaker.permit import Permit
-from fuseboard.breaker.policies.base import TripPolicy
-from fuseboard.breaker.policies.consecutive import ConsecutiveFailures
-from fuseboard.breaker.policies.rates import FailureRate, SlowCallRate
-from fuseboard.breaker.policies.windows import CountWindow, TimeWindow
-from fuseboard.breaker.records import Call, Failure, Transition
-from fuseboard.breaker.registry import REGISTRY, Registry
-from fuseboard.breaker.settings import BreakerSettings
-from fuseboard.breaker.snapshot import BreakerSnapshot
-from fuseboard.breaker.state import Mode, State
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fuseboard.version import __version__
+
+if TYPE_CHECKING:
+    from fuseboard.breaker.backoff import Backoff
+    from fuseboard.breaker.breaker import CircuitBreaker
+    from fuseboard.breaker.errors import CircuitOpenError, RejectedBecause
+    from fuseboard.breaker.outcome import Ruling, Verdict
+    from fuseboard.breaker.permit import Permit
+    from fuseboard.breaker.policies.base import TripPolicy
+    from fuseboard.breaker.policies.consecutive import ConsecutiveFailures
+    from fuseboard.breaker.policies.rates import FailureRate, SlowCallRate
+    from fuseboard.breaker.policies.windows import CountWindow, TimeWindow
+    from fuseboard.breaker.records import Call, Failure, Transition
+    from fuseboard.breaker.registry import REGISTRY, Registry
+    from fuseboard.breaker.settings import BreakerSettings
+    from fuseboard.breaker.snapshot import BreakerSnapshot
+    from fuseboard.breaker.state import Mode, State
 
 __all__ = [
     "REGISTRY",
@@ -60,3 +67,36 @@ __all__ = [
     "Verdict",
     "__version__",
 ]
+
+# Imported on first use: this package is imported before each of its modules, and most of them
+# need none of the breaker.
+_MODULE_OF = {
+    "Backoff": "backoff",
+    "BreakerSettings": "settings",
+    "BreakerSnapshot": "snapshot",
+    "Call": "records",
+    "CircuitBreaker": "breaker",
+    "CircuitOpenError": "errors",
+    "ConsecutiveFailures": "policies.consecutive",
+    "CountWindow": "policies.windows",
+    "Failure": "records",
+    "FailureRate": "policies.rates",
+    "Mode": "state",
+    "Permit": "permit",
+    "REGISTRY": "registry",
+    "Registry": "registry",
+    "RejectedBecause": "errors",
+    "Ruling": "outcome",
+    "SlowCallRate": "policies.rates",
+    "State": "state",
+    "TimeWindow": "policies.windows",
+    "Transition": "records",
+    "TripPolicy": "policies.base",
+    "Verdict": "outcome",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.breaker.{_MODULE_OF[name]}"), name)

@@ -28,7 +28,7 @@ def modules_loaded_by(statement: str) -> set[str]:
 def test_import_fuseboard_loads_the_standard_library_and_the_breaker_only() -> None:
     others = {
         name
-        for name in modules_loaded_by("import fuseboard")
+        for name in modules_loaded_by("from fuseboard import CircuitBreaker")
         if name.partition(".")[0] not in sys.stdlib_module_names
     }
     breaker = {name for name in others if (name + ".").startswith("fuseboard.breaker.")}
@@ -37,7 +37,7 @@ def test_import_fuseboard_loads_the_standard_library_and_the_breaker_only() -> N
 
 
 def test_import_fuseboard_loads_no_event_loop() -> None:
-    assert "asyncio" not in modules_loaded_by("import fuseboard")
+    assert "asyncio" not in modules_loaded_by("from fuseboard import CircuitBreaker")
 
 
 def test_the_breaker_imports_the_standard_library_alone_and_has_no_import_cycle() -> None:
