@@ -10,13 +10,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from screenshots.animation import Frame
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-import fuseboard_tui.app
 from fuseboard.engine.commands import Command
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.app import FuseboardApp
@@ -54,7 +52,6 @@ class StagedSource:
 
 
 class _StagedApp(FuseboardApp):
-    CSS_PATH = str(Path(fuseboard_tui.app.__file__).with_name("app.tcss"))
     NOTIFICATION_TIMEOUT = 3600.0  # seconds: the stage removes them, not a clock
 
 

@@ -1,4 +1,4 @@
-"""The theme that was chosen last, kept from run to run."""
+"""The theme that was chosen last, stored from run to run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _logger = logging.getLogger(__name__)
 
 
 def recall() -> str:
-    """Give the theme that was chosen last; the default one if none was, or it is no more."""
+    """Return the theme that was chosen last; the default if none was or it no longer exists."""
     try:
         name = _file().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -22,7 +22,7 @@ def recall() -> str:
 
 
 def remember(name: str) -> None:
-    """Keep a theme for the next run; one that cannot be kept is only logged."""
+    """Store a theme for the next run; if that fails, only log it."""
     file = _file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

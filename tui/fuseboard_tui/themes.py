@@ -45,7 +45,11 @@ NAMES = (*BUILTIN_THEMES, *(theme.name for theme in OWN))
 
 
 def checked(name: str) -> str:
-    """Give a theme's name back; raises `ValueError` that lists them if there is none such."""
+    """Return a theme's name.
+
+    Raises:
+        ValueError: If there is no such theme; the message lists them.
+    """
     if name not in NAMES:
         raise ValueError(f"there is no theme {name!r}; there are {', '.join(NAMES)}")
     return name

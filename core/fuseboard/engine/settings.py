@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fuseboard.faults.scenarios.scenario import Scenario
 from fuseboard.metrics.namespace import NAMESPACE, check_namespace
 from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.questions import BUILT_IN_QUESTIONS
+
+if TYPE_CHECKING:
+    from fuseboard.faults.scenarios.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fuseboard.recording.reader import Recording
 from fuseboard.snapshot.snapshot import Phase, Snapshot
+
+if TYPE_CHECKING:
+    from fuseboard.recording.reader import Recording
 
 SLOWEST, FASTEST = 1 / 8, 64.0
 

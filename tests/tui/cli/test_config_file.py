@@ -2,58 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fuseboard.engine.settings import EngineSettings
 from fuseboard_tui import remembered_theme, themes
 from fuseboard_tui.app import FuseboardApp
-from fuseboard_tui.cli import options
+from fuseboard_tui.cli import dashboard, serve
 from fuseboard_tui.cli.config_file import usual_place
+from fuseboard_tui.cli.main import main
+from fuseboard_tui.cli.run_options import engine_settings
 from tests.core.clock import ManualClock
 from tests.tui.fake_source import FakeSource, board
 
 
-def configured(tmp_path: Path, text: str, *typed: str) -> object:
+class Called:
+    """The command without what it would run: it keeps the options that it ran with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.options: dict[str, Any] = {}
+        monkeypatch.setattr(dashboard, "show_dashboard", self._run)
+        monkeypatch.setattr(serve, "serve_with", self._run)
+
+    def __call__(self, *typed: str) -> EngineSettings:
+        if code := main(list(typed)):
+            raise SystemExit(code)
+        return engine_settings(self.options)
+
+    def _run(self, options: Mapping[str, Any], *_: object) -> int:
+        self.options = dict(options)
+        return 0
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> Called:
+    return Called(monkeypatch)
+
+
+def written(tmp_path: Path, text: str) -> tuple[str, str]:
+    """Write a config file; gives the option that names it."""
     file = tmp_path / "mine.toml"
     file.write_text(text, encoding="utf-8")
-    return options.parse(["--config", str(file), *typed])
+    return "--config", str(file)
 
 
-def test_options_come_from_the_file_and_what_is_typed_goes_before(tmp_path: Path) -> None:
+def test_options_come_from_the_file_and_what_is_typed_goes_before(
+    tmp_path: Path, called: Called
+) -> None:
     text = 'rate = 2\nmodel = "mine"\nsimulate = true\nfault = ["cut:0.5"]\ntheme = "nord"\n'
-    seen = configured(tmp_path, text, "--rate", "7", "--fault", "stall")
-    settings = options.engine_settings(seen)  # type: ignore[arg-type]
+    settings = called(*written(tmp_path, text), "--rate", "7", "--fault", "stall")
     assert (settings.rate, settings.model, settings.simulate) == (7.0, "mine", True)
     assert [name for name, _ in settings.faults] == ["cut", "stall"]
-    assert seen.theme == "nord"  # type: ignore[attr-defined]
+    assert called.options["theme"] == "nord"
 
 
-def test_the_file_holds_for_commands_too(tmp_path: Path) -> None:
-    seen = configured(tmp_path, "rate = 2", "serve", "--duration", "5")
-    assert options.engine_settings(seen).rate == 2.0  # type: ignore[arg-type]
+def test_the_file_holds_for_commands_too(tmp_path: Path, called: Called) -> None:
+    assert called(*written(tmp_path, "rate = 2"), "serve", "--duration", "5").rate == 2.0
+
+
+def test_faults_of_every_place_are_on(tmp_path: Path, called: Called) -> None:
+    named = written(tmp_path, 'fault = ["cut"]')
+    settings = called(*named, "--fault", "stall", "serve", "--fault", "refuse")
+    assert [name for name, _ in settings.faults] == ["cut", "stall", "refuse"]
+
+
+def test_what_stands_behind_the_command_goes_before_what_stands_before_it(called: Called) -> None:
+    settings = called("--rate", "2", "--model", "mine", "serve", "--rate", "3")
+    assert (settings.rate, settings.model) == (3.0, "mine")
 
 
 @pytest.mark.parametrize(
-    ("written", "typed", "simulates"),
+    ("in_file", "typed", "simulates"),
     [
         ("simulate = true", ["--ollama", "http://host:1"], False),
         ('ollama = "http://host:1"', ["--simulate"], True),
     ],
 )
 def test_of_two_that_exclude_each_other_the_typed_one_wins(
-    tmp_path: Path, written: str, typed: list[str], simulates: bool
+    tmp_path: Path, called: Called, in_file: str, typed: list[str], simulates: bool
 ) -> None:
-    settings = options.engine_settings(configured(tmp_path, written, *typed))  # type: ignore[arg-type]
+    settings = called(*written(tmp_path, in_file), *typed)
     assert settings.simulate is simulates
     assert settings.ollama == (None if simulates else "http://host:1")
 
 
-def test_the_usual_place_is_read_where_no_file_is_named() -> None:
-    assert options.engine_settings(options.parse([])).rate is None
+def test_the_usual_place_is_read_where_no_file_is_named(called: Called) -> None:
+    assert called().rate is None
     usual_place().parent.mkdir(parents=True)
     usual_place().write_text("rate = 3", encoding="utf-8")
-    assert options.engine_settings(options.parse([])).rate == 3.0
+    assert called().rate == 3.0
 
 
 @pytest.mark.parametrize(
@@ -68,17 +108,17 @@ def test_the_usual_place_is_read_where_no_file_is_named() -> None:
     ],
 )
 def test_what_makes_no_sense_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+    tmp_path: Path, called: Called, capsys: pytest.CaptureFixture[str], text: str, words: str
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
-        configured(tmp_path, text)
+        called(*written(tmp_path, text))
     assert exit_.value.code == 2
     assert words in capsys.readouterr().err
 
 
-def test_a_named_file_must_be_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_named_file_must_be_there(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        options.parse(["--config", "nowhere.toml"])
+        called("--config", "nowhere.toml")
     assert exit_.value.code == 2
     assert "there is no file 'nowhere.toml'" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""A wish to stop, made at the worst moments."""
+"""A request to stop, made at the worst moments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from fuseboard_tui.cli.stop_request import StopRequest
 
 
-def test_is_heard_by_whoever_waits() -> None:
+def test_reaches_the_thread_that_waits() -> None:
     with StopRequest() as stopping:
         assert not stopping.wait(0)
         thread = threading.Thread(target=stopping.make)

@@ -14,8 +14,6 @@ from textual.screen import Screen
 from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.snapshot import BreakerSnapshot
-from fuseboard.snapshot.codec import encode
-from fuseboard.snapshot.csv_export import breakers_table, transitions_table
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.text.glyphs import state_label
 from fuseboard_tui.text.sanitize import sanitize
@@ -37,6 +35,9 @@ class Export:
 
     async def write_snapshot(self, snapshot: Snapshot) -> None:
         """Write a snapshot as JSON, and its breakers and transitions as CSV."""
+        from fuseboard.snapshot.codec import encode
+        from fuseboard.snapshot.csv_export import breakers_table, transitions_table
+
         try:
             text = encode(snapshot, indented=True).decode() + "\n"
         except ValueError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fuseboard.engine.commands import ClearFaults, SetFault
-from fuseboard.faults.notation import format_fault
 from fuseboard.snapshot.snapshot import FaultSnapshot
 from fuseboard_tui.board.source import Source
 
@@ -52,7 +51,11 @@ class FaultControls:
     def selected_notation(self) -> str:
         """Return the selected fault in the notation of `--fault`; empty if there is none."""
         fault = self._find(self.selected)
-        return format_fault(fault.name, fault.setting) if fault else ""
+        if fault is None:
+            return ""
+        from fuseboard.faults.notation import format_fault
+
+        return format_fault(fault.name, fault.setting)
 
     def set(self, command: SetFault) -> None:
         """Send a command about a fault, and select that fault."""

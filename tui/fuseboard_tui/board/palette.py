@@ -10,7 +10,6 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
-from fuseboard.faults.scenarios.scenario import BUILT_IN as SCENARIOS
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.fault_controls import FaultControls
 from fuseboard_tui.board.source_commands import SourceCommands
@@ -35,6 +34,8 @@ def board_commands(
     snapshot: Snapshot | None, faults: FaultControls, commands: SourceCommands
 ) -> Iterator[SystemCommand]:
     """Yield the board's entries that have no key: faults by name, scenarios, disabling."""
+    from fuseboard.faults.scenarios.scenario import BUILT_IN as SCENARIOS
+
     for fault in snapshot.faults if snapshot else ():
         title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
         yield SystemCommand(title, fault.description, partial(faults.toggle, fault.name))

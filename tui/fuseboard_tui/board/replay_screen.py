@@ -47,9 +47,9 @@ class ReplayScreen(BoardScreen):
         ),
     ]
 
-    def __init__(self, replay: Replay, directory: Path = Path()) -> None:
+    def __init__(self, replay: Replay, directory: Path = Path(), *, bell: bool = False) -> None:
         source = _ReplaySource(replay, self.action_refuse)
-        super().__init__(source, ReplayTimeline(replay), directory)
+        super().__init__(source, ReplayTimeline(replay), directory, bell=bell)
         self._replay = replay
 
     def on_mount(self) -> None:

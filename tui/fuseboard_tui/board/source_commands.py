@@ -13,7 +13,6 @@ from fuseboard.engine.commands import (
     SetRate,
     TripBreaker,
 )
-from fuseboard.faults.scenarios.scenario import find_scenario
 from fuseboard_tui.board.source import Source
 
 _MIN_RATE, _MAX_RATE = 0.125, 1024.0  # calls per second
@@ -48,6 +47,8 @@ class SourceCommands:
 
     def play_scenario(self, name: str) -> None:
         """Play a built-in scenario."""
+        from fuseboard.faults.scenarios.scenario import find_scenario
+
         self._source.send(PlayScenario(find_scenario(name)))
 
     def trip(self) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fuseboard.breaker.durations import format_duration
-from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot
 from fuseboard_tui.board.history_buffer import HistoryBuffer
 from fuseboard_tui.board.source import Source
+
+if TYPE_CHECKING:
+    from fuseboard.recording.replay import Replay
 
 
 class Timeline(Protocol):

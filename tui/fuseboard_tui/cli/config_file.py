@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import click
 from platformdirs import user_config_path
+
+from fuseboard_tui.cli.options import check_alternatives, given
+from fuseboard_tui.cli.problems import message_of
+from fuseboard_tui.cli.run_options import ALTERNATIVES
 
 NAME = "fuseboard.toml"
 
 
 def usual_place() -> Path:
-    """Say where the file is looked for on this platform."""
+    """Return where the file is looked for on this platform."""
     return user_config_path("fuseboard") / NAME
 
 
-def read_config(named: str | None, options: Sequence[argparse.ArgumentParser]) -> dict[str, Any]:
+def read_config(named: str | None, options: Sequence[click.Parameter]) -> dict[str, Any]:
     """Read the options in a file: their long names without `--`, as `rate = 2`.
 
     Args:
@@ -30,33 +33,37 @@ def read_config(named: str | None, options: Sequence[argparse.ArgumentParser]) -
     """
     path = Path(named) if named is not None else usual_place()
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        text = path.read_bytes()
     except FileNotFoundError:
         if named is None:
             return {}
         raise ValueError(f"there is no file {named!r}") from None
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
-    known = _Options(parents=list(options), add_help=False, argument_default=argparse.SUPPRESS)
-    for action in known._actions:  # noqa: SLF001 (argparse offers no other way)
-        action.default = argparse.SUPPRESS
+    table = _parse(path, text)
+    command = click.Command("config", params=list(options), add_help_option=False)
     try:
-        return vars(known.parse_args(list(_as_arguments(table, known))))
+        context = command.make_context("config", list(_as_arguments(table, command)))
+        check_alternatives(context, given(context.params), ALTERNATIVES)
+    except click.UsageError as error:
+        raise ValueError(f"{path}: {message_of(error).replace('argument --', '')}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    return given(context.params)
 
 
-class _Options(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message.replace("argument --", ""))
+def _parse(path: Path, text: bytes) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
 
 
-def _as_arguments(table: Mapping[str, Any], known: argparse.ArgumentParser) -> Iterator[str]:
+def _as_arguments(table: Mapping[str, Any], command: click.Command) -> Iterator[str]:
     """Write the entries as they would be typed."""
-    flags = {option for action in known._actions for option in action.option_strings}  # noqa: SLF001
+    flags = {flag for parameter in command.params for flag in parameter.opts}
     for name, value in table.items():
         flag = f"--{name}"
         if flag not in flags:

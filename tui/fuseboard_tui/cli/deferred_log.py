@@ -1,4 +1,4 @@
-"""Log records kept while the screen is in use, which they would be written across."""
+"""Log records held back while the screen is in use: written at once, they would garble it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_KEPT = 50  # records
+_MAX_RECORDS = 50
 
 
-class _HeldBackLog(logging.Handler):
+class _DeferredLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        self.lines: deque[str] = deque(maxlen=_KEPT)
+        self.lines: deque[str] = deque(maxlen=_MAX_RECORDS)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
 
 
 @contextmanager
-def log_held_back() -> Iterator[None]:
-    """Keep the latest warnings and errors, and write them to stderr when the screen is free."""
-    log = _HeldBackLog()
+def log_deferred() -> Iterator[None]:
+    """Hold back warnings and errors within the block, and write the latest to stderr after it."""
+    log = _DeferredLog()
     root = logging.getLogger()
     root.addHandler(log)
     try:

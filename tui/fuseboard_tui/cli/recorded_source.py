@@ -11,19 +11,19 @@ from fuseboard_tui.board.source import Source
 
 
 class RecordedSource:
-    """Passes everything on, and tells if the recording has ended before its time."""
+    """A source whose snapshots begin their notices with what is wrong with the recording."""
 
     def __init__(self, source: Source, recorder: Recorder) -> None:
         self._source = source
         self._recorder = recorder
 
     def snapshot(self) -> Snapshot:
-        """Take a picture; what is wrong with the recording is its first notice."""
-        seen = self._source.snapshot()
+        """Return the snapshot of the source, with a notice if the recording has ended early."""
+        snapshot = self._source.snapshot()
         if not self._recorder.problem:
-            return seen
-        return replace(seen, notices=(self._recorder.problem, *seen.notices))
+            return snapshot
+        return replace(snapshot, notices=(self._recorder.problem, *snapshot.notices))
 
     def send(self, command: Command) -> None:
-        """Have a command carried out, soon."""
+        """Send a command to the source."""
         self._source.send(command)

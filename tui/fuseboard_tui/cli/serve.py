@@ -1,4 +1,4 @@
-"""Running without a screen: JSON lines on stdout, and nothing else there."""
+"""`fuseboard serve`: run without a screen; JSON lines on stdout, and nothing else there."""
 
 from __future__ import annotations
 
@@ -9,28 +9,75 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import FrameType
+from typing import Any
+
+import click
 
 from fuseboard import CircuitBreaker, Transition
 from fuseboard.engine.engine import Engine
 from fuseboard.recording.recorder import Recorder
+from fuseboard.server.sockets import ListenError
 from fuseboard.snapshot.snapshot import Phase, Snapshot, WarmingSnapshot
+from fuseboard_tui.cli import option_types as types
+from fuseboard_tui.cli.main import resume_collecting
+from fuseboard_tui.cli.options import Command, Option, check_alternatives, given
+from fuseboard_tui.cli.problems import port_problem, report, report_recording
+from fuseboard_tui.cli.run_options import (
+    ALTERNATIVES,
+    PORT_OPTIONS,
+    combine,
+    engine_settings,
+    run_options,
+)
 from fuseboard_tui.cli.stop_request import StopRequest
 
-_LOOK_SECONDS = 0.5  # between looks at whether the engine still runs
+_POLL_SECONDS = 0.5  # between checks whether the engine still runs
+
+
+@click.pass_context
+def _run(ctx: click.Context, /, *, duration: float | None, **parameters: Any) -> int:
+    """Serve with the options of the file, those before `serve` and those behind it."""
+    from_file, before = ctx.obj
+    behind = given(parameters)
+    check_alternatives(ctx, {**before, **behind}, ALTERNATIVES)
+    return serve_with(combine(from_file, before, behind), duration)
+
+
+def serve_with(options: Mapping[str, Any], duration: float | None) -> int:
+    """Make an engine as the options say, serve, and return the exit code.
+
+    Raises:
+        ValueError: If an option makes no sense, or the recording cannot be written.
+    """
+    engine = Engine(engine_settings(options))
+    recorder = None
+    if "record" in options:
+        overwrite = options.get("force", False)
+        recorder = Recorder(engine.snapshot, options["record"], overwrite=overwrite)
+    resume_collecting()
+    try:
+        code = serve(engine, duration, recorder)
+    except ListenError as error:
+        return report(port_problem(error, PORT_OPTIONS))
+    if recorder is not None:
+        report_recording(recorder)
+    return code
 
 
 def serve(engine: Engine, duration: float | None, recorder: Recorder | None = None) -> int:
-    """Run until `duration` seconds are over or a signal comes; returns the exit code.
+    """Run until `duration` seconds are over or a signal comes and return the exit code.
 
-    Raises `ListenError` if a port that was asked for cannot be had, and
-    `ValueError` if the file of the recorder cannot be written.
+    Raises:
+        ListenError: If a port that was asked for cannot be had.
+        ValueError: If the file of the recorder cannot be written.
     """
-    warns = logging.StreamHandler()
-    warns.setLevel(logging.WARNING)  # the engine's log holds what only informs, too
-    logging.basicConfig(format="%(message)s", handlers=[warns])
+    warnings = logging.StreamHandler()
+    warnings.setLevel(logging.WARNING)  # the engine lowers the level of its logger
+    logging.basicConfig(format="%(message)s", handlers=[warnings])
     with StopRequest() as stopping:
         return _serve(engine, duration, recorder, stopping)
 
@@ -40,11 +87,11 @@ def _serve(
 ) -> int:
     output = _JsonLines(stopping)
 
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.make()
 
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, ask_to_stop)
+        signal.signal(ending, request_stop)
     for breaker in engine.breakers:
         breaker.on_transition(output.write_transition)
     engine.start()
@@ -71,24 +118,24 @@ def _serve(
 def _wait(
     engine: Engine, output: _JsonLines, stopping: StopRequest, duration: float | None
 ) -> None:
-    """Wait for the end of the duration, a signal, or the end of the engine by itself."""
+    """Write how the warming goes until the duration is over, a signal comes or the engine ends."""
     ends = time.monotonic() + duration if duration is not None else math.inf
-    told = None
+    written = None
     stop = False
-    while (seen := engine.snapshot()).phase is Phase.RUNNING:
-        if seen.warming != told and seen.warming is not None:
-            output.write(_warming(seen.warming))
-            told = seen.warming
+    while (snapshot := engine.snapshot()).phase is Phase.RUNNING:
+        if snapshot.warming != written and snapshot.warming is not None:
+            output.write(_warming(snapshot.warming))
+            written = snapshot.warming
         if stop:
             return
         left = ends - time.monotonic()
-        stop = left <= 0 or stopping.wait(min(left, _LOOK_SECONDS))
+        stop = left <= 0 or stopping.wait(min(left, _POLL_SECONDS))
 
 
 class _JsonLines:
-    """Writes whole lines from any thread; a reader that goes away ends the program.
+    """Whole lines on stdout, written from any thread; they end the run if the reader has gone.
 
-    What comes before the first line that `open()` is given comes after it.
+    What is written before `open()` is held back until after the line given to it.
     """
 
     def __init__(self, stopping: StopRequest) -> None:
@@ -143,25 +190,41 @@ def _ready(snapshot: Snapshot) -> dict[str, object]:
     }
 
 
-def _warming(seen: WarmingSnapshot) -> dict[str, object]:
+def _warming(warming: WarmingSnapshot) -> dict[str, object]:
     return {
         "event": "warming",
-        "done": seen.done,
-        "failed": seen.failed,
-        "total": seen.total,
-        "waits_for": seen.waiting_for or None,
+        "done": warming.done,
+        "failed": warming.failed,
+        "total": warming.total,
+        "waits_for": warming.waiting_for or None,
     }
 
 
 def _summary(engine: Engine) -> dict[str, object]:
     breakers = []
     for breaker in engine.breakers:
-        seen = breaker.snapshot()
+        snapshot = breaker.snapshot()
         calls = {
-            "success": seen.calls.success,
-            "failure": seen.calls.failure,
-            "rejected": seen.calls.rejected,
-            "ignored": seen.calls.ignored,
+            "success": snapshot.calls.success,
+            "failure": snapshot.calls.failure,
+            "rejected": snapshot.calls.rejected,
+            "ignored": snapshot.calls.ignored,
         }
-        breakers.append({"name": seen.name, "state": seen.state.name, "calls": calls})
+        breakers.append({"name": snapshot.name, "state": snapshot.state.name, "calls": calls})
     return {"event": "summary", "breakers": breakers}
+
+
+COMMAND = Command(
+    "serve",
+    "Run without a screen; JSON lines on stdout: ready, transition, summary.",
+    callback=_run,
+    params=[
+        *run_options(),
+        Option(
+            "--duration",
+            type=types.positive_number,
+            metavar="SECONDS",
+            help="stop after so many seconds; without it, on Ctrl+C or SIGTERM",
+        ),
+    ],
+)

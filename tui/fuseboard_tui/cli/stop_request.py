@@ -1,4 +1,4 @@
-"""Being asked to stop, from a thread or from a signal's handler."""
+"""A request to stop, made on a thread or in a signal handler."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from contextlib import suppress
 
 
 class StopRequest:
-    """Somebody's wish to stop.
+    """A request to stop, which one thread waits for. Thread-safe.
 
-    It may be made in a signal's handler: `threading.Event.set()` would wait for
+    It may be made in a signal handler: `threading.Event.set()` would wait for
     ever there if the signal came while this very thread was entering `wait()`.
     """
 
     def __init__(self) -> None:
-        self._listening, self._making = socket.socketpair()
-        self._making.setblocking(False)
+        self._receiver, self._sender = socket.socketpair()
+        self._sender.setblocking(False)
 
     def __enter__(self) -> StopRequest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listening.close()
-        self._making.close()
+        self._receiver.close()
+        self._sender.close()
 
     def make(self) -> None:
-        """Wish it; once is enough."""
-        with suppress(OSError):  # full of wishes already, or nobody listens any more
-            self._making.send(b"!")
+        """Make the request; further ones change nothing."""
+        with suppress(OSError):  # the buffer is full of requests, or the receiver is closed
+            self._sender.send(b"!")
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the wish for so many seconds; returns whether it was made."""
-        return bool(select.select([self._listening], [], [], seconds)[0])
+        """Wait at most `seconds` for the request and return whether it was made."""
+        return bool(select.select([self._receiver], [], [], seconds)[0])

@@ -1,0 +1,128 @@
+"""`fuseboard`: show the dashboard, and start the engine once its first frame is drawn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from fuseboard_tui.cli.deferred_log import log_deferred
+from fuseboard_tui.cli.main import missing_package, resume_collecting
+from fuseboard_tui.cli.problems import port_problem, report, report_recording
+from fuseboard_tui.cli.run_options import PORT_OPTIONS, engine_settings
+
+if TYPE_CHECKING:
+    from fuseboard.engine.settings import EngineSettings
+    from fuseboard.recording.recorder import Recorder
+    from fuseboard_tui.app import FuseboardApp
+    from fuseboard_tui.board.source import Source
+
+
+def show_dashboard(options: Mapping[str, Any]) -> int:
+    """Show the dashboard of a run and return the exit code.
+
+    Args:
+        options: The options that were given.
+
+    Raises:
+        ValueError: If one makes no sense, or there is no terminal to draw on.
+    """
+    from fuseboard.engine.settings import check_settings
+
+    settings = engine_settings(options)
+    check_settings(settings)
+    if not has_terminal():
+        raise ValueError("there is no terminal to draw on; `fuseboard serve` runs without one")
+    from fuseboard_tui.cli.starting_app import StartingApp
+
+    run = _Run(settings, options)
+    app = StartingApp(run.start, **screen_settings(options))
+    with log_deferred():
+        try:
+            code = draw(app)
+        finally:
+            app.join()
+            run.stop()
+    if run.recorder is not None:
+        report_recording(run.recorder)
+    return code
+
+
+def screen_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the options say about the screen, as `FuseboardApp` takes it.
+
+    Raises:
+        ValueError: If there is no such theme.
+    """
+    from fuseboard_tui import remembered_theme, themes
+
+    settings = {
+        "theme": themes.checked(options["theme"])
+        if "theme" in options
+        else remembered_theme.recall(),
+        "on_theme": remembered_theme.remember,
+        "bell": options.get("bell", False),
+    }
+    if "export_dir" in options:
+        settings["directory"] = options["export_dir"]
+    return settings
+
+
+def draw(app: FuseboardApp) -> int:
+    """Draw the dashboard until the user leaves or it fails, and return the exit code."""
+    problem = app.run()
+    if problem:
+        report(problem)
+    return app.return_code or 0
+
+
+def has_terminal() -> bool:
+    """Return whether there is a terminal to draw on."""
+    # Textual reads from stdin and draws on stderr, unless a driver of another kind is named.
+    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stderr.isatty())
+
+
+class _Run:
+    """The engine of the dashboard, and the recording of its run if one is asked for."""
+
+    def __init__(self, settings: EngineSettings, options: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._options = options
+        self._stack = ExitStack()
+        self.recorder: Recorder | None = None
+
+    def start(self) -> Source:
+        """Import the engine and the board, start the engine and the recording.
+
+        Raises:
+            ValueError: If that cannot be; the message is for the user.
+        """
+        try:
+            import fuseboard_tui.board.screen  # noqa: F401 (here it does not hold the screen up)
+            from fuseboard.engine.engine import Engine
+            from fuseboard.server.sockets import ListenError
+        except ModuleNotFoundError as error:
+            raise ValueError(missing_package(error)) from error
+        finally:
+            resume_collecting()
+        engine = Engine(self._settings)
+        try:
+            engine.start()
+        except ListenError as error:
+            raise ValueError(port_problem(error, PORT_OPTIONS)) from error
+        self._stack.callback(engine.stop)
+        if "record" not in self._options:
+            return engine
+        from fuseboard.recording.recorder import Recorder
+        from fuseboard_tui.cli.recorded_source import RecordedSource
+
+        overwrite = self._options.get("force", False)
+        recorder = Recorder(engine.snapshot, self._options["record"], overwrite=overwrite)
+        self.recorder = self._stack.enter_context(recorder)
+        return RecordedSource(engine, recorder)
+
+    def stop(self) -> None:
+        """End the recording, and stop the engine."""
+        self._stack.close()
