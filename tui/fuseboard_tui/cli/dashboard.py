@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_tui.cli.deferred_log import log_deferred
-from fuseboard_tui.cli.main import missing_package, resume_collecting
+from fuseboard_tui.cli.garbage_collection import resume_collecting
+from fuseboard_tui.cli.missing_package import missing_package
 from fuseboard_tui.cli.problems import port_problem, report, report_recording
 from fuseboard_tui.cli.run_options import PORT_OPTIONS, engine_settings
 

@@ -6,6 +6,8 @@ import gc
 import signal
 import sys
 
+from fuseboard_tui.cli.missing_package import missing_package
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: 2 where the user can correct something."""
@@ -21,17 +23,3 @@ def main(arguments: list[str] | None = None) -> int:
         return 128 + signal.SIGINT
     finally:
         gc.enable()
-
-
-def missing_package(error: ModuleNotFoundError) -> str:
-    """Return what to install for a module that is not found; raise it again if it is our own."""
-    package = (error.name or "").partition(".")[0]
-    if package in ("", "fuseboard", "fuseboard_tui"):
-        raise error
-    return f"{package} is not installed; `pip install 'fuseboard[board]'` brings all that it needs"
-
-
-def resume_collecting() -> None:
-    """Look for garbage from now on, but never in what has been imported."""
-    gc.freeze()
-    gc.enable()
