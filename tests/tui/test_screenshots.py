@@ -44,6 +44,8 @@ from tests.tui.screens.test_log import LOG
 
 Size = tuple[int, int]
 
+pytestmark = pytest.mark.slow
+
 USUAL_SIZE = (120, 36)
 VIEWS = [
     ("dark", (80, 24)),

@@ -11,7 +11,10 @@ import pytest
 from tests.soak.dashboard import soak
 from tests.terminal import running
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="knows Linux's terminals only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="knows Linux's terminals only"),
+]
 
 COMMAND = [sys.executable, "-m", "fuseboard_tui", "--simulate", "--metrics-port", "0"]
 _SOAK_SECONDS = 5.0

@@ -11,6 +11,8 @@ from fuseboard_tui.widgets.breaker_list import BreakerList
 from tests.core.clock import ManualClock
 from tests.tui.fake_source import FakeSource, board
 
+pytestmark = pytest.mark.slow
+
 _LEAST_CONTRAST = 2.9  # WCAG wants 3 of large letters and of signs; one theme's red has 2.98
 
 

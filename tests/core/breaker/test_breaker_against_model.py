@@ -201,7 +201,6 @@ class Machine(RuleBasedStateMachine):
 Machine.TestCase.settings = settings(
     max_examples=100,
     stateful_step_count=50,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # what a seed did cannot be shrunk
 )
 TestAgainstAModel = Machine.TestCase

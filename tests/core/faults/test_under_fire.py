@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 
+import pytest
+
 from fuseboard import CircuitBreaker, CircuitOpenError, ConsecutiveFailures
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.faults.catalogue import CATALOGUE
@@ -113,6 +115,7 @@ def new_breakers() -> dict[Operation, CircuitBreaker]:
     )
 
 
+@pytest.mark.slow
 async def test_ten_thousand_calls_leave_nothing_behind() -> None:
     rng = random.Random(20)
     guards = new_breakers()

@@ -248,6 +248,7 @@ async def test_twice_at_every_step_of_a_call() -> None:
         await it.has_all_connections()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_at_random_while_many_compete(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     rng = random.Random(seed)

@@ -116,7 +116,6 @@ def server() -> Iterator[FuzzedServer]:
 
 FUZZ = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

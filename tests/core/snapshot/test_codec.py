@@ -72,7 +72,7 @@ def through_text(snapshot: Snapshot) -> Snapshot:
     return decode(text)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(SNAPSHOTS)
 def test_any_snapshot_comes_back_as_it_was(snapshot: Snapshot) -> None:
     assert through_text(snapshot) == snapshot
@@ -98,7 +98,7 @@ def test_a_number_that_json_has_no_word_for_is_refused(number: float) -> None:
         encode(structs.replace(STARTING, uptime=number))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(SNAPSHOTS, st.data())
 def test_no_field_can_hold_a_number_that_is_not_finite(
     snapshot: Snapshot, data: st.DataObject

@@ -56,6 +56,8 @@ _QUICK_FAULTS = (
     "garbage",
 )  # those that keep nobody waiting for long
 
+pytestmark = pytest.mark.slow
+
 Labels = tuple[str, ...]
 
 

@@ -338,6 +338,7 @@ async def test_hostile_text_is_drawn_literally() -> None:
         assert it.app.is_running
 
 
+@pytest.mark.slow
 async def test_keys_of_the_footer_that_are_gone_are_forgotten() -> None:
     async with running_board() as it:
         for _ in range(5):

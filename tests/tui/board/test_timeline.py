@@ -237,6 +237,7 @@ async def test_the_keys_change_the_speed() -> None:
         assert it.badge == "0:01:05 of 0:10:00 ×0.5"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["t", "r", "0", "+", "-", *(fault.key for fault in CATALOGUE)])
 async def test_what_would_command_an_engine_says_that_there_is_none(key: str) -> None:
     async with running_replay() as it:

@@ -128,6 +128,7 @@ def prompts(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 def test_warming_is_told_and_goes_through_the_breakers(prompts: str) -> None:
     with started(*QUICK, "--prompts", prompts, "--warm", "--rate", "0.01") as process:
         next_event(process, "ready")

@@ -51,6 +51,7 @@ def test_a_file_is_overwritten_only_by_force(tmp_path: Path) -> None:
     assert read_recording(path).seconds
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "full").symlink_to("/dev/full")
     path = str(tmp_path / "full")

@@ -112,6 +112,7 @@ async def test_what_is_typed_is_sent_and_shown_when_it_is_so() -> None:
         assert chosen(it).startswith("▌recovery_timeout 2.5 s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("downs", "typed", "said"),
     [
