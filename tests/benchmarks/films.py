@@ -53,7 +53,7 @@ def changing(breakers: int) -> Film:
             pools=(PoolSnapshot("ollama", 1 + frame % 11, 12, Durations(((1, 9),), 10, 4.0)),),
             caches=(CacheSnapshot("ollama", 40 * frame, 900, 100 + frame, 1000),),
             traffic=TrafficSnapshot(TrafficKind.RAG, True, 2.0 + frame, 99, frame, 3 * frame),
-            activity={name: _rates(frame, 5.1 + n % 7) for n, name in enumerate(names)},
+            rates={name: _rates(frame, 5.1 + n % 7) for n, name in enumerate(names)},
         )
         for frame in range(_FRAMES)
     )
@@ -66,8 +66,8 @@ def traffic(calls_per_second: int) -> Film:
     for frame in range(_FRAMES):
         calls = CallCounts(10_000 + frame * calls_per_second // REDRAWS_PER_SECOND, 37, 0, 2)
         second = frame // REDRAWS_PER_SECOND
-        activity = {"ollama_generate": _rates(second, calls_per_second * 0.8)}
-        frames.append(board(breaker(calls=calls), activity=activity))
+        rates = {"ollama_generate": _rates(second, calls_per_second * 0.8)}
+        frames.append(board(breaker(calls=calls), rates=rates))
     return Film(*frames)
 
 

@@ -41,7 +41,7 @@ OURS = """
     fuseboard_tui.cli fuseboard_tui.cli.command_line fuseboard_tui.cli.config_file
     fuseboard_tui.cli.dashboard fuseboard_tui.cli.deferred_log fuseboard_tui.cli.garbage_collection
     fuseboard_tui.cli.main fuseboard_tui.cli.missing_package
-    fuseboard_tui.cli.option_types fuseboard_tui.cli.options fuseboard_tui.cli.problems
+    fuseboard_tui.cli.option_types fuseboard_tui.cli.help_sections fuseboard_tui.cli.problems
     fuseboard_tui.cli.run_options fuseboard_tui.cli.starting_app
     fuseboard_tui.text fuseboard_tui.text.sanitize
 """

@@ -18,8 +18,8 @@ from typing import Any
 from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.breaker.registry import REGISTRY, Registry
 from fuseboard.engine.assembly import Assembly, Ports, bind_ports
+from fuseboard.engine.command_handlers import CommandHandlers
 from fuseboard.engine.commands import Command
-from fuseboard.engine.dispatch import CommandDispatcher
 from fuseboard.engine.settings import EngineSettings, check_settings
 from fuseboard.engine.status import EngineStatus
 from fuseboard.metrics.endpoint import METRICS_OFF
@@ -61,7 +61,7 @@ class Engine:
         self._registry = registry
         self._assembly = Assembly(settings, registry, environment, clock)
         self._status = EngineStatus(self._assembly, clock)
-        self._dispatcher = CommandDispatcher(self._assembly, self._status)
+        self._commands = CommandHandlers(self._assembly, self._status)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping = asyncio.Event()
@@ -132,7 +132,7 @@ class Engine:
         Raises:
             RuntimeError: If the engine was not started.
         """
-        self._post(lambda: self._dispatcher.dispatch(command))
+        self._post(lambda: self._commands.handle(command))
 
     def _post(self, action: Callable[[], object]) -> None:
         """Run `action` on the event loop; do nothing if that is closed."""

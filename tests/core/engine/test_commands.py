@@ -12,8 +12,8 @@ import pytest
 
 from fuseboard import Registry
 from fuseboard.engine.assembly import Assembly
+from fuseboard.engine.command_handlers import CommandHandlers
 from fuseboard.engine.commands import Command
-from fuseboard.engine.dispatch import CommandDispatcher
 from fuseboard.engine.settings import EngineSettings
 from fuseboard.engine.status import EngineStatus
 
@@ -23,8 +23,8 @@ HEAVY = ("asyncio", "h11", "httpx", "prometheus_client", "starlette", "uvicorn")
 def test_every_command_has_a_handler() -> None:
     settings = EngineSettings(simulate=True)
     assembly = Assembly(settings, Registry(), dict[str, str]().get, time.monotonic)
-    dispatcher = CommandDispatcher(assembly, EngineStatus(assembly, time.monotonic))
-    assert dispatcher._handlers.keys() == set(get_args(Command))
+    handlers = CommandHandlers(assembly, EngineStatus(assembly, time.monotonic))
+    assert handlers._handlers.keys() == set(get_args(Command))
 
 
 @pytest.mark.parametrize("module", ["fuseboard.engine.commands", "fuseboard.engine.settings"])

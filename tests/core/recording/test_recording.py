@@ -33,8 +33,8 @@ class Run:
     def __call__(self) -> Snapshot:
         number = len(self.given)
         seen = breaker(calls=replace(OPEN.calls, success=number), seconds_in_state=number / 2)
-        activity = BreakerRates(success=tuple(range(number)))
-        snapshot = structs.replace(board(seen), uptime=number / 2, rates={"x": activity})
+        rates = BreakerRates(success=tuple(range(number)))
+        snapshot = structs.replace(board(seen), uptime=number / 2, rates={"x": rates})
         with self._taken:
             self.given.append(snapshot)
             self._taken.notify_all()

@@ -9,7 +9,7 @@ import click
 
 from fuseboard_tui.cli.config_file import NAME as CONFIG_FILE
 from fuseboard_tui.cli.config_file import read_config
-from fuseboard_tui.cli.options import Group, Option, check_alternatives, given
+from fuseboard_tui.cli.help_sections import Group, Option, check_alternatives, given
 from fuseboard_tui.cli.problems import report, report_usage
 from fuseboard_tui.cli.run_options import (
     ALTERNATIVES,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from platformdirs import user_config_path
 
-from fuseboard_tui.cli.options import check_alternatives, given
+from fuseboard_tui.cli.help_sections import check_alternatives, given
 from fuseboard_tui.cli.problems import message_of
 from fuseboard_tui.cli.run_options import ALTERNATIVES
 

@@ -11,7 +11,7 @@ import click
 
 from fuseboard.engine.settings import EngineSettings
 from fuseboard.metrics.export import documents
-from fuseboard_tui.cli.options import Command, Group, Option
+from fuseboard_tui.cli.help_sections import Command, Group, Option
 from fuseboard_tui.cli.problems import report
 
 _NAMESPACE = EngineSettings().metrics_namespace

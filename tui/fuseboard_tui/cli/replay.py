@@ -11,7 +11,7 @@ from fuseboard.recording.replay import Replay
 from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.dashboard import draw, has_terminal, screen_settings
 from fuseboard_tui.cli.garbage_collection import resume_collecting
-from fuseboard_tui.cli.options import Command, Option, given
+from fuseboard_tui.cli.help_sections import Command, Option, given
 from fuseboard_tui.cli.run_options import combine, export_dir_option, screen_options
 
 

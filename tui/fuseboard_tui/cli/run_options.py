@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fuseboard_tui.cli import option_types as types
-from fuseboard_tui.cli.options import Option
+from fuseboard_tui.cli.help_sections import Option
 
 if TYPE_CHECKING:
     from fuseboard.engine.settings import EngineSettings

@@ -24,7 +24,7 @@ from fuseboard.server.sockets import ListenError
 from fuseboard.snapshot.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.garbage_collection import resume_collecting
-from fuseboard_tui.cli.options import Command, Option, check_alternatives, given
+from fuseboard_tui.cli.help_sections import Command, Option, check_alternatives, given
 from fuseboard_tui.cli.problems import port_problem, report, report_recording
 from fuseboard_tui.cli.run_options import (
     ALTERNATIVES,

@@ -15,7 +15,7 @@ from fuseboard.simulator.app import simulator_app
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.garbage_collection import resume_collecting
-from fuseboard_tui.cli.options import Command, Option
+from fuseboard_tui.cli.help_sections import Command, Option
 from fuseboard_tui.cli.problems import port_problem, report
 from fuseboard_tui.cli.stop_request import StopRequest
 

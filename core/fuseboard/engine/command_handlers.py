@@ -1,4 +1,4 @@
-"""Carrying out commands: the handler of each, and refusals."""
+"""The handlers of the commands, and refusals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fuseboard.traffic.generator import TrafficGenerator
 _logger = logging.getLogger(__name__)
 
 
-class CommandDispatcher:
+class CommandHandlers:
     """Carries out commands on the engine's loop.
 
     Args:
@@ -55,7 +55,7 @@ class CommandDispatcher:
             TripBreaker: self._trip_breaker,
         }
 
-    def dispatch(self, command: Command) -> None:
+    def handle(self, command: Command) -> None:
         """Carry out a command; log and record a refusal if its handler raises."""
         try:
             self._handlers[type(command)](command)
