@@ -12,7 +12,7 @@ from typing import Self, Unpack
 
 from fuseboard.breaker.counters import DURATION_BUCKETS
 from fuseboard.breaker.listeners import EventQueue
-from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 from fuseboard.breaker.settings import BreakerSettings, SettingsKwargs
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
@@ -20,7 +20,6 @@ from fuseboard.breaker.state_machine import StateMachine
 
 # Looked up once: until Python 3.12 reading an enum's member costs as much as the lock.
 _SUCCESS, _FAILURE = Verdict.SUCCESS, Verdict.FAILURE
-_GOOD = Ruling(_SUCCESS)
 
 
 class BreakerCore:
@@ -149,7 +148,7 @@ class BreakerCore:
     def _record_result(self, result: object, generation: int, started: float) -> None:
         """Settle an admitted call that returned."""
         ruling = self._machine.settings.classifier.on_result(result)
-        self._record(ruling or _GOOD, generation, started)
+        self._record(ruling or GOOD, generation, started)
 
     def _record(
         self, ruling: Ruling, generation: int, started: float, first_item: float | None = None

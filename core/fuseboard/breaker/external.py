@@ -24,13 +24,11 @@ class ExternalBreaker:
         name: str,
         *,
         clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self._clock = clock
-        self._wall_clock = wall_clock
         self._lock = threading.Lock()
-        self._counters = Counters(changed_at=wall_clock())
+        self._counters = Counters(changed_at=time.time())
         self._state = State.CLOSED
         self._entered = clock()
         self._history: deque[Transition] = deque(maxlen=_HISTORY_SIZE)
@@ -68,7 +66,7 @@ class ExternalBreaker:
             if (from_state, to_state) not in self._counters.transitions:
                 raise ValueError(f"no breaker goes from {from_state.name} to {to_state.name}")
             self._counters.transitions[from_state, to_state] += 1
-            self._history.append(Transition(self._wall_clock(), from_state, to_state, "reported"))
+            self._history.append(Transition(time.time(), from_state, to_state, "reported"))
             self._enter(to_state)
 
     def set_consecutive_failures(self, count: int) -> None:
@@ -110,6 +108,6 @@ class ExternalBreaker:
             return
         now = self._clock()
         self._counters.state_seconds[self._state] += now - self._entered
-        self._counters.changed_at = self._wall_clock()
+        self._counters.changed_at = time.time()
         self._entered = now
         self._state = state

@@ -28,3 +28,7 @@ class Ruling:
     """Seconds the service asked clients to wait before the next call."""
     sent: bool = True
     """Whether the call left this process; one that did not is ignored."""
+
+
+GOOD = Ruling(Verdict.SUCCESS)
+"""The ruling on every success, because a success needs no reason."""

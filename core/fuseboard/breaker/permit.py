@@ -6,9 +6,7 @@ import threading
 from types import TracebackType
 
 from fuseboard.breaker.core import BreakerCore
-from fuseboard.breaker.outcome import Ruling, Verdict
-
-_GOOD = Ruling(Verdict.SUCCESS)
+from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 
 
 class Permit:
@@ -32,7 +30,7 @@ class Permit:
 
     def success(self) -> bool:
         """Settle the call as a success."""
-        return self.settle(_GOOD)
+        return self.settle(GOOD)
 
     def failure(
         self, reason: str | BaseException = "failure", *, retry_after: float | None = None

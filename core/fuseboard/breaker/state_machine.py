@@ -23,7 +23,7 @@ from typing import Any
 from fuseboard.breaker.counters import FOLD_MASK, Counters
 from fuseboard.breaker.errors import CircuitOpenError, RejectedBecause
 from fuseboard.breaker.listeners import EventQueue
-from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.outcome import GOOD, Ruling
 from fuseboard.breaker.records import Call, Failure, Transition, summarize_failures
 from fuseboard.breaker.settings import BreakerSettings
 from fuseboard.breaker.snapshot import BreakerSnapshot, TransitionCounts
@@ -35,7 +35,6 @@ _REMEMBERED_FAILURES = 20
 _CLOSED, _OPEN, _HALF_OPEN = State.CLOSED, State.OPEN, State.HALF_OPEN
 _AUTOMATIC = Mode.AUTOMATIC
 _BECAUSE_OPEN = RejectedBecause.OPEN
-_GOOD = Ruling(Verdict.SUCCESS)
 
 
 class StateMachine:
@@ -195,7 +194,7 @@ class StateMachine:
     ) -> None:
         """Settle an admitted call as a success."""
         self.counters.pending_successes.append(now - started)
-        if not self._settle(_GOOD, generation, started, now, first_item):
+        if not self._settle(GOOD, generation, started, now, first_item):
             return
         self.counters.consecutive_failures = 0
         if self.state is _HALF_OPEN:

@@ -20,7 +20,7 @@ def parse_fault(text: str) -> tuple[str, FaultSetting]:
     fault = find_fault(name)
     changes: dict[str, Any] = {}
     if colon:
-        changes["probability"] = _parse_float(probability)
+        changes["probability"] = parse_float(probability)
         if not 0 < changes["probability"] <= 1:
             raise ValueError(
                 f"{probability!r} is not a probability above 0 and at most 1, as in {name}:0.5"
@@ -29,7 +29,7 @@ def parse_fault(text: str) -> tuple[str, FaultSetting]:
         key, _, value = option.partition("=")
         match key:
             case "seconds":
-                changes[key] = _parse_float(value)
+                changes[key] = parse_float(value)
                 if isnan(changes[key]):
                     raise ValueError(f"{value!r} is not a number of seconds, as in seconds=2.5")
             case "chunks":
@@ -60,7 +60,8 @@ def format_fault(name: str, setting: FaultSetting) -> str:
     return ",".join(parts)
 
 
-def _parse_float(text: str) -> float:
+def parse_float(text: str) -> float:
+    """Return the number that a text has, or NaN if it has none."""
     try:
         return float(text)
     except ValueError:

@@ -8,16 +8,14 @@ from contextlib import contextmanager
 
 import httpx
 
-from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 from fuseboard.breaker.permit import Permit
 from fuseboard.http.decompression import Decoder, decoder_for
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.http import HttpJudge
-from fuseboard.http.judges.transport_error import judge_error
+from fuseboard.http.judges.transport_error import STOPPED_BY_CALLER, judge_error
 
 _logger = logging.getLogger(__name__)
-
-_STOPPED = Ruling(Verdict.IGNORED, "stopped by the caller")
 
 
 class GuardedExchange:
@@ -83,7 +81,7 @@ class GuardedExchange:
                     self._decoding_failure = judge_error(error)
             ruling = self._final_ruling() if self._decoding_failure else self._judge.end()
             self._report_first_item()
-            self._settle(ruling or _STOPPED)
+            self._settle(ruling or STOPPED_BY_CALLER)
 
     def raised(self, error: BaseException) -> None:
         """Settle an exchange in which sending or reading raised `error`."""
@@ -101,7 +99,7 @@ class GuardedExchange:
         if self._settled:
             return
         with self._catch_judge_errors():
-            served = Ruling(Verdict.SUCCESS) if self._judge.content_started else _STOPPED
+            served = GOOD if self._judge.content_started else STOPPED_BY_CALLER
             self._settle(self._final_ruling() or served)
 
     def _final_ruling(self) -> Ruling | None:

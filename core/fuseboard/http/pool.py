@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,8 +15,8 @@ import httpx
 from fuseboard.breaker.counters import DurationHistogram
 from fuseboard.breaker.snapshot import PoolSnapshot
 
-WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds of the histogram of waiting times, seconds."""
+# Upper bounds of the histogram of waiting times, seconds.
+_WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +42,6 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         max_connections: How many exchanges may be under way.
         timeout: Seconds that an exchange waits for a connection.
         clock: A monotonic clock, seconds.
-        wait_buckets: Upper bounds of the histogram of waiting times, seconds.
 
     Raises:
         ValueError: If `max_connections` is less than 1.
@@ -56,7 +55,6 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         *,
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
-        wait_buckets: Sequence[float] = WAIT_BUCKETS,
     ) -> None:
         if max_connections < 1:
             raise ValueError(f"a pool needs at least 1 connection, not {max_connections}")
@@ -70,7 +68,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._free = asyncio.Semaphore(max_connections)
         self._lock = threading.Lock()
         self._active = 0
-        self._waits = DurationHistogram(wait_buckets)
+        self._waits = DurationHistogram(_WAIT_BUCKETS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Wait for a connection and send a request.

@@ -1,7 +1,6 @@
 """An httpx transport that guards its requests with circuit breakers.
 
-The verdict on a request is given when its response has ended, not when its
-head arrives:
+A request is judged when its response has ended, not when its head arrives:
 
     httpx.Client(transport=BreakerTransport(breaker))
     httpx.AsyncClient(transport=BreakerTransport(breaker))

@@ -2,7 +2,7 @@
 
 They read the counters of what is registered at scrape time, so that a call
 costs nothing for being scraped. Names, types and labels of the metrics are a
-contract: the table in the README.
+contract: the table in `docs/metrics.md`.
 """
 
 from __future__ import annotations

@@ -36,7 +36,6 @@ def endpoint_app(
     namespace: str = NAMESPACE,
     not_ready_reason: Callable[[], str] = str,
     only_local: bool = False,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """Return the ASGI application of the endpoint.
 
@@ -49,19 +48,18 @@ def endpoint_app(
         namespace: Prefix of every metric name.
         not_ready_reason: Returns why `/ready` is 503; empty if it is 200.
         only_local: Refuse requests whose `Host` is not this machine.
-        clock: Seconds, monotonic.
 
     Raises:
         ValueError: If a metric name cannot begin with `namespace`.
     """
-    started = clock()
+    started = time.monotonic()
 
     async def health(_: Request) -> Response:
         return JSONResponse(
             {
                 "status": "ok",
                 "version": __version__,
-                "uptime_seconds": round(clock() - started, 3),
+                "uptime_seconds": round(time.monotonic() - started, 3),
                 "breakers": {breaker.name: breaker.state.name for breaker in registry.snapshots()},
             }
         )

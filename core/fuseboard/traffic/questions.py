@@ -22,7 +22,7 @@ BUILT_IN_QUESTIONS = (
     "Why can an answer at temperature zero be cached?",
     "What does Prometheus miss between two scrapes?",
 )
-"""The questions unless others are given."""
+"""The default questions."""
 
 
 def read_questions(path: str) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def read_questions(path: str) -> tuple[str, ...]:
         raise ValueError(f"cannot read the prompts in {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"cannot read the prompts in {path}: it is not UTF-8 text") from None
-    prompts = tuple(line.strip() for line in text.split("\n") if line.strip())
-    if not prompts:
+    questions = tuple(line.strip() for line in text.split("\n") if line.strip())
+    if not questions:
         raise ValueError(f"there are no prompts in {path}: it wants one a line")
-    return prompts
+    return questions

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from math import inf, nan
+from math import inf
 from pathlib import Path
 
 from fuseboard.faults.catalogue import find_fault
-from fuseboard.faults.notation import parse_fault
+from fuseboard.faults.notation import parse_fault, parse_float
 from fuseboard.snapshot.fault_setting import FaultSetting
 
 BUILT_IN = ("outage", "brownout", "flapping")
@@ -120,18 +120,11 @@ def _numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _parse_time(text: str) -> tuple[float, float]:
     first, dash, last = text.partition("-")
-    earliest = _parse_float(first)
-    latest = _parse_float(last) if dash else earliest
+    earliest = parse_float(first)
+    latest = parse_float(last) if dash else earliest
     if not 0 <= earliest <= latest < inf:
         raise ValueError(f"{text!r} is not a second, as 5, or a range of them, as 5-8")
     return earliest, latest
-
-
-def _parse_float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return nan
 
 
 def _parse_step(earliest: float, latest: float, actions: list[str]) -> Step:

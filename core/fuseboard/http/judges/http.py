@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.outcome import GOOD, Ruling
 from fuseboard.http.judges.error_message import ErrorMessageReader
 from fuseboard.http.judges.error_response import ErrorResponse
 
@@ -46,7 +46,7 @@ class HttpJudge:
 
     def end(self) -> Ruling:
         """Return the ruling on the complete response."""
-        return self.ruling or Ruling(Verdict.SUCCESS)
+        return self.ruling or GOOD
 
 
 def http_judge(request: httpx.Request) -> HttpJudge:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.error_message import ErrorMessageReader
 from fuseboard.http.judges.error_response import ErrorResponse
@@ -23,7 +23,6 @@ _TEXT_PATHS = ("/api/generate", "/api/chat")
 _EMBEDDING_PATHS = ("/api/embed", "/api/embeddings", "/v1/embeddings")
 _PATHS_WITHOUT_BODY = ("/api/copy", "/api/delete")  # so is everything below /api/blobs/
 
-_SUCCESS = Ruling(Verdict.SUCCESS)
 _RUNNER_CRASHED = frozenset({400})  # how Ollama reports a crashed runner on an embedding
 
 
@@ -106,8 +105,8 @@ class OllamaJudge(Generic[T]):
             elif self._needs_done:
                 self._fail("stream ended without done")
             else:
-                self._ruling = _SUCCESS
-        return self.ruling or _SUCCESS
+                self._ruling = GOOD
+        return self.ruling or GOOD
 
     def take_values(self) -> list[T]:
         """Remove and return the values read since the last call."""
@@ -122,7 +121,7 @@ class OllamaJudge(Generic[T]):
             self._values.append(self._to_value(parsed))
         self._content_started = True
         if self._needs_done and parsed.get("done") is True:
-            self._ruling = _SUCCESS
+            self._ruling = GOOD
 
     def _count_bytes(self, count: int) -> None:
         self._bytes_left -= count

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 import httpx
 
-from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.error_message import ErrorMessageReader
 from fuseboard.http.judges.error_response import ErrorResponse
@@ -15,7 +15,6 @@ from fuseboard.http.judges.json_object import InvalidResponseError, parse_object
 from fuseboard.http.judges.sse import EventParser, ServerSentEvent
 
 _MAX_BODY = 16 * 1024 * 1024  # bytes
-_SUCCESS = Ruling(Verdict.SUCCESS)
 
 # Events of the Responses API that precede the first output of the model.
 _EVENTS_BEFORE_CONTENT = ("response.created", "response.queued", "response.in_progress")
@@ -88,7 +87,7 @@ class OpenAIJudge:
             except InvalidResponseError as error:
                 self._ruling = Ruling(Verdict.FAILURE, str(error))
             self._body = None
-        return self.ruling or _SUCCESS
+        return self.ruling or GOOD
 
     def _finish(self) -> Ruling:
         if self._body is not None:
@@ -98,7 +97,7 @@ class OpenAIJudge:
             raise InvalidResponseError("empty answer")
         if self._events is not None:
             raise InvalidResponseError("stream ended without [DONE]")
-        return _SUCCESS
+        return GOOD
 
     def _read_events(self, events: Iterable[ServerSentEvent]) -> None:
         if self._ruling is not None:
@@ -120,7 +119,7 @@ class OpenAIJudge:
         if data == b"[DONE]":
             if not self._content_started:
                 raise InvalidResponseError("empty answer")
-            self._ruling = _SUCCESS
+            self._ruling = GOOD
             return
         parsed = parse_object(data, self._messages)
         kind = parsed.get("type")
@@ -131,7 +130,7 @@ class OpenAIJudge:
             message = self._messages.from_object(response) if isinstance(response, dict) else ""
             raise reported_error(message)
         if kind in ("response.completed", "response.incomplete"):
-            self._ruling = _SUCCESS
+            self._ruling = GOOD
         self._content_started = self._content_started or kind not in _EVENTS_BEFORE_CONTENT
 
 

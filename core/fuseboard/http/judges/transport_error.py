@@ -10,6 +10,9 @@ import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
 
+STOPPED_BY_CALLER = Ruling(Verdict.IGNORED, "stopped by the caller")
+"""The ruling on an exchange that its caller ended before any content arrived."""
+
 
 class DeadlineExceeded(httpx.ReadTimeout):
     """A deadline of the client's passed; the message is the reason of the ruling."""
@@ -52,7 +55,7 @@ def judge_error(error: BaseException) -> Ruling:
         case Exception():
             return Ruling(Verdict.FAILURE, type(error).__name__)
         case _:
-            return Ruling(Verdict.IGNORED, "stopped by the caller")
+            return STOPPED_BY_CALLER
 
 
 def _connect_error_reason(error: BaseException) -> str:

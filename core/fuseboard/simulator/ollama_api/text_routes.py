@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -96,7 +97,7 @@ def _check_capabilities(model: Model, request: TextRequest) -> None:
         raise ApiError(400, f"{model.full_name} does not support insert")
 
 
-class _NdjsonEncoder:
+class _NdjsonEncoder(ABC):
     """The encoding of a stream as one JSON object a line.
 
     Subclasses define in `_text_fields()` which field contains the text.
@@ -126,8 +127,8 @@ class _NdjsonEncoder:
             **self._text_fields(text),
         }
 
-    def _text_fields(self, text: str) -> dict[str, object]:
-        raise NotImplementedError
+    @abstractmethod
+    def _text_fields(self, text: str) -> dict[str, object]: ...
 
 
 class _ChatEncoder(_NdjsonEncoder):

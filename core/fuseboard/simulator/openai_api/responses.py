@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from fuseboard.simulator.go_json import go_json
 from fuseboard.simulator.text.generation import GenerationResult
 
 
-class _OpenAIEncoder:
+class _OpenAIEncoder(ABC):
     """The encoding of a text as server-sent events, the last of them `[DONE]`, or as one object.
 
     Subclasses define the object types, and the fields that contain the text.
@@ -41,8 +42,8 @@ class _OpenAIEncoder:
         fields = self._common_fields(self._object_type)
         return {**fields, "choices": [choice], "usage": _usage(result)}
 
-    def _text_fields(self, text: str) -> dict[str, object]:
-        raise NotImplementedError
+    @abstractmethod
+    def _text_fields(self, text: str) -> dict[str, object]: ...
 
     def _chunk_text_fields(self, text: str) -> dict[str, object]:
         return self._text_fields(text)

@@ -51,19 +51,19 @@ def read_options(fields: Mapping[str, object]) -> Options:
     Raises:
         ApiError: If a known one has the wrong type.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
-    for name in given.keys() & {*_INTEGERS, *_FLOATS}:
-        number = given[name]
+    options = {name: value for name, value in fields.items() if value is not None}
+    for name in options.keys() & {*_INTEGERS, *_FLOATS}:
+        number = options[name]
         if isinstance(number, bool) or not isinstance(number, int | float):
             go_type = "integer" if name in _INTEGERS else "float32"
             raise ApiError(500, f'option "{name}" must be of type {go_type}')
-    if not isinstance(given.get("use_mmap", False), bool):
+    if not isinstance(options.get("use_mmap", False), bool):
         raise ApiError(500, 'option "use_mmap" must be of type boolean')
     return Options(
-        seed=_integer(given.get("seed", -1)),
-        temperature=_float(given.get("temperature", 0.8)),
-        num_predict=_integer(given.get("num_predict", -1)),
-        stop=_stops(given.get("stop", [])),
+        seed=_integer(options.get("seed", -1)),
+        temperature=_float(options.get("temperature", 0.8)),
+        num_predict=_integer(options.get("num_predict", -1)),
+        stop=_stops(options.get("stop", [])),
     )
 
 
