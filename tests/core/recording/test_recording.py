@@ -24,7 +24,7 @@ from tests.tui.fake_source import OPEN, STARTING, board, breaker
 
 
 class Run:
-    """Gives a new snapshot each time, and lets a test wait until so many were taken."""
+    """Return a new snapshot each time, and let a test wait until so many were taken."""
 
     def __init__(self) -> None:
         self.given: list[Snapshot] = []
@@ -190,19 +190,29 @@ FIRST = encode(STARTING).decode() + "\n"
     ("content", "said"),
     [
         ("", "run is no recording: there is no whole line in it"),
-        (FIRST[:-9], "run is no recording: there is no whole line in it"),
+        pytest.param(FIRST[:-9], "run is no recording: there is no whole line in it", id="cut off"),
         ("# Notes\n", "run, line 1: this is no JSON"),
-        ("[" * 100_000 + "\n", "run, line 1: this is no JSON"),
+        pytest.param("[" * 100_000 + "\n", "run, line 1: this is no JSON", id="deep JSON"),
         ("[1]\n", "run, line 1: this is no snapshot: it has no version"),
         ('{"version": 2}\n', "run, line 1: the snapshot lacks the field 'taken_at'"),
         (
             '{"version": 1, "taken_at": 1}\n',
             "run, line 1: this is a snapshot of version 1, and only 2",
         ),
-        (FIRST + '{"x": ' * 990 + "1" + "}" * 990 + "\n", "run, line 2: "),
-        (FIRST + "oh\n{}\n", "run, line 2: this is no JSON"),
-        (FIRST + '{}\n{"phase": {"x": 1}}\n', "run, line 3: there are changes of a value that has"),
-        (FIRST + '{"uptime": null}\n', "run, line 2: it does not say when it was taken"),
+        pytest.param(
+            FIRST + '{"x": ' * 990 + "1" + "}" * 990 + "\n", "run, line 2: ", id="deep changes"
+        ),
+        pytest.param(FIRST + "oh\n{}\n", "run, line 2: this is no JSON", id="no JSON"),
+        pytest.param(
+            FIRST + '{}\n{"phase": {"x": 1}}\n',
+            "run, line 3: there are changes of a value that has",
+            id="changes of a text",
+        ),
+        pytest.param(
+            FIRST + '{"uptime": null}\n',
+            "run, line 2: it does not say when it was taken",
+            id="no uptime",
+        ),
         (b"\x1f\x8b no", "run is no recording"),
         (b"\xff\xfe\n", "run, line 1: this is no JSON"),
     ],

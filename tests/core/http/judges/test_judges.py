@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fuseboard import Verdict
-from fuseboard.breaker.outcome import Ruling
+from fuseboard.breaker.outcome import GOOD, Ruling
 from fuseboard.http import http_judge, ollama_judge, openai_judge
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.http import HttpJudge
@@ -21,7 +21,6 @@ from fuseboard.http.judges.ollama import OllamaJudge
 from fuseboard.http.judges.openai import OpenAIJudge
 
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
-GOOD = Ruling(SUCCESS)
 SSE = {"Content-Type": "text/event-stream; charset=utf-8"}
 MIB = 1024 * 1024
 
@@ -144,8 +143,8 @@ def test_a_400_on_an_embedding_of_ollama_is_a_failure(path: str) -> None:
         (b'{"error":"half', ""),
         (b'{"error":"' + b"a" * 121 + b'"}', "a" * 119 + "…"),
         (b"\xff\xfe", "\ufffd\ufffd"),
-        (b'{"error":"' + b"a" * 70_000 + b'"}', ""),
-        (b"b" * 1_000_000, "b" * 119 + "…"),
+        pytest.param(b'{"error":"' + b"a" * 70_000 + b'"}', "", id="long JSON"),
+        pytest.param(b"b" * 1_000_000, "b" * 119 + "…", id="long text"),
     ],
 )
 @pytest.mark.parametrize("name", JUDGES)
