@@ -79,7 +79,7 @@ SETTINGS = BreakerSettings(
 OPENED = replace(
     OPEN,
     history=(*OPEN.history[:-1], replace(TRIPPED, causes=CAUSES)),
-    settings=tunables_of(SETTINGS),
+    tunables=tunables_of(SETTINGS),
 )
 EVERYTHING = board(
     OPENED,

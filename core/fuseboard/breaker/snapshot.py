@@ -21,8 +21,8 @@ class TransitionCounts(Mapping[tuple[State, State], int]):
     def __init__(self, counts: Mapping[tuple[State, State], int]) -> None:
         self._counts = dict(counts)
 
-    def __getitem__(self, step: tuple[State, State]) -> int:
-        return self._counts[step]
+    def __getitem__(self, transition: tuple[State, State]) -> int:
+        return self._counts[transition]
 
     def __iter__(self) -> Iterator[tuple[State, State]]:
         return iter(self._counts)
@@ -70,7 +70,7 @@ class BreakerSnapshot:
     durations: Mapping[Verdict, Durations]
     successes_missing: int | None = None
     """Probes that must still succeed to close it; `None` unless it is half-open and automatic."""
-    settings: tuple[Tunable, ...] = ()
+    tunables: tuple[Tunable, ...] = ()
     """The numbers that can be changed while it runs; none for an external breaker."""
 
 

@@ -449,7 +449,7 @@ class StateMachine:
             transitions=TransitionCounts(counters.transitions),
             state_seconds=state_seconds,
             durations=counters.durations(),
-            settings=self._tunables,
+            tunables=self._tunables,
         )
 
     def _successes_missing(self) -> int | None:

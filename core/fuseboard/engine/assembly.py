@@ -91,12 +91,12 @@ class Running:
     traffic: TrafficGenerator
     manual_prompt: ManualPrompt
     cache_warmer: CacheWarmer | None
-    """`None` if there are no prompts to warm the cache with."""
+    """`None` if there are no questions to warm the cache with."""
     notices: tuple[str, ...]
 
 
 class Assembly:
-    """Builds an engine: breakers and faults at once, what needs the event loop later.
+    """The construction of an engine: breakers and faults at once, the rest on its event loop.
 
     Args:
         settings: Checked settings.
@@ -122,9 +122,7 @@ class Assembly:
         self._clock = clock
         self._cache: ResponseCache | None = None
         if settings.cache_entries:
-            self._cache = ResponseCache(
-                "ollama", settings.cache_entries, settings.cache_seconds, clock
-            )
+            self._cache = ResponseCache("ollama", settings.cache_entries, settings.cache_ttl, clock)
         self._api_key = ollama_api_key(environment("OLLAMA_API_KEY", ""))
         self._ollama_url = ""
         if not settings.simulate:
@@ -172,7 +170,7 @@ class Assembly:
         workload = Workload(
             kind,
             self._add_cache(stack, client),
-            settings.prompts,
+            settings.questions,
             model=target.model,
             embedding_model=target.embedding_model,
         )
@@ -287,7 +285,11 @@ class Assembly:
         return CachingClient(client, self._cache)
 
 
-def _log_transition(breaker: CircuitBreaker, step: Transition) -> None:
+def _log_transition(breaker: CircuitBreaker, transition: Transition) -> None:
     _logger.info(
-        "%s: %s → %s: %s", breaker.name, step.from_state.name, step.to_state.name, step.reason
+        "%s: %s → %s: %s",
+        breaker.name,
+        transition.from_state.name,
+        transition.to_state.name,
+        transition.reason,
     )

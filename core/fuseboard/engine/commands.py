@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fuseboard.snapshot.fault_setting import FaultSetting
 
-if TYPE_CHECKING:  # a board imports this module before its first frame
+if TYPE_CHECKING:  # the dashboard imports this module before its first frame
     from fuseboard.faults.scenarios.scenario import Scenario
 
 
@@ -86,7 +86,7 @@ class ConfigureBreaker:
 
     breaker: str
     changes: Mapping[str, float]
-    """New values by the names that `BreakerSnapshot.settings` uses."""
+    """New values by the names that `BreakerSnapshot.tunables` uses."""
 
 
 Command = (

@@ -28,7 +28,7 @@ class EngineSettings:
     embedding_model: str | None = None
     traffic: TrafficKind | None = None
     """`None` is RAG, or GENERATE if no embedding model is known."""
-    prompts: tuple[str, ...] = BUILT_IN_QUESTIONS
+    questions: tuple[str, ...] = BUILT_IN_QUESTIONS
     """Questions of the generated traffic."""
     rate: float | None = None
     """Calls of the generated traffic per second; a question with all its requests is one call."""
@@ -52,10 +52,10 @@ class EngineSettings:
     """0 is any free port."""
     cache_entries: int = 1000
     """Maximum number of cached responses; 0 disables the cache."""
-    cache_seconds: float = 600.0
-    """Time to live of a cached response."""
+    cache_ttl: float = 600.0
+    """Time to live of a cached response, seconds."""
     warm: tuple[str, ...] = ()
-    """Prompts whose responses are cached at the start."""
+    """Questions whose responses are cached at the start."""
     seed: int | None = None
     """Seed for the random numbers of faults and scenario."""
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
@@ -69,7 +69,7 @@ def check_settings(settings: EngineSettings) -> None:
 
 
 def _check_traffic(settings: EngineSettings) -> None:
-    if not settings.prompts:
+    if not settings.questions:
         raise ValueError("there are no prompts to ask")
     kind = settings.traffic
     if settings.embedding_model and kind is not None and not kind.embeds:
@@ -85,10 +85,10 @@ def _check_cache_warming(settings: EngineSettings) -> None:
     if not settings.cache_entries:
         raise ValueError("there is no cache to warm: cache_entries is 0")
     kind = settings.traffic or TrafficKind.RAG
-    prompts = len(set(settings.warm))
-    needed = prompts * (kind.embeds + kind.generates_text)
+    questions = len(set(settings.warm))
+    needed = questions * (kind.embeds + kind.generates_text)
     if needed > settings.cache_entries:
         raise ValueError(
             f"the cache has room for {settings.cache_entries} answers,"
-            f" and warming it with {prompts} prompts takes {needed}"
+            f" and warming it with {questions} prompts takes {needed}"
         )

@@ -1,4 +1,4 @@
-"""Immutable snapshots of everything that a dashboard may draw."""
+"""Immutable snapshots of everything that the dashboard draws."""
 
 from __future__ import annotations
 
@@ -98,14 +98,14 @@ class WarmingSnapshot(Struct, frozen=True, gc=False):
 
     done: int
     failed: int
-    """Prompts that were given up."""
+    """Questions that were given up."""
     total: int
     waiting_for: str
     """Name of the open breaker it waits for; empty if it does not wait."""
 
     @property
     def ended(self) -> bool:
-        """Whether every prompt is done or given up."""
+        """Whether every question is done or given up."""
         return self.done + self.failed >= self.total
 
 
@@ -192,7 +192,7 @@ class Refusal(Struct, frozen=True, gc=False):
 
 
 class Snapshot(Struct, frozen=True, gc=False):
-    """Everything that a dashboard may draw, at one moment."""
+    """Everything that the dashboard draws, at one moment."""
 
     taken_at: float
     """Unix seconds."""

@@ -23,29 +23,29 @@ async def _no_wait() -> None:
 
 
 class CacheWarmer:
-    """Calls the model with each prompt, one at a time, so that the responses are cached.
+    """Call the model with each question, one at a time, so that the responses are cached.
 
     A call that the breaker rejects has not failed: it is repeated when the
     breaker may admit it. A call that the server fails is repeated after all
-    others, up to three attempts. Cached prompts cost nothing, and `run()` after
+    others, up to three attempts. Cached questions cost nothing, and `run()` after
     a cancellation continues where it was. Belongs to one event loop;
     `snapshot()` may be called from any thread.
 
     Args:
-        call: Calls the model with a prompt so that the response is cached.
-        prompts: The prompts to warm the cache with.
+        call: Calls the model with a question so that the response is cached.
+        questions: The questions to warm the cache with.
         wait_for_capacity: Waits until the server has capacity for one more call.
     """
 
     def __init__(
         self,
         call: Callable[[str], Awaitable[None]],
-        prompts: Sequence[str],
+        questions: Sequence[str],
         wait_for_capacity: Callable[[], Awaitable[None]] = _no_wait,
     ) -> None:
         self._call = call
         self._wait_for_capacity = wait_for_capacity
-        self._remaining = deque((prompt, _MAX_ATTEMPTS) for prompt in prompts)
+        self._remaining = deque((question, _MAX_ATTEMPTS) for question in questions)
         self._total = len(self._remaining)
         self._done = 0
         self._failed = 0
@@ -54,10 +54,10 @@ class CacheWarmer:
     async def run(self) -> None:
         """Make the remaining calls, until none is left or this is cancelled."""
         while self._remaining:
-            prompt, attempts = self._remaining[0]
+            question, attempts = self._remaining[0]
             await self._wait_for_capacity()
             try:
-                await self._call(prompt)
+                await self._call(question)
             except CircuitOpenError as rejection:
                 self._open_breaker = rejection.breaker_name
                 await asyncio.sleep(rejection.retry_after or _DEFAULT_RETRY_AFTER)
@@ -65,7 +65,7 @@ class CacheWarmer:
             except OllamaError as error:
                 _logger.debug("a prompt was not answered: %s", error)
                 if error.verdict is Verdict.FAILURE and attempts > 1:
-                    self._remaining.append((prompt, attempts - 1))
+                    self._remaining.append((question, attempts - 1))
                 else:
                     self._failed += 1
             else:

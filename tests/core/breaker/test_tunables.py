@@ -286,11 +286,11 @@ def test_a_users_own_policy_follows_the_rules_of_its_fields() -> None:
 
 def test_a_breakers_snapshots_share_them_until_they_change() -> None:
     breaker = CircuitBreaker("model", recovery_timeout=30)
-    before = breaker.snapshot().settings
+    before = breaker.snapshot().tunables
     assert before == tunables_of(breaker.settings)
-    assert breaker.snapshot().settings is before
+    assert breaker.snapshot().tunables is before
     breaker.configure(recovery_timeout=5)
-    after = {each.name: each.value for each in breaker.snapshot().settings}
+    after = {each.name: each.value for each in breaker.snapshot().tunables}
     assert after["recovery_timeout"] == 5
 
 

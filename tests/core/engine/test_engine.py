@@ -266,7 +266,7 @@ def test_settings_are_changed_while_it_runs() -> None:
         it.engine.send(ConfigureBreaker("ollama_generate", changes))
 
         def numbers() -> dict[str, float]:
-            return {number.name: number.value for number in it.breaker().settings}
+            return {number.name: number.value for number in it.breaker().tunables}
 
         wait_for(lambda: numbers()["recovery_timeout"] == 5, "the change")
         assert numbers()["trip.threshold"] == 2
@@ -659,7 +659,7 @@ class TestTraffic:
 
     async def test_a_real_ones_models_are_loaded_one_after_the_other(self) -> None:
         async with recording_simulator() as (url, heard):
-            await run_briefly(heard, 20, traffic=None, ollama=url, prompts=("my own question?",))
+            await run_briefly(heard, 20, traffic=None, ollama=url, questions=("my own question?",))
         tags, embedding, speaking, *rest = heard
         assert tags.path == "/api/tags"
         assert (embedding.path, embedding.body["model"]) == (
@@ -752,7 +752,7 @@ async def run_briefly(heard: list[ReceivedRequest], requests: int, **settings: o
     "settings",
     [
         {"metrics_namespace": "a-b"},
-        {"prompts": ()},
+        {"questions": ()},
         {"traffic": TrafficKind.CHAT, "embedding_model": "nomic-embed-text"},
         {"warm": ("a", "b"), "cache_entries": 3},
         {"warm": ("a", "b"), "cache_entries": 1, "traffic": TrafficKind.CHAT},

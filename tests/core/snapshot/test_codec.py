@@ -147,10 +147,10 @@ def test_a_missing_field_has_its_default() -> None:
 
 
 def test_an_old_recording_knows_no_numbers_to_set_and_no_refusals() -> None:
-    written = to_builtins(board(replace(OPEN, settings=tunables_of(BreakerSettings()))))
+    written = to_builtins(board(replace(OPEN, tunables=tunables_of(BreakerSettings()))))
     del written["refusals"]
     for breaker in written["breakers"]:
-        del breaker["settings"]
+        del breaker["tunables"]
     assert from_builtins(written) == board(OPEN)
 
 
@@ -209,7 +209,7 @@ def test_what_is_no_snapshot_is_refused_with_the_place(
 
 def test_no_object_may_have_an_unknown_member() -> None:
     settings = tunables_of(BreakerSettings())
-    snapshot = board(replace(OPEN, settings=settings), prompt=PromptSnapshot("m", "b"))
+    snapshot = board(replace(OPEN, tunables=settings), prompt=PromptSnapshot("m", "b"))
     written = json.loads(encode(snapshot))
     objects = [part[key] for part, key in places_in(written) if isinstance(part[key], dict)]
     assert len(objects) > 50

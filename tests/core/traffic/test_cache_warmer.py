@@ -16,12 +16,14 @@ from tests.core.ollama.test_client import skip_ahead
 
 def warmer_of(
     wire: Wire,
-    prompts: Sequence[str],
+    questions: Sequence[str],
     model: str = MODEL,
     **capacity: Callable[[], Awaitable[None]],
 ) -> CacheWarmer:
-    workload = Workload(TrafficKind.GENERATE, wire.client, prompts, model=model, embedding_model="")
-    return CacheWarmer(workload.call_cacheable, prompts, **capacity)
+    workload = Workload(
+        TrafficKind.GENERATE, wire.client, questions, model=model, embedding_model=""
+    )
+    return CacheWarmer(workload.call_cacheable, questions, **capacity)
 
 
 async def test_warming_calls_each_prompt_once_and_can_continue() -> None:

@@ -34,7 +34,7 @@ RATE = FailureRate(0.5, CountWindow(20), minimum_calls=10)
 
 
 def with_settings(settings: BreakerSettings | None = None, **changes: Any) -> BreakerSnapshot:
-    return breaker(settings=tunables_of(settings or BreakerSettings(trip=RATE)), **changes)
+    return breaker(tunables=tunables_of(settings or BreakerSettings(trip=RATE)), **changes)
 
 
 @asynccontextmanager
@@ -256,7 +256,7 @@ async def test_shows_what_is_now_though_the_board_is_held() -> None:
 
 async def test_somebodys_own_names_are_drawn_literally() -> None:
     number = Tunable(HOSTILE, 3.0, NumberKind.ANY, HOSTILE)
-    async with settings_shown(breaker(HOSTILE, settings=(number,)), size=(80, 24)) as it:
+    async with settings_shown(breaker(HOSTILE, tunables=(number,)), size=(80, 24)) as it:
         await it.pilot.press("enter", "x")
         everything = [*rows(it), verdict(it), str(screen(it).query_one("#about", Static).content)]
         for text in everything:

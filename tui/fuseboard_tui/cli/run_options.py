@@ -25,12 +25,12 @@ _SETTING_OF = {
         name: name
         for name in (
             *("ollama", "simulate", "model", "embedding_model"),
-            *("traffic", "prompts", "rate", "concurrency"),
+            *("traffic", "rate", "concurrency", "cache_ttl"),
             *("failure_threshold", "recovery_timeout", "scenario", "seed"),
             *("metrics_host", "metrics_port", "metrics_namespace", "proxy_port", "cache_entries"),
         )
     },
-    "cache_ttl": "cache_seconds",
+    "prompts": "questions",
 }
 
 
@@ -43,7 +43,7 @@ def engine_settings(options: Mapping[str, Any]) -> EngineSettings:
     if "fault" in options:
         chosen["faults"] = tuple(options["fault"])
     if "warm" in options:
-        of_traffic = options.get("prompts", EngineSettings().prompts)
+        of_traffic = options.get("prompts", EngineSettings().questions)
         chosen["warm"] = of_traffic if options["warm"] == types.THE_TRAFFIC_S else options["warm"]
     if "first_token_timeout" in options:
         seconds = options["first_token_timeout"]
@@ -205,7 +205,7 @@ def _cache() -> list[click.Parameter]:
             type=types.positive_number,
             metavar="SECONDS",
             details=_defaults,
-            help="how long an answer is kept (default: {settings.cache_seconds:g})",
+            help="how long an answer is kept (default: {settings.cache_ttl:g})",
         ),
         Option(
             "--warm",

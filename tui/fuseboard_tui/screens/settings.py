@@ -96,7 +96,7 @@ class SettingsScreen(Screen[None]):
         if not self.is_mounted:
             return
         breaker = self._get_breaker()
-        self._tunables = breaker.settings if breaker else ()
+        self._tunables = breaker.tunables if breaker else ()
         if self._is_editing and self._selected not in {tunable.name for tunable in self._tunables}:
             self._leave_edit()  # the typed value was meant for a tunable that is gone
         tunable = self._selected_tunable()
