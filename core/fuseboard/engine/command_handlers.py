@@ -1,4 +1,4 @@
-"""The handlers of the commands, and refusals."""
+"""The handlers of the commands, and the recording of refused ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 class CommandHandlers:
-    """Carries out commands on the engine's loop.
+    """Carry out commands on the engine's loop.
 
     Args:
         assembly: What the commands act on: breakers, faults, scenarios.

@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """Runs traffic through circuit breakers. Every public method is thread-safe.
+    """A run of traffic through circuit breakers. Every public method is thread-safe.
 
     Args:
         settings: What to run.
@@ -65,7 +65,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping = asyncio.Event()
-        self._settled = threading.Event()  # once it runs or has failed
+        self._started_or_failed = threading.Event()
 
     @property
     def breakers(self) -> Sequence[CircuitBreaker]:
@@ -104,7 +104,7 @@ class Engine:
 
     def wait_until_ready(self, seconds: float = 30.0) -> Snapshot:
         """Wait until the engine runs or has failed; return a snapshot."""
-        self._settled.wait(seconds)
+        self._started_or_failed.wait(seconds)
         return self.snapshot()
 
     def stop(self) -> None:
@@ -160,7 +160,7 @@ class Engine:
             else:
                 self._status.set_stopped()
             finally:
-                self._settled.set()
+                self._started_or_failed.set()
                 ports.close()
 
     async def _run(self, ports: Ports) -> None:
@@ -174,7 +174,7 @@ class Engine:
                 status.add_notice(METRICS_OFF)
             running = await self._assembly.build(stack, ports.proxy)
             status.set_running(running)
-            self._settled.set()
+            self._started_or_failed.set()
             await self._run_until_stopped(
                 self._assembly.run(running, status.show_loading), self._poll_breakers()
             )

@@ -1,4 +1,4 @@
-"""A bounded buffer of the latest log lines, for a board."""
+"""A bounded buffer of the latest log lines, for the dashboard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGE = "fuseboard"
 
 
 class LogBuffer(logging.Handler):
-    """Stores what is logged in this process, at `INFO` and above. Thread-safe."""
+    """A store of what is logged in this process, at `INFO` and above. Thread-safe."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -53,7 +53,7 @@ class LogBuffer(logging.Handler):
 
 
 class _InfoLevel:
-    """Lowers the level of fuseboard's logger to `INFO` while there are users. Thread-safe."""
+    """The level of fuseboard's logger: `INFO` while there are users. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 
 class _RegistryCollector(Collector, Generic[SnapshotT]):
-    """Collects the metrics of everything in one registry.
+    """Collect the metrics of everything in one registry.
 
     Raises:
         ValueError: If a metric name cannot begin with `namespace`.
@@ -65,7 +65,7 @@ class _RegistryCollector(Collector, Generic[SnapshotT]):
 
 
 class BreakerCollector(_RegistryCollector[BreakerSnapshot]):
-    """Collects the metrics of breakers."""
+    """Collect the metrics of breakers."""
 
     def _families(self, snapshots: tuple[BreakerSnapshot, ...]) -> Iterator[Metric]:
         prefix = f"{self._namespace}_circuit_breaker_"
@@ -142,7 +142,7 @@ class BreakerCollector(_RegistryCollector[BreakerSnapshot]):
 
 
 class PoolCollector(_RegistryCollector[PoolSnapshot]):
-    """Collects the metrics of connection pools."""
+    """Collect the metrics of connection pools."""
 
     def _families(self, snapshots: tuple[PoolSnapshot, ...]) -> Iterator[Metric]:
         prefix = f"{self._namespace}_connection_pool_"
@@ -172,7 +172,7 @@ class PoolCollector(_RegistryCollector[PoolSnapshot]):
 
 
 class CacheCollector(_RegistryCollector[CacheSnapshot]):
-    """Collects the metrics of caches."""
+    """Collect the metrics of caches."""
 
     def _families(self, snapshots: tuple[CacheSnapshot, ...]) -> Iterator[Metric]:
         prefix = f"{self._namespace}_cache_"

@@ -1,1 +1,1 @@
-"""Record a run into a file, and replay it."""
+"""Recording of a run into a file, and its replay."""

@@ -1,4 +1,4 @@
-"""Read the file of a recorded run."""
+"""The reader of the file of a recorded run."""
 
 from __future__ import annotations
 

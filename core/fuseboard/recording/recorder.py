@@ -1,4 +1,4 @@
-"""Record a run into a file.
+"""The recorder of a run, which writes snapshots to a file.
 
 The file has one line for each snapshot: the first one whole, of each later one
 the difference to the one before (see `fuseboard.snapshot.json_diff`).
@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Writes a snapshot twice a second, on a thread of its own.
+    """Write a snapshot twice a second, on a thread of its own.
 
     A context manager that records until its block ends. An error such as a full
     disk ends the recording, not the program; `problem` describes it.

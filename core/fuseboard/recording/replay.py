@@ -1,4 +1,4 @@
-"""Replay a recorded run at any speed, from any position."""
+"""The replay of a recorded run, at any speed and from any position."""
 
 from __future__ import annotations
 

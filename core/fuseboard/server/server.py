@@ -20,7 +20,7 @@ _START_POLL_INTERVAL = 0.005  # seconds; uvicorn has no event for having started
 
 
 class HttpServer:
-    """Serves one application on one socket. Belongs to the event loop that started it.
+    """Serve one application on one socket. Belongs to the event loop that started it.
 
     Args:
         app: The application.

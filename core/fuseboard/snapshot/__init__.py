@@ -1,1 +1,1 @@
-"""Immutable snapshots of everything a dashboard may draw, and their encoding."""
+"""Immutable snapshots of everything that the dashboard draws, and their encoding."""

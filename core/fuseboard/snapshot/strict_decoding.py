@@ -1,4 +1,4 @@
-"""Convert decoded JSON to typed values, and name the field that does not fit.
+"""Conversion of decoded JSON to typed values, with errors that name the field.
 
 msgspec reports "Expected `float`, got `str` - at `$.rates[...].p50`": without the
 value and without the key of a mapping. It also ignores unknown members of an

@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 
 
 class TrafficGenerator:
-    """Starts `rate` calls a second, of which at most `concurrency` run at the same time.
+    """Start `rate` calls a second, of which at most `concurrency` run at the same time.
 
     The load is an open loop: if the server is slow, calls are skipped, but the
     schedule does not slow down. Belongs to one event loop; `snapshot()` may be

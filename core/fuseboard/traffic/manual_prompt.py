@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 class ManualPrompt:
-    """Asks one prompt at a time; the answer comes from the model, never from a cache.
+    """Ask one prompt at a time; the answer comes from the model, never from a cache.
 
     Belongs to one event loop; `snapshot()` may be called from any thread.
 

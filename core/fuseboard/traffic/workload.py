@@ -21,7 +21,7 @@ _UNIQUE_POSITION = 3
 
 
 class Workload:
-    """Calls the model with one question after the other, in an endless cycle.
+    """Call the model with one question after the other, in an endless cycle.
 
     Questions repeat, as those of users do, so that their embeddings come from
     the cache. Text is generated with sampling, which is never cached, so that

@@ -33,7 +33,7 @@ def grounded_prompt(question: str, passages: Sequence[str]) -> str:
 
 
 class Retriever:
-    """Finds passages by the cosine similarity of their embeddings to that of a question.
+    """Find passages by the cosine similarity of their embeddings to that of a question.
 
     The passages are embedded with the first question, a few in a call; if a
     call fails, the next question continues with the missing ones. Belongs to
