@@ -14,16 +14,17 @@
 - `REGISTRY`, a `Registry`, makes and finds breakers by name.
 - `breaker.snapshot()` returns its state and counters as a `BreakerSnapshot`.
 
-Importing this package loads the standard library and `fuseboard.breaker` only.
-HTTP clients are guarded by `fuseboard.http`, Prometheus metrics are exported
+Importing this package loads nothing else of it: a module of `fuseboard.breaker`
+is imported when one of its names is first used, and needs the standard library
+only. HTTP clients are guarded by `fuseboard.http`, Prometheus metrics are exported
 by `fuseboard.metrics`, and `fuseboard.ollama` is a guarded Ollama client.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fuseboard.lazy_names import lazy_getattr
 from fuseboard.version import __version__
 
 if TYPE_CHECKING:
@@ -68,35 +69,23 @@ __all__ = [
     "__version__",
 ]
 
-# Imported on first use: this package is imported before each of its modules, and most of them
-# need none of the breaker.
-_MODULE_OF = {
-    "Backoff": "backoff",
-    "BreakerSettings": "settings",
-    "BreakerSnapshot": "snapshot",
-    "Call": "records",
-    "CircuitBreaker": "breaker",
-    "CircuitOpenError": "errors",
-    "ConsecutiveFailures": "policies.consecutive",
-    "CountWindow": "policies.windows",
-    "Failure": "records",
-    "FailureRate": "policies.rates",
-    "Mode": "state",
-    "Permit": "permit",
-    "REGISTRY": "registry",
-    "Registry": "registry",
-    "RejectedBecause": "errors",
-    "Ruling": "outcome",
-    "SlowCallRate": "policies.rates",
-    "State": "state",
-    "TimeWindow": "policies.windows",
-    "Transition": "records",
-    "TripPolicy": "policies.base",
-    "Verdict": "outcome",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.breaker.{_MODULE_OF[name]}"), name)
+# This package is imported before each of its modules, and most of them need none of the breaker.
+__getattr__ = lazy_getattr(
+    __name__,
+    {
+        "breaker.backoff": "Backoff",
+        "breaker.breaker": "CircuitBreaker",
+        "breaker.errors": "CircuitOpenError RejectedBecause",
+        "breaker.outcome": "Ruling Verdict",
+        "breaker.permit": "Permit",
+        "breaker.policies.base": "TripPolicy",
+        "breaker.policies.consecutive": "ConsecutiveFailures",
+        "breaker.policies.rates": "FailureRate SlowCallRate",
+        "breaker.policies.windows": "CountWindow TimeWindow",
+        "breaker.records": "Call Failure Transition",
+        "breaker.registry": "REGISTRY Registry",
+        "breaker.settings": "BreakerSettings",
+        "breaker.snapshot": "BreakerSnapshot",
+        "breaker.state": "Mode State",
+    },
+)

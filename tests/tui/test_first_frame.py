@@ -30,7 +30,7 @@ main.main(["--simulate", "--metrics-port", "0", "--failure-threshold", "3"])
 """
 
 OURS = """
-    fuseboard fuseboard.version
+    fuseboard fuseboard.lazy_names fuseboard.version
     fuseboard.engine fuseboard.engine.settings
     fuseboard.metrics fuseboard.metrics.namespace
     fuseboard.ollama fuseboard.ollama.deadlines

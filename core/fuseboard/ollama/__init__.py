@@ -19,8 +19,9 @@ call may take, `CachingClient` adds a cache. Names are imported on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fuseboard.lazy_names import lazy_getattr
 
 if TYPE_CHECKING:
     from fuseboard.ollama.caching import CachingClient
@@ -59,25 +60,13 @@ __all__ = [
 ]
 
 # The client needs httpx, which addresses and deadlines do not.
-_MODULE_OF = {
-    "CachingClient": "caching",
-    "Deadlines": "deadlines",
-    "Embeddings": "responses",
-    "Message": "responses",
-    "Model": "responses",
-    "ModelDetails": "responses",
-    "OllamaClient": "client",
-    "OllamaError": "client",
-    "Operation": "client",
-    "RunningModel": "responses",
-    "TextChunk": "responses",
-    "breaker_per_operation": "client",
-    "ollama_api_key": "host",
-    "ollama_url": "host",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = lazy_getattr(
+    __name__,
+    {
+        "caching": "CachingClient",
+        "client": "OllamaClient OllamaError Operation breaker_per_operation",
+        "deadlines": "Deadlines",
+        "host": "ollama_api_key ollama_url",
+        "responses": "Embeddings Message Model ModelDetails RunningModel TextChunk",
+    },
+)
