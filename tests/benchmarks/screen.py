@@ -47,7 +47,7 @@ _WITH_ENGINE = App(_SIMULATION, _BREAKER)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Comparison:
     """One figure of the screen, compared with that of another app."""
 
     text: str
@@ -59,7 +59,7 @@ class Question:
     """The highest ratio aimed at."""
 
 
-def _questions(seconds: float, keys: int, settling: float) -> list[Question]:
+def _comparisons(seconds: float, keys: int, settling: float) -> list[Comparison]:
     def cpu(app: App) -> float:
         """Return the CPU time in percent of one core."""
         with running(app.command) as terminal:
@@ -92,16 +92,16 @@ def _questions(seconds: float, keys: int, settling: float) -> list[Question]:
 
     few, many = _film("4 calls"), _film("1,000 calls")
     return [
-        Question("nothing changes", cpu, _BOARD, _CLOCK, "% CPU", 1.2),
-        Question("every figure changes", cpu, _film("changing"), _CLOCK, "% CPU", 3.0),
-        Question("the same, 1,000 breakers", cpu, _film("many"), _CLOCK, "% CPU", None),
-        Question("1,000 calls a second against 4", cpu, many, few, "% CPU", 1.1),
-        Question("start to first frame", start, _STARTING, _CLOCK, "ms", 1.3),
-        Question("start of a board without an engine", start, _BOARD, _CLOCK, "ms", 1.3),
-        Question("start to the first breaker", start, _WITH_ENGINE, _CLOCK, "ms", None),
-        Question("key to frame", key, _BOARD, _CLOCK, "ms", None),
-        Question("memory", memory, _BOARD, _CLOCK, "MiB", None),
-        Question("the same, with the engine", memory, _WITH_ENGINE, _CLOCK, "MiB", None),
+        Comparison("nothing changes", cpu, _BOARD, _CLOCK, "% CPU", 1.2),
+        Comparison("every figure changes", cpu, _film("changing"), _CLOCK, "% CPU", 3.0),
+        Comparison("the same, 1,000 breakers", cpu, _film("many"), _CLOCK, "% CPU", None),
+        Comparison("1,000 calls a second against 4", cpu, many, few, "% CPU", 1.1),
+        Comparison("start to first frame", start, _STARTING, _CLOCK, "ms", 1.3),
+        Comparison("start of a board without an engine", start, _BOARD, _CLOCK, "ms", 1.3),
+        Comparison("start to the first breaker", start, _WITH_ENGINE, _CLOCK, "ms", None),
+        Comparison("key to frame", key, _BOARD, _CLOCK, "ms", None),
+        Comparison("memory", memory, _BOARD, _CLOCK, "MiB", None),
+        Comparison("the same, with the engine", memory, _WITH_ENGINE, _CLOCK, "MiB", None),
     ]
 
 
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of CPU time (%(default)g)")
     parser.add_argument("--keys", type=int, default=40, help="pressed in a round (%(default)s)")
     parser.add_argument("--settling", type=float, default=2.0, help="seconds before (%(default)g)")
-    parser.add_argument("--only", default="", help="questions that contain this text")
+    parser.add_argument("--only", default="", help="comparisons whose text contains this")
     parser.add_argument(
         "--quick", action="store_true", help="the shortest run, to see that it runs"
     )
@@ -120,17 +120,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.quick:
         options.rounds, options.seconds, options.keys, options.settling = 1, 0.3, 2, 0.1
     print(f"{'':<32} {'fuseboard':>15} {'other':>15} {'ratio':>7} {'aim':>7}")
-    for question in _questions(options.seconds, options.keys, options.settling):
-        if options.only not in question.text:
+    for comparison in _comparisons(options.seconds, options.keys, options.settling):
+        if options.only not in comparison.text:
             continue
         ours, others = [], []
         for _ in range(options.rounds):  # alternating, so that both run under the same load
-            others.append(question.measure(question.other))
-            ours.append(question.measure(question.app))
-        one, other = median(ours), median(others)
-        aim = f"≤ {question.at_most:.1f}×" if question.at_most else ""
+            others.append(comparison.measure(comparison.other))
+            ours.append(comparison.measure(comparison.app))
+        one, other, unit = median(ours), median(others), comparison.unit
+        aim = f"≤ {comparison.at_most:.1f}×" if comparison.at_most else ""
         print(
-            f"{question.text:<32} {one:>8.1f} {question.unit:<6} {other:>8.1f} {question.unit:<6}"
+            f"{comparison.text:<32} {one:>8.1f} {unit:<6} {other:>8.1f} {unit:<6}"
             f" {one / other:>6.2f}× {aim:>7}",
             flush=True,
         )

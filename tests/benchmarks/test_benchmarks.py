@@ -15,16 +15,13 @@ from tests.benchmarks.proof import prove
 
 
 def test_the_proxys_cost_is_told_for_every_load(capsys: pytest.CaptureFixture[str]) -> None:
-    proxy.main(["--rounds", "1"])
+    proxy.main(["--quick"])
     table = capsys.readouterr().out
     assert [load.description in table for load in proxy.LOADS] == [True] * len(proxy.LOADS)
 
 
-TINY = ["--rounds", "1", "--calls", "5"]
-
-
 def test_prints_a_table_with_our_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    main(TINY)
+    main(["--quick"])
     table = capsys.readouterr().out
     for column in COLUMNS:
         assert column.title in table
@@ -32,7 +29,7 @@ def test_prints_a_table_with_our_rows(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_prints_json_with_a_chosen_column(capsys: pytest.CaptureFixture[str]) -> None:
-    main([*TINY, "--only", "failure", "--json"])
+    main(["--quick", "--only", "failure", "--json"])
     results = json.loads(capsys.readouterr().out)
     ours = results["contestants"][0]
     assert ours["name"] == OURS

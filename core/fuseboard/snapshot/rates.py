@@ -20,7 +20,7 @@ _Buckets = list[tuple[float, int]]
 
 
 class RateTracker:
-    """Derives rates and percentiles from counters that only grow, sampled once a second."""
+    """Derive rates and percentiles from counters that only grow, sampled once a second."""
 
     def __init__(self) -> None:
         self._samples: dict[str, _BreakerSamples] = {}

@@ -10,7 +10,7 @@ from fuseboard.snapshot.traffic_kind import TrafficKind
 from fuseboard.traffic.cache_warmer import CacheWarmer
 from fuseboard.traffic.questions import BUILT_IN_QUESTIONS
 from fuseboard.traffic.workload import Workload
-from tests.core.ollama.test_caching_client import MODEL, Wire, wired
+from tests.core.ollama.test_caching import MODEL, Wire, wired
 from tests.core.ollama.test_client import skip_ahead
 
 

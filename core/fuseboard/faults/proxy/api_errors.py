@@ -9,7 +9,7 @@ _OPENAI_TYPES = {404: "not_found_error", 429: "rate_limit_error"}
 
 def error_body(path: str, message: str, status: int = 500) -> bytes:
     """Return an error as a JSON body: in OpenAI's format below `/v1/`, else in Ollama's."""
-    if "/v1/" not in path:
+    if "/v1/" not in path:  # not at the start only: a server may have a base path
         return json.dumps({"error": message}).encode()
     kind = _OPENAI_TYPES.get(status, "api_error")
     error = {"message": message, "type": kind, "param": None, "code": None}
