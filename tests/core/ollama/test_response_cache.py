@@ -17,7 +17,7 @@ from tests.core.clock import ManualClock
 
 
 class Service:
-    """Responds to `key` with two chunks, the second when `go` is set."""
+    """Respond to `key` with two chunks, the second when `go` is set."""
 
     def __init__(self) -> None:
         self.requests: list[str] = []
