@@ -14,10 +14,11 @@
 - `REGISTRY`, a `Registry`, makes and finds breakers by name.
 - `breaker.snapshot()` returns its state and counters as a `BreakerSnapshot`.
 
-Importing this package loads nothing else of it: a module of `fuseboard.breaker`
-is imported when one of its names is first used, and needs the standard library
-only. HTTP clients are guarded by `fuseboard.http`, Prometheus metrics are exported
-by `fuseboard.metrics`, and `fuseboard.ollama` is a guarded Ollama client.
+Importing this package does not import the breaker: a module of
+`fuseboard.breaker`, which needs the standard library only, is imported when one
+of its names is first used. HTTP clients are guarded by `fuseboard.http`,
+Prometheus metrics are exported by `fuseboard.metrics`, and `fuseboard.ollama` is
+a guarded Ollama client.
 """
 
 from __future__ import annotations
