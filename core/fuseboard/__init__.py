@@ -90,3 +90,7 @@ __getattr__ = lazy_getattr(
         "breaker.state": "Mode State",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -87,6 +87,11 @@ def test_every_name_can_be_imported(door: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("door", EXPORTS)
+def test_completion_in_a_shell_offers_the_names(door: str) -> None:
+    assert EXPORTS[door] <= set(dir(import_module(door)))
+
+
+@pytest.mark.parametrize("door", EXPORTS)
 def test_nothing_else_is_public_but_submodules(door: str) -> None:
     module = import_module(door)
     public = {

@@ -44,3 +44,7 @@ __getattr__ = lazy_getattr(
         ),
     },
 )
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -70,3 +70,7 @@ __getattr__ = lazy_getattr(
         "responses": "Embeddings Message Model ModelDetails RunningModel TextChunk",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
