@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -30,15 +30,22 @@ _SAVE_TITLE = "\x1b[22;2t"
 _RESTORE_TITLE = "\x1b[23;2t"
 
 
-class FuseboardApp(App[str]):
-    """Draw the snapshots of a source, and send it the commands of the keys.
+class AppSettings(TypedDict, total=False):
+    """The arguments of `DashboardApp`."""
+
+    directory: Path
+    theme: str
+    on_theme: Callable[[str], None]
+    bell: bool
+    clock: Callable[[], float]
+
+
+class DashboardApp(App[str]):
+    """The dashboard without a source: its themes, its palette and how it ends.
 
     `run()` returns the reason if the source failed; the return code is 2 then.
-    The app never starts or stops the source.
 
     Args:
-        source: What is shown; a replay is shown with keys of its own. With `None`, a subclass
-            shows something else until it has one for `board()`.
         directory: Where exported files are written.
         theme: The theme to begin with.
         on_theme: Called with the name of each theme that is chosen.
@@ -53,9 +60,8 @@ class FuseboardApp(App[str]):
 
     def __init__(
         self,
-        source: Source | Replay | None,
-        directory: Path = Path(),
         *,
+        directory: Path = Path(),
         theme: str = themes.DEFAULT,
         on_theme: Callable[[str], None] = lambda _: None,
         bell: bool = False,
@@ -63,7 +69,6 @@ class FuseboardApp(App[str]):
     ) -> None:
         # Without colour, alarms would be the darkest shade of grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self._source = source
         self._directory = directory
         for own in themes.OWN:
             self.register_theme(own)
@@ -71,10 +76,6 @@ class FuseboardApp(App[str]):
         self._on_theme = on_theme
         self._rings = bell
         self._clock = clock
-
-    def get_default_screen(self) -> Screen[None]:
-        """Return the board."""
-        return super().get_default_screen() if self._source is None else self.board(self._source)
 
     def board(self, source: Source | Replay) -> Screen[None]:
         """Return a screen that shows a source; what it needs is imported only now."""
@@ -131,3 +132,22 @@ class FuseboardApp(App[str]):
             timer.daemon = True
             timer.start()
         self.exit(return_code=128 + ending)
+
+
+class FuseboardApp(DashboardApp):
+    """Draw the snapshots of a source, and send it the commands of the keys.
+
+    The app never starts or stops the source.
+
+    Args:
+        source: What is shown; a replay is shown with keys of its own.
+        settings: As those of `DashboardApp`.
+    """
+
+    def __init__(self, source: Source | Replay, **settings: Unpack[AppSettings]) -> None:
+        super().__init__(**settings)
+        self._source = source
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the board."""
+        return self.board(self._source)

@@ -84,7 +84,7 @@ def test_all_files_are_written_or_none(tmp_path: Path) -> None:
 async def board_in(
     directory: Path, snapshot: Snapshot
 ) -> AsyncIterator[tuple[FuseboardApp, Pilot[str]]]:
-    app = FuseboardApp(FakeSource(snapshot), directory, clock=ManualClock())
+    app = FuseboardApp(FakeSource(snapshot), directory=directory, clock=ManualClock())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         yield app, pilot

@@ -25,7 +25,7 @@ from fuseboard.snapshot.snapshot import Phase, Snapshot
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.board.replay_screen import ReplayScreen
 from fuseboard_tui.board.screen import BoardScreen
-from fuseboard_tui.cli.recorded_source import RecordedSource
+from fuseboard_tui.cli.dashboard import RecordedSource
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.header_line import HeaderLine

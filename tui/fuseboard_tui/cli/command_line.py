@@ -9,7 +9,7 @@ import click
 
 from fuseboard_tui.cli.config_file import NAME as CONFIG_FILE
 from fuseboard_tui.cli.config_file import read_config
-from fuseboard_tui.cli.help_sections import Group, Option, check_alternatives, given
+from fuseboard_tui.cli.help_sections import Group, Option, check_alternatives, explicit_values
 from fuseboard_tui.cli.problems import report, report_usage
 from fuseboard_tui.cli.run_options import (
     ALTERNATIVES,
@@ -86,7 +86,7 @@ def _begin(ctx: click.Context, /, *, config: str | None, **parameters: Any) -> i
         from_file = read_config(config, [*run_options(), *screen_options()])
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from None
-    typed = given(parameters)
+    typed = explicit_values(parameters)
     check_alternatives(ctx, typed, ALTERNATIVES)
     ctx.obj = from_file, typed
     if ctx.invoked_subcommand is not None:

@@ -1,4 +1,4 @@
-"""`fuseboard.toml`: what one would otherwise type each time."""
+"""The config file `fuseboard.toml`: options of the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 from platformdirs import user_config_path
 
-from fuseboard_tui.cli.help_sections import check_alternatives, given
+from fuseboard_tui.cli.help_sections import check_alternatives, explicit_values
 from fuseboard_tui.cli.problems import message_of
 from fuseboard_tui.cli.run_options import ALTERNATIVES
 
@@ -26,10 +26,10 @@ def read_config(named: str | None, options: Sequence[click.Parameter]) -> dict[s
 
     Args:
         named: The file; `None` is the one in its usual place, if there is one.
-        options: What can stand in it.
+        options: Those that the file can contain.
 
     Raises:
-        ValueError: If it cannot be read or makes no sense; the message says where.
+        ValueError: If it cannot be read or is invalid; the message says where.
     """
     path = Path(named) if named is not None else usual_place()
     try:
@@ -44,12 +44,12 @@ def read_config(named: str | None, options: Sequence[click.Parameter]) -> dict[s
     command = click.Command("config", params=list(options), add_help_option=False)
     try:
         context = command.make_context("config", list(_as_arguments(table, command)))
-        check_alternatives(context, given(context.params), ALTERNATIVES)
+        check_alternatives(context, explicit_values(context.params), ALTERNATIVES)
     except click.UsageError as error:
         raise ValueError(f"{path}: {message_of(error).replace('argument --', '')}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return given(context.params)
+    return explicit_values(context.params)
 
 
 def _parse(path: Path, text: bytes) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
 
 
 def _as_arguments(table: Mapping[str, Any], command: click.Command) -> Iterator[str]:
-    """Write the entries as they would be typed."""
+    """Yield the entries as command line arguments."""
     flags = {flag for parameter in command.params for flag in parameter.opts}
     for name, value in table.items():
         flag = f"--{name}"

@@ -8,16 +8,20 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from fuseboard_tui.cli.deferred_log import log_deferred
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.missing_package import missing_package
 from fuseboard_tui.cli.problems import port_problem, report, report_recording
-from fuseboard_tui.cli.run_options import PORT_OPTIONS, engine_settings
+from fuseboard_tui.cli.run_options import PORT_OPTIONS, engine_settings, run_recorder
 
 if TYPE_CHECKING:
+    from fuseboard.engine.commands import Command
     from fuseboard.engine.settings import EngineSettings
     from fuseboard.recording.recorder import Recorder
-    from fuseboard_tui.app import FuseboardApp
+    from fuseboard.snapshot.snapshot import Snapshot
+    from fuseboard_tui.app import AppSettings, DashboardApp
     from fuseboard_tui.board.source import Source
 
 
@@ -51,15 +55,15 @@ def show_dashboard(options: Mapping[str, Any]) -> int:
     return code
 
 
-def screen_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the options say about the screen, as `FuseboardApp` takes it.
+def screen_settings(options: Mapping[str, Any]) -> AppSettings:
+    """Return what the options say about the screen.
 
     Raises:
         ValueError: If there is no such theme.
     """
     from fuseboard_tui import remembered_theme, themes
 
-    settings = {
+    settings: AppSettings = {
         "theme": themes.checked(options["theme"])
         if "theme" in options
         else remembered_theme.recall(),
@@ -71,7 +75,7 @@ def screen_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def draw(app: FuseboardApp) -> int:
+def draw(app: DashboardApp) -> int:
     """Draw the dashboard until the user leaves or it fails, and return the exit code."""
     problem = app.run()
     if problem:
@@ -85,8 +89,27 @@ def has_terminal() -> bool:
     return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stderr.isatty())
 
 
+class RecordedSource:
+    """A source whose snapshots begin their notices with what is wrong with the recording."""
+
+    def __init__(self, source: Source, recorder: Recorder) -> None:
+        self._source = source
+        self._recorder = recorder
+
+    def snapshot(self) -> Snapshot:
+        """Return the snapshot of the source, with a notice if the recording has ended early."""
+        snapshot = self._source.snapshot()
+        if not self._recorder.problem:
+            return snapshot
+        return replace(snapshot, notices=(self._recorder.problem, *snapshot.notices))
+
+    def send(self, command: Command) -> None:
+        """Send a command to the source."""
+        self._source.send(command)
+
+
 class _Run:
-    """The engine of the dashboard, and the recording of its run if one is asked for."""
+    """The engine of the dashboard, and the recording of its run if `--record` names a file."""
 
     def __init__(self, settings: EngineSettings, options: Mapping[str, Any]) -> None:
         self._settings = settings
@@ -114,13 +137,9 @@ class _Run:
         except ListenError as error:
             raise ValueError(port_problem(error, PORT_OPTIONS)) from error
         self._stack.callback(engine.stop)
-        if "record" not in self._options:
+        recorder = run_recorder(self._options, engine.snapshot)
+        if recorder is None:
             return engine
-        from fuseboard.recording.recorder import Recorder
-        from fuseboard_tui.cli.recorded_source import RecordedSource
-
-        overwrite = self._options.get("force", False)
-        recorder = Recorder(engine.snapshot, self._options["record"], overwrite=overwrite)
         self.recorder = self._stack.enter_context(recorder)
         return RecordedSource(engine, recorder)
 

@@ -1,4 +1,4 @@
-"""Options and commands whose help is arranged in sections, and written only when it is read."""
+"""Options and commands whose help has sections and is computed only when displayed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Option(click.Option):
         flags: As they are typed.
         help: What it does; names in braces stand for `details`.
         section: The heading above it.
-        details: Returns the values for `help`. It is called only when the help is read, for
-            what it imports.
+        details: Returns the values for `help`. Called only when the help is displayed,
+            because its imports are slow.
         settings: As those of `click.Option`.
     """
 
@@ -133,8 +133,8 @@ class Group(Command, click.Group):
         Command.format_options(self, ctx, formatter)
 
 
-def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that were given, without those that nobody chose."""
+def explicit_values(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that have a value; flags that are off and unset options are left out."""
     return {
         name: value
         for name, value in parameters.items()

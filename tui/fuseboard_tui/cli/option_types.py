@@ -1,6 +1,6 @@
-"""Types of options: functions that read a text; each raises `click.BadParameter` if it cannot.
+"""Types of options: functions that parse a text, or raise `click.BadParameter`.
 
-What knows the names of faults and the like is imported only when one is read.
+The modules that define faults, scenarios and the like are imported only when one is parsed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fuseboard.snapshot.fault_setting import FaultSetting
     from fuseboard.snapshot.traffic_kind import TrafficKind
 
-THE_TRAFFIC_S = "the prompts of the traffic"
-"""What `--warm` without a file stands for."""
+PROMPTS_OF_TRAFFIC = "the prompts of the traffic"
+"""The value of `--warm` without a file."""
 
 _T = TypeVar("_T")
 
@@ -30,7 +30,7 @@ def positive_number(text: str) -> float:
     return number
 
 
-def number_or_none(text: str) -> float:
+def non_negative_number(text: str) -> float:
     """Read a number from 0 on."""
     number = _number(text)
     if not 0 <= number < math.inf:
@@ -43,7 +43,7 @@ def count(text: str) -> int:
     return _whole(text, 1, math.inf, "a whole number from 1 on")
 
 
-def count_or_none(text: str) -> int:
+def non_negative_count(text: str) -> int:
     """Read a whole number from 0 on."""
     return _whole(text, 0, math.inf, "a whole number from 0 on")
 
@@ -61,8 +61,8 @@ def prompts_in_file(path: str) -> tuple[str, ...]:
 
 
 def prompts_to_cache(path: str) -> tuple[str, ...] | str:
-    """Read the prompts in a file; without a file return `THE_TRAFFIC_S`."""
-    return prompts_in_file(path) if path else THE_TRAFFIC_S
+    """Read the prompts in a file; without a file return `PROMPTS_OF_TRAFFIC`."""
+    return prompts_in_file(path) if path else PROMPTS_OF_TRAFFIC
 
 
 def traffic_kind(text: str) -> TrafficKind:

@@ -11,14 +11,14 @@ from fuseboard.recording.replay import Replay
 from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.dashboard import draw, has_terminal, screen_settings
 from fuseboard_tui.cli.garbage_collection import resume_collecting
-from fuseboard_tui.cli.help_sections import Command, Option, given
+from fuseboard_tui.cli.help_sections import Command, Option, explicit_values
 from fuseboard_tui.cli.run_options import combine, export_dir_option, screen_options
 
 
 @click.pass_context
 def _replay(ctx: click.Context, /, *, file: str, speed: float, **parameters: Any) -> int:
     from_file, before = ctx.obj
-    options = combine(from_file, before, given(parameters))
+    options = combine(from_file, before, explicit_values(parameters))
     recording = read_recording(file)
     if not has_terminal():
         raise ValueError("there is no terminal to draw on")

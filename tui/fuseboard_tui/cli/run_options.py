@@ -1,8 +1,8 @@
-"""The options of a run, which the dashboard and `serve` share, and the settings they make."""
+"""The options of a run, which the dashboard and `serve` share, and what is made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from fuseboard_tui.cli.help_sections import Option
 
 if TYPE_CHECKING:
     from fuseboard.engine.settings import EngineSettings
+    from fuseboard.recording.recorder import Recorder
+    from fuseboard.snapshot.snapshot import Snapshot
 
 PORT_OPTIONS = "--metrics-port or --proxy-port"
 """What chooses another port if one is taken."""
@@ -35,7 +37,7 @@ _SETTING_OF = {
 
 
 def engine_settings(options: Mapping[str, Any]) -> EngineSettings:
-    """Return what an engine shall run, from the options that were given."""
+    """Return the settings of an engine that the options stand for."""
     from fuseboard.engine.settings import EngineSettings
     from fuseboard.ollama.deadlines import Deadlines
 
@@ -43,8 +45,9 @@ def engine_settings(options: Mapping[str, Any]) -> EngineSettings:
     if "fault" in options:
         chosen["faults"] = tuple(options["fault"])
     if "warm" in options:
-        of_traffic = options.get("prompts", EngineSettings().questions)
-        chosen["warm"] = of_traffic if options["warm"] == types.THE_TRAFFIC_S else options["warm"]
+        chosen["warm"] = options["warm"]
+        if options["warm"] == types.PROMPTS_OF_TRAFFIC:
+            chosen["warm"] = options.get("prompts", EngineSettings().questions)
     if "first_token_timeout" in options:
         seconds = options["first_token_timeout"]
         total = max(Deadlines().total, 2 * seconds)
@@ -52,8 +55,20 @@ def engine_settings(options: Mapping[str, Any]) -> EngineSettings:
     return EngineSettings(**chosen)
 
 
+def run_recorder(options: Mapping[str, Any], snapshot: Callable[[], Snapshot]) -> Recorder | None:
+    """Return what records the run, or `None` without `--record`; entering it opens the file."""
+    if "record" not in options:
+        return None
+    from fuseboard.recording.recorder import Recorder
+
+    return Recorder(snapshot, options["record"], overwrite=options.get("force", False))
+
+
 def combine(*groups: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of several places; a later one goes before, but faults of all are on."""
+    """Merge groups of options: a later group overrides an earlier one.
+
+    The faults of all groups are combined.
+    """
     combined: dict[str, Any] = {}
     for options in groups:
         for name in ALTERNATIVES:
@@ -92,7 +107,7 @@ def export_dir_option(section: str = "files") -> Option:
         section=section,
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="where the dashboard writes exports and pictures (default: the current one)",
+        help="where the dashboard writes exports and screenshots (default: the current one)",
     )
 
 
@@ -194,10 +209,10 @@ def _cache() -> list[click.Parameter]:
         Option(
             "--cache-entries",
             section=section,
-            type=types.count_or_none,
+            type=types.non_negative_count,
             metavar="N",
             details=_defaults,
-            help="how many answers are kept; 0 keeps none (default: {settings.cache_entries})",
+            help="how many answers are stored; 0 stores none (default: {settings.cache_entries})",
         ),
         Option(
             "--cache-ttl",
@@ -205,7 +220,7 @@ def _cache() -> list[click.Parameter]:
             type=types.positive_number,
             metavar="SECONDS",
             details=_defaults,
-            help="how long an answer is kept (default: {settings.cache_ttl:g})",
+            help="how long an answer is stored (default: {settings.cache_ttl:g})",
         ),
         Option(
             "--warm",
@@ -246,7 +261,7 @@ def _breaking() -> list[click.Parameter]:
             section=section,
             type=int,
             metavar="N",
-            help="make the dice of the faults and the scenario fall the same each time",
+            help="seed of the random numbers of faults and scenario",
         ),
         Option(
             "--failure-threshold",

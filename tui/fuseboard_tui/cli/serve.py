@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any
 
 import click
@@ -24,7 +22,7 @@ from fuseboard.server.sockets import ListenError
 from fuseboard.snapshot.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.garbage_collection import resume_collecting
-from fuseboard_tui.cli.help_sections import Command, Option, check_alternatives, given
+from fuseboard_tui.cli.help_sections import Command, Option, check_alternatives, explicit_values
 from fuseboard_tui.cli.problems import port_problem, report, report_recording
 from fuseboard_tui.cli.run_options import (
     ALTERNATIVES,
@@ -32,6 +30,7 @@ from fuseboard_tui.cli.run_options import (
     combine,
     engine_settings,
     run_options,
+    run_recorder,
 )
 from fuseboard_tui.cli.stop_request import StopRequest
 
@@ -40,11 +39,11 @@ _POLL_SECONDS = 0.5  # between checks whether the engine still runs
 
 @click.pass_context
 def _run(ctx: click.Context, /, *, duration: float | None, **parameters: Any) -> int:
-    """Serve with the options of the file, those before `serve` and those behind it."""
+    """Serve with the options of the file, those before `serve` and those after it."""
     from_file, before = ctx.obj
-    behind = given(parameters)
-    check_alternatives(ctx, {**before, **behind}, ALTERNATIVES)
-    return serve_with(combine(from_file, before, behind), duration)
+    after = explicit_values(parameters)
+    check_alternatives(ctx, {**before, **after}, ALTERNATIVES)
+    return serve_with(combine(from_file, before, after), duration)
 
 
 def serve_with(options: Mapping[str, Any], duration: float | None) -> int:
@@ -54,10 +53,7 @@ def serve_with(options: Mapping[str, Any], duration: float | None) -> int:
         ValueError: If an option makes no sense, or the recording cannot be written.
     """
     engine = Engine(engine_settings(options))
-    recorder = None
-    if "record" in options:
-        overwrite = options.get("force", False)
-        recorder = Recorder(engine.snapshot, options["record"], overwrite=overwrite)
+    recorder = run_recorder(options, engine.snapshot)
     resume_collecting()
     try:
         code = serve(engine, duration, recorder)
@@ -72,7 +68,7 @@ def serve(engine: Engine, duration: float | None, recorder: Recorder | None = No
     """Run until `duration` seconds are over or a signal comes and return the exit code.
 
     Raises:
-        ListenError: If a port that was asked for cannot be had.
+        ListenError: If a requested port cannot be bound.
         ValueError: If the file of the recorder cannot be written.
     """
     warnings = logging.StreamHandler()
@@ -86,12 +82,7 @@ def _serve(
     engine: Engine, duration: float | None, recorder: Recorder | None, stopping: StopRequest
 ) -> int:
     output = _JsonLines(stopping)
-
-    def request_stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.make()
-
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, request_stop)
+    stopping.on_signals()
     for breaker in engine.breakers:
         breaker.on_transition(output.write_transition)
     engine.start()
@@ -99,17 +90,16 @@ def _serve(
         with recorder or nullcontext():
             ready = engine.wait_until_ready()
             if ready.phase is not Phase.RUNNING:
-                print(f"fuseboard: {ready.problem or 'did not start in time'}", file=sys.stderr)  # noqa: T201
-                return 2
+                return report(ready.problem or "did not start in time")
             for notice in ready.notices:
-                print(f"fuseboard: {notice}", file=sys.stderr)  # noqa: T201
+                report(notice)
             output.open(_ready(ready))
             _wait(engine, output, stopping, duration)
     finally:
         engine.stop()
     last = engine.snapshot()
     if last.phase is Phase.FAILED:
-        print(f"fuseboard: {last.problem}", file=sys.stderr)  # noqa: T201
+        report(last.problem)
         return 1
     output.write(_summary(engine))
     return 0
@@ -118,7 +108,7 @@ def _serve(
 def _wait(
     engine: Engine, output: _JsonLines, stopping: StopRequest, duration: float | None
 ) -> None:
-    """Write how the warming goes until the duration is over, a signal comes or the engine ends."""
+    """Write the progress of the cache warmer until time is up, a signal comes or the run ends."""
     ends = time.monotonic() + duration if duration is not None else math.inf
     written = None
     stop = False
@@ -133,9 +123,9 @@ def _wait(
 
 
 class _JsonLines:
-    """Whole lines on stdout, written from any thread; they end the run if the reader has gone.
+    """Whole lines on stdout, written from any thread; a closed stdout ends the run.
 
-    What is written before `open()` is held back until after the line given to it.
+    What is written before `open()` is held back until `open()` has written its first line.
     """
 
     def __init__(self, stopping: StopRequest) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import ListenError, bind
@@ -55,15 +53,10 @@ def simulate(settings: SimulatorSettings, host: str, port: int) -> int:
     """Serve the simulator until a signal comes and return the exit code.
 
     Raises:
-        ListenError: If the port cannot be had.
+        ListenError: If the port cannot be bound.
     """
     with StopRequest() as stopping:
-
-        def request_stop(_signal: int, _frame: FrameType | None) -> None:
-            stopping.make()
-
-        for ending in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(ending, request_stop)
+        stopping.on_signals()
         server = HttpServer(simulator_app(settings), bind(host, port))
         with _running(server):
             address = server.url.removeprefix("http://")
@@ -135,7 +128,7 @@ COMMAND = Command(
         ),
         Option(
             "--load-seconds",
-            type=types.number_or_none,
+            type=types.non_negative_number,
             default=str(_DEFAULT.load_seconds),
             metavar="SECONDS",
             help=f"what it takes to load a model (default: {_DEFAULT.load_seconds:g})",
@@ -149,7 +142,7 @@ COMMAND = Command(
         ),
         Option(
             "--max-queue",
-            type=types.count_or_none,
+            type=types.non_negative_count,
             default=str(_DEFAULT.max_queue),
             metavar="N",
             help=f"requests that may wait, as OLLAMA_MAX_QUEUE (default: {_DEFAULT.max_queue})",

@@ -1,11 +1,11 @@
-"""The dashboard while its engine starts: a first frame that needs nothing of the board."""
+"""The dashboard while its engine starts; its first frame imports nothing of the board."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from fuseboard_tui.app import FuseboardApp
+from fuseboard_tui.app import AppSettings, DashboardApp
 
 if TYPE_CHECKING:
     from fuseboard_tui.board.source import Source
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-class StartingApp(FuseboardApp):
+class StartingApp(DashboardApp):
     """The dashboard of a source that is not started yet.
 
-    The first frame says *starting*. Only then is the source started, on a thread of its
-    own, so that the screen stays alive; the board covers the first screen once it has.
+    The first frame says *starting*. Then the source is started on a thread of its own, so
+    that the screen keeps responding; once it has started, the board covers the first screen.
 
     Args:
         start: Imports and starts the source and returns it; raises `ValueError` with the
             message for the user if it cannot. Called on the thread.
-        settings: As those of `FuseboardApp`.
+        settings: As those of `DashboardApp`.
     """
 
     class Started(Message):
@@ -48,8 +48,8 @@ class StartingApp(FuseboardApp):
             super().__init__()
             self.problem = problem
 
-    def __init__(self, start: Callable[[], Source], **settings: Any) -> None:
-        super().__init__(None, **settings)
+    def __init__(self, start: Callable[[], Source], **settings: Unpack[AppSettings]) -> None:
+        super().__init__(**settings)
         self._start = start
         self._thread = threading.Thread(target=self._run_start, name="fuseboard-start", daemon=True)
 
@@ -58,7 +58,7 @@ class StartingApp(FuseboardApp):
         return StartingScreen()
 
     def on_ready(self) -> None:
-        """Begin to start the source, now that the first frame is drawn."""
+        """Start the source, now that the first frame is drawn."""
         self._thread.start()
 
     def on_starting_app_started(self, message: Started) -> None:
@@ -66,7 +66,7 @@ class StartingApp(FuseboardApp):
         self.push_screen(self.board(message.source))
 
     def on_starting_app_failed(self, message: Failed) -> None:
-        """End with the reason."""
+        """Exit with the reason."""
         self.exit(message.problem, return_code=2)
 
     def join(self) -> None:
@@ -87,7 +87,7 @@ class StartingApp(FuseboardApp):
 
 
 class StartingScreen(Screen[None]):
-    """The header of the board, and nothing else yet."""
+    """The screen of the first frame: a header that says *starting*."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,ctrl+c,ctrl+q", "app.quit", show=False)]
 

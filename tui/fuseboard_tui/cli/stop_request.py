@@ -1,17 +1,19 @@
-"""A request to stop, made on a thread or in a signal handler."""
+"""A request to stop, made on another thread or by a signal."""
 
 from __future__ import annotations
 
 import select
+import signal
 import socket
 from contextlib import suppress
+from types import FrameType
 
 
 class StopRequest:
-    """A request to stop, which one thread waits for. Thread-safe.
+    """A request to stop that one thread waits for. Thread-safe.
 
-    It may be made in a signal handler: `threading.Event.set()` would wait for
-    ever there if the signal came while this very thread was entering `wait()`.
+    Unlike a `threading.Event`, it can be made in a signal handler: `Event.set()`
+    deadlocks there if the signal interrupts the same thread within `Event.wait()`.
     """
 
     def __init__(self) -> None:
@@ -25,6 +27,11 @@ class StopRequest:
         self._receiver.close()
         self._sender.close()
 
+    def on_signals(self) -> None:
+        """Make the request when SIGINT or SIGTERM comes; call this on the main thread."""
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, self._handle_signal)
+
     def make(self) -> None:
         """Make the request; further ones change nothing."""
         with suppress(OSError):  # the buffer is full of requests, or the receiver is closed
@@ -33,3 +40,6 @@ class StopRequest:
     def wait(self, seconds: float) -> bool:
         """Wait at most `seconds` for the request and return whether it was made."""
         return bool(select.select([self._receiver], [], [], seconds)[0])
+
+    def _handle_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        self.make()
