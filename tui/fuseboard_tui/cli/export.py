@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 
-from fuseboard.engine.settings import EngineSettings
 from fuseboard.metrics.export import documents
+from fuseboard.metrics.namespace import NAMESPACE
 from fuseboard_tui.cli.help_sections import Command, Group, Option
 from fuseboard_tui.cli.problems import report
 
-_NAMESPACE = EngineSettings().metrics_namespace
 _STDOUT = "-"
 _STDOUT_DESCRIPTOR = 1
 
@@ -23,9 +22,9 @@ def _options() -> list[click.Parameter]:
     return [
         Option(
             "--namespace",
-            default=_NAMESPACE,
+            default=NAMESPACE,
             metavar="NAME",
-            help=f"what the names of the metrics begin with (default: {_NAMESPACE})",
+            help=f"what the names of the metrics begin with (default: {NAMESPACE})",
         ),
         Option(
             "-o",
@@ -77,7 +76,7 @@ def write_document(document: str, output: str, *, overwrite: bool) -> int:
     except FileExistsError:
         return report(f"{output} is there already; --force overwrites it")
     except BrokenPipeError:
-        return 0  # the reader has had enough
+        return 0  # the reader has closed the pipe
     except OSError as error:
         where = "stdout" if output == _STDOUT else output
         return report(f"cannot write {where}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""The garbage collector, which the entry point keeps off while everything is imported."""
+"""Garbage collection, which the entry point disables during the imports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import gc
 
 
 def resume_collecting() -> None:
-    """Collect garbage from now on, but never look for any in what has been imported."""
+    """Enable garbage collection, and exempt what has been imported."""
     gc.freeze()
     gc.enable()

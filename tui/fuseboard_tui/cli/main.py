@@ -11,7 +11,7 @@ from fuseboard_tui.cli.missing_package import missing_package
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: 2 where the user can correct something."""
-    gc.disable()  # of what is imported nothing is garbage: to look takes 5 % of the start
+    gc.disable()  # imported objects are not garbage; searching them takes 5 % of the start
     try:
         from fuseboard_tui.cli.command_line import run
 

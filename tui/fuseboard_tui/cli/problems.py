@@ -19,7 +19,7 @@ def report(problem: str) -> int:
 
 
 def port_problem(error: ListenError, options: str) -> str:
-    """Return why a port cannot be had; if it is taken, with the options that choose another."""
+    """Return why a port cannot be bound; if it is taken, with the options that choose another."""
     from fuseboard.server.sockets import PortTakenError
 
     if not isinstance(error, PortTakenError):
