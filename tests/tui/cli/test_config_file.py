@@ -20,7 +20,7 @@ from tests.tui.fake_source import FakeSource, board
 
 
 class Called:
-    """The command without what it would run: it keeps the options that it ran with."""
+    """The command, which stores its options instead of running."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.options: dict[str, Any] = {}
@@ -43,15 +43,13 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Called:
 
 
 def written(tmp_path: Path, text: str) -> tuple[str, str]:
-    """Write a config file; gives the option that names it."""
+    """Write a config file; return the option that names it."""
     file = tmp_path / "mine.toml"
     file.write_text(text, encoding="utf-8")
     return "--config", str(file)
 
 
-def test_options_come_from_the_file_and_what_is_typed_goes_before(
-    tmp_path: Path, called: Called
-) -> None:
+def test_typed_options_override_those_of_the_file(tmp_path: Path, called: Called) -> None:
     text = 'rate = 2\nmodel = "mine"\nsimulate = true\nfault = ["cut:0.5"]\ntheme = "nord"\n'
     settings = called(*written(tmp_path, text), "--rate", "7", "--fault", "stall")
     assert (settings.rate, settings.model, settings.simulate) == (7.0, "mine", True)
@@ -59,17 +57,19 @@ def test_options_come_from_the_file_and_what_is_typed_goes_before(
     assert called.options["theme"] == "nord"
 
 
-def test_the_file_holds_for_commands_too(tmp_path: Path, called: Called) -> None:
+def test_the_file_applies_to_commands_too(tmp_path: Path, called: Called) -> None:
     assert called(*written(tmp_path, "rate = 2"), "serve", "--duration", "5").rate == 2.0
 
 
-def test_faults_of_every_place_are_on(tmp_path: Path, called: Called) -> None:
+def test_faults_of_the_file_and_the_command_line_are_combined(
+    tmp_path: Path, called: Called
+) -> None:
     named = written(tmp_path, 'fault = ["cut"]')
     settings = called(*named, "--fault", "stall", "serve", "--fault", "refuse")
     assert [name for name, _ in settings.faults] == ["cut", "stall", "refuse"]
 
 
-def test_what_stands_behind_the_command_goes_before_what_stands_before_it(called: Called) -> None:
+def test_options_after_the_command_override_those_before_it(called: Called) -> None:
     settings = called("--rate", "2", "--model", "mine", "serve", "--rate", "3")
     assert (settings.rate, settings.model) == (3.0, "mine")
 
@@ -81,7 +81,7 @@ def test_what_stands_behind_the_command_goes_before_what_stands_before_it(called
         ('ollama = "http://host:1"', ["--simulate"], True),
     ],
 )
-def test_of_two_that_exclude_each_other_the_typed_one_wins(
+def test_a_typed_option_overrides_its_alternative_in_the_file(
     tmp_path: Path, called: Called, in_file: str, typed: list[str], simulates: bool
 ) -> None:
     settings = called(*written(tmp_path, in_file), *typed)
@@ -89,7 +89,7 @@ def test_of_two_that_exclude_each_other_the_typed_one_wins(
     assert settings.ollama == (None if simulates else "http://host:1")
 
 
-def test_the_usual_place_is_read_where_no_file_is_named(called: Called) -> None:
+def test_the_usual_place_is_read_if_no_file_is_named(called: Called) -> None:
     assert called().rate is None
     usual_place().parent.mkdir(parents=True)
     usual_place().write_text("rate = 3", encoding="utf-8")
@@ -97,7 +97,7 @@ def test_the_usual_place_is_read_where_no_file_is_named(called: Called) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("rate = 0", "mine.toml: rate: '0' is not a number above 0"),
         ("speed = 1", "mine.toml: there is no option 'speed'; `fuseboard --help` lists them"),
@@ -107,16 +107,16 @@ def test_the_usual_place_is_read_where_no_file_is_named(called: Called) -> None:
         ('simulate = true\nollama = "http://h"', "mine.toml: ollama: not allowed with"),
     ],
 )
-def test_what_makes_no_sense_is_told(
-    tmp_path: Path, called: Called, capsys: pytest.CaptureFixture[str], text: str, words: str
+def test_an_invalid_file_is_an_error(
+    tmp_path: Path, called: Called, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
         called(*written(tmp_path, text))
     assert exit_.value.code == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_named_file_must_be_there(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_named_file_must_exist(called: Called, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         called("--config", "nowhere.toml")
     assert exit_.value.code == 2

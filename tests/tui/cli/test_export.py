@@ -27,7 +27,7 @@ from tests.tui.cli.test_main import COMMAND, run
         ),
     ],
 )
-def test_a_document_goes_to_stdout(arguments: list[str], expected: str) -> None:
+def test_a_document_is_written_to_stdout(arguments: list[str], expected: str) -> None:
     ran = run("export", *arguments)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, expected, "")
 
@@ -44,7 +44,7 @@ def test_works_with_metrics_off() -> None:
 
 
 @pytest.mark.parametrize("option", ["-o", "--output"])
-def test_a_file_is_written_and_named(option: str, tmp_path: Path) -> None:
+def test_a_file_is_written_and_its_name_reported(option: str, tmp_path: Path) -> None:
     file = tmp_path / "board.json"
     ran = run("export", "grafana", option, str(file))
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", f"fuseboard: wrote {file}\n")
@@ -74,7 +74,7 @@ def test_a_file_is_overwritten_only_by_force(tmp_path: Path) -> None:
         (["grafana", "-o", "/", "--force"], "cannot write /: Is a directory"),
     ],
 )
-def test_what_cannot_be_written_is_refused(arguments: list[str], said: str) -> None:
+def test_errors_are_reported(arguments: list[str], said: str) -> None:
     ran = run("export", *arguments)
     assert said in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -59,7 +59,7 @@ def next_event(process: subprocess.Popen[str], kind: str) -> Event:
     raise AssertionError(f"{kind} did not come")
 
 
-def test_serve_tells_the_whole_story() -> None:
+def test_the_lines_of_serve_agree_with_its_metrics() -> None:
     """The metrics scraped on the way agree with the transitions and, at the end, the summary."""
     options = ["--failure-threshold", "3", "--recovery-timeout", "0.3", "--fault", "error500"]
     with started(*QUICK, *options, "--traffic", "generate") as process:
@@ -110,7 +110,7 @@ def test_a_signal_ends_serve_with_the_summary(ending: signal.Signals) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_a_reader_that_goes_away_ends_serve() -> None:
+def test_a_closed_stdout_ends_serve() -> None:
     with started(*QUICK, "--fault", "error500", "--recovery-timeout", "0.1") as process:
         next_event(process, "ready")
         assert process.stdout is not None
@@ -129,7 +129,7 @@ def prompts(tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-def test_warming_is_told_and_goes_through_the_breakers(prompts: str) -> None:
+def test_serve_reports_cache_warming_which_calls_through_the_breakers(prompts: str) -> None:
     with started(*QUICK, "--prompts", prompts, "--warm", "--rate", "0.01") as process:
         next_event(process, "ready")
         told = next_event(process, "warming")
@@ -144,7 +144,7 @@ def test_warming_is_told_and_goes_through_the_breakers(prompts: str) -> None:
         assert guards[name]["calls"]["success"] >= told["total"]
 
 
-async def test_the_prompts_of_a_file_reach_the_wire(prompts: str) -> None:
+async def test_the_prompts_of_a_file_are_sent_to_the_server(prompts: str) -> None:
     async with recording_simulator() as (url, heard):
 
         def said() -> set[str]:
@@ -171,7 +171,7 @@ async def test_the_prompts_of_a_file_reach_the_wire(prompts: str) -> None:
         (["--embedding-model", "all-minilm"], "pull it with `ollama pull all-minilm`"),
     ],
 )
-async def test_an_ollama_that_cannot_embed_is_an_error_where_it_must(
+async def test_no_embedding_model_is_an_error_if_embeddings_are_required(
     options: list[str], said: str
 ) -> None:
     async with simulated(replace(FAST, embedding_models=())) as url:
@@ -183,7 +183,7 @@ async def test_an_ollama_that_cannot_embed_is_an_error_where_it_must(
     assert (ran.returncode, ran.stdout) == (2, "")
 
 
-async def test_an_ollama_that_cannot_embed_is_asked_without_passages_and_it_is_said() -> None:
+async def test_without_an_embedding_model_the_traffic_is_generate_and_a_notice_says_so() -> None:
     async with simulated(replace(FAST, embedding_models=())) as url:
         ran = await asyncio.to_thread(
             run, "serve", "--ollama", url, "--metrics-port", "0", "--duration", "0.2"
@@ -243,7 +243,7 @@ def test_version() -> None:
         (["serve", "--metrics-namespace", "a-b"], "not 'a-b'"),
     ],
 )
-def test_senseless_options_are_refused(arguments: list[str], said: str) -> None:
+def test_invalid_options_are_refused(arguments: list[str], said: str) -> None:
     ran = run(*arguments)
     assert said in ran.stderr
     assert "Traceback" not in ran.stderr
@@ -266,7 +266,7 @@ def test_a_screen_needs_a_terminal() -> None:
     assert ran.returncode == 2
 
 
-def test_a_senseless_ollama_host_is_an_error() -> None:
+def test_an_invalid_ollama_host_is_an_error() -> None:
     ran = subprocess.run(
         [*COMMAND, "serve"],
         env={**os.environ, "OLLAMA_HOST": "localhost:http"},

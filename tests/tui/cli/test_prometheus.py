@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the command and says what the command's own lines say."""
+"""A real Prometheus scrapes the command and agrees with the JSON lines that the command writes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def configured(folder: Path, port: int) -> Path:
     return config
 
 
-def test_prometheus_has_seen_what_the_lines_say(tmp_path: Path) -> None:
+def test_prometheus_agrees_with_the_json_lines(tmp_path: Path) -> None:
     port = free_port()
     with running_prometheus(configured(tmp_path, port)) as prometheus:
         until(lambda: prometheus.holds("up == 0"), "Prometheus scrapes")

@@ -30,7 +30,9 @@ def test_serve_records_until_it_ends(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_loses_nothing(tmp_path: Path, ending: signal.Signals) -> None:
+def test_a_signal_ends_the_recording_with_a_whole_line(
+    tmp_path: Path, ending: signal.Signals
+) -> None:
     path = tmp_path / "run.jsonl.gz"
     with started(*QUICK, "--record", str(path)) as process:
         next_event(process, "ready")
@@ -52,7 +54,7 @@ def test_a_file_is_overwritten_only_by_force(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_and_ends_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_serve_goes_on(tmp_path: Path) -> None:
     (tmp_path / "full").symlink_to("/dev/full")
     path = str(tmp_path / "full")
     ran = run(*QUICK, "--duration", "3", "--record", path, "--force")
@@ -80,7 +82,7 @@ def test_a_port_that_is_taken_leaves_no_file(tmp_path: Path) -> None:
         (None, [], "notes: No such file or directory"),
     ],
 )
-def test_what_cannot_be_replayed_is_refused(
+def test_an_invalid_replay_is_refused(
     tmp_path: Path, content: str | None, arguments: list[str], said: str
 ) -> None:
     path = tmp_path / "notes"

@@ -17,7 +17,7 @@ ARGUMENTS = ["simulator", "--port", "0", "--load-seconds", "0"]
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
-    """Read the line that says where it listens; gives what belongs into OLLAMA_HOST."""
+    """Read the line that says where it listens; return what belongs into OLLAMA_HOST."""
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.fullmatch(r"simulated Ollama at http://(\S+) \(OLLAMA_HOST=(\S+) .*\)\n", line)
@@ -48,7 +48,7 @@ def test_serves_until_a_signal_comes(ending: signal.Signals) -> None:
         client._client.close()
 
 
-def test_makes_one_answer_at_once_as_ollama_does() -> None:
+def test_makes_one_response_at_a_time_as_ollama_does() -> None:
     slow = ["--tokens-per-second", "0.001", "--max-queue", "0"]
     with started(*ARGUMENTS, *slow) as process:
         body = {"model": "llama3.2", "prompt": "hello"}
@@ -72,7 +72,7 @@ def test_makes_one_answer_at_once_as_ollama_does() -> None:
         (["--host", "no.such.host.invalid", "--port", "0"], "there is no address called"),
     ],
 )
-def test_senseless_options_are_refused(arguments: list[str], said: str) -> None:
+def test_invalid_options_are_refused(arguments: list[str], said: str) -> None:
     ran = run("simulator", *arguments)
     assert said in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -27,7 +27,7 @@ SCREEN_MODE = 1049  # the terminal shows its second screen
 
 
 def ended(terminal: Terminal, code: int) -> str:
-    """Wait for the end; gives what stands on the terminal as it was before the screen."""
+    """Wait for the end; return what is on the terminal as it was before the screen."""
     assert terminal.wait_for_end() == code
     assert not terminal.modes.get(SCREEN_MODE, False)
     assert b"Traceback" not in terminal.tail
@@ -43,7 +43,7 @@ def test_the_first_frame_says_starting_and_the_board_follows() -> None:
 
 
 @pytest.mark.parametrize("option", ["--metrics-port", "--proxy-port"])
-def test_a_taken_port_ends_it_with_advice(option: str) -> None:
+def test_a_taken_port_is_an_error_with_advice(option: str) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         with running([*DASHBOARD, option, port]) as terminal:
@@ -60,7 +60,7 @@ def test_a_taken_port_ends_it_with_advice(option: str) -> None:
         (["--metrics-namespace", "a-b"], "not 'a-b'"),
     ],
 )
-def test_senseless_options_are_refused_before_the_screen_is_drawn(
+def test_invalid_options_are_refused_before_the_screen_is_drawn(
     options: list[str], message: str
 ) -> None:
     with running([*DASHBOARD, *options]) as terminal:
@@ -68,8 +68,33 @@ def test_senseless_options_are_refused_before_the_screen_is_drawn(
         assert SCREEN_MODE not in terminal.modes
 
 
+# Ctrl+C, pressed while the module is being imported.
+INTERRUPTED = """
+import signal, sys
+
+class Interruption:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interruption())
+from fuseboard_tui.cli.main import main
+sys.exit(main(["--simulate", "--metrics-port", "0"]))
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["click", "fuseboard_tui.cli.dashboard", "fuseboard.engine.settings", "textual.app"],
+)
+def test_ctrl_c_before_the_screen_is_drawn_ends_it_quietly(module: str) -> None:
+    with running([sys.executable, "-c", INTERRUPTED, module]) as terminal:
+        assert ended(terminal, 130).strip() == ""
+        assert SCREEN_MODE not in terminal.modes
+
+
 @pytest.mark.parametrize("key", [b"q", b"\x03"])
-def test_it_may_be_left_while_it_starts(key: bytes) -> None:
+def test_it_can_be_quit_while_it_starts(key: bytes) -> None:
     with running(DASHBOARD) as terminal:
         terminal.wait_for("starting…".encode())
         terminal.press(key)
@@ -85,7 +110,7 @@ def test_a_signal_ends_it_while_it_starts(ending: signal.Signals) -> None:
         assert not terminal.modes[SCREEN_MODE]
 
 
-def test_it_records_from_the_start_and_names_the_file(tmp_path: Path) -> None:
+def test_it_records_from_the_start_and_reports_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with running([*DASHBOARD, "--record", str(path)]) as terminal:
         terminal.wait_for(b"ollama_generate")
@@ -94,7 +119,7 @@ def test_it_records_from_the_start_and_names_the_file(tmp_path: Path) -> None:
     assert read_recording(path).seconds
 
 
-def test_a_recording_that_is_there_ends_it(tmp_path: Path) -> None:
+def test_an_existing_recording_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "run"
     path.write_text("mine")
     with running([*DASHBOARD, "--record", str(path)]) as terminal:
@@ -114,7 +139,7 @@ def test_a_replay_takes_a_theme_and_the_bell(tmp_path: Path) -> None:
         assert "fuseboard: there is no theme 'pink'" in ended(terminal, 2)
 
 
-async def test_the_bell_rings_in_a_replay_too_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bell_rings_in_a_replay_too_if_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[str] = []
     monkeypatch.setattr(FuseboardApp, "bell", lambda _: rung.append("bell"))
     for asked in (False, True):

@@ -1,9 +1,11 @@
-"""A request to stop, made at the worst moments."""
+"""A request to stop, made on another thread, in a signal handler and by signals."""
 
 from __future__ import annotations
 
 import signal
 import threading
+
+import pytest
 
 from fuseboard_tui.cli.stop_request import StopRequest
 
@@ -21,6 +23,7 @@ def test_reaches_the_thread_that_waits() -> None:
 
 def test_may_be_made_while_its_own_thread_begins_to_wait() -> None:
     made = 0
+    stopping = StopRequest()
 
     def make(*_: object) -> None:
         nonlocal made
@@ -31,8 +34,25 @@ def test_may_be_made_while_its_own_thread_begins_to_wait() -> None:
     signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
     try:
         while made < 2_000:
-            with StopRequest() as stopping:
+            with stopping:
                 assert stopping.wait(10)
+            stopping = StopRequest()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, usual)
+        with stopping:
+            pass
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_is_made_by_a_signal(ending: signal.Signals) -> None:
+    usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with StopRequest() as stopping:
+            stopping.on_signals()
+            assert not stopping.wait(0)
+            signal.raise_signal(ending)
+            assert stopping.wait(0)
+    finally:
+        for each, handler in usual.items():
+            signal.signal(each, handler)
