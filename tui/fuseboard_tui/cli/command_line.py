@@ -1,4 +1,4 @@
-"""The command line: the options that stand before a command, and which command it is."""
+"""The command line: the options before a command, and which command it is."""
 
 from __future__ import annotations
 

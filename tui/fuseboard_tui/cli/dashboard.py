@@ -29,10 +29,10 @@ def show_dashboard(options: Mapping[str, Any]) -> int:
     """Show the dashboard of a run and return the exit code.
 
     Args:
-        options: The options that were given.
+        options: The values of the options by name.
 
     Raises:
-        ValueError: If one makes no sense, or there is no terminal to draw on.
+        ValueError: If one is invalid, or there is no terminal to draw on.
     """
     from fuseboard.engine.settings import check_settings
 

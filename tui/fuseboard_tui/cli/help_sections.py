@@ -10,7 +10,7 @@ import click
 
 
 class Option(click.Option):
-    """An option that stands in a section of the help.
+    """An option in a section of the help.
 
     Args:
         flags: As they are typed.

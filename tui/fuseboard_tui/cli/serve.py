@@ -50,7 +50,7 @@ def serve_with(options: Mapping[str, Any], duration: float | None) -> int:
     """Make an engine as the options say, serve, and return the exit code.
 
     Raises:
-        ValueError: If an option makes no sense, or the recording cannot be written.
+        ValueError: If an option is invalid, or the recording cannot be written.
     """
     engine = Engine(engine_settings(options))
     recorder = run_recorder(options, engine.snapshot)
