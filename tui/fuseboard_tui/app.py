@@ -21,7 +21,7 @@ from fuseboard_tui.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from fuseboard.recording.replay import Replay
-    from fuseboard_tui.board.source import Source
+    from fuseboard_tui.timeline.source import Source
 
 _EXIT_TIMEOUT = 3.0  # seconds to end properly in after the terminal is gone
 
@@ -82,7 +82,7 @@ class DashboardApp(App[str]):
         from fuseboard.recording.replay import Replay
         from fuseboard_tui.board.replay_screen import ReplayScreen
         from fuseboard_tui.board.screen import BoardScreen
-        from fuseboard_tui.board.timeline import LiveTimeline
+        from fuseboard_tui.timeline.timeline import LiveTimeline
 
         if isinstance(source, Replay):
             return ReplayScreen(source, self._directory, bell=self._rings)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Phase, Snapshot
-from fuseboard_tui.board.timeline import LiveTimeline
+from fuseboard_tui.timeline.timeline import LiveTimeline
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from tests.core.clock import ManualClock
 from tests.tui.board.test_keys import running_board

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from fuseboard_tui.board.screen import BoardScreen
-from fuseboard_tui.board.source import Source
 from fuseboard_tui.cli.starting_app import StartingApp, StartingScreen
+from fuseboard_tui.timeline.source import Source
 from tests.core.clock import ManualClock
 from tests.tui.fake_source import FakeSource, board
 

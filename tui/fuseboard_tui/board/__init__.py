@@ -1,1 +1,1 @@
-"""The main screen: layout, keys, timeline, selection, notifications and exports."""
+"""The main screen: layout, keys, selection, notifications and exports."""

@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.breaker_selection import BreakerSelection
-from fuseboard_tui.board.timeline import Timeline
+from fuseboard_tui.timeline.timeline import Timeline
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList

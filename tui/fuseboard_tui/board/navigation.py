@@ -10,9 +10,9 @@ from textual.screen import Screen
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.engine.commands import SetFault
 from fuseboard.snapshot.snapshot import FaultSnapshot
-from fuseboard_tui.board.fault_controls import FaultControls
-from fuseboard_tui.board.source import Source
-from fuseboard_tui.board.timeline import Timeline
+from fuseboard_tui.screens.fault_controls import FaultControls
+from fuseboard_tui.timeline.source import Source
+from fuseboard_tui.timeline.timeline import Timeline
 
 # Each screen is imported when it is opened, so that the board appears sooner.
 

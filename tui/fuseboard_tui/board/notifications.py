@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from textual.screen import Screen
 
+from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import Refusal, Snapshot
-from fuseboard_tui.board.open_alerts import OpenAlerts
 from fuseboard_tui.text.glyphs import GLYPHS
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.notice_line import NOTABLE_SILENCE, silence_message
@@ -25,13 +25,13 @@ class Notifications:
     def __init__(self, screen: Screen[None], *, bell: bool) -> None:
         self._screen = screen
         self._bell = bell
-        self._open_alerts = OpenAlerts()
+        self._openings = OpeningDetector()
         self._refusals: Sequence[Refusal] | None = None
         self._silent = False
 
     def notify_opened(self, snapshot: Snapshot) -> None:
         """Notify of breakers that have opened, and list the open ones in the terminal's title."""
-        for breaker in self._open_alerts.newly_opened(snapshot):
+        for breaker in self._openings.newly_opened(snapshot):
             self._screen.notify(
                 sanitize(breaker.why, 100),
                 title=f"{sanitize(breaker.name, 40)} is OPEN",
@@ -68,6 +68,32 @@ class Notifications:
         if silent and not self._silent and self._screen.app.screen is not self._screen:
             self._screen.notify(silence_message(silence, now), severity="error", markup=False)
         self._silent = silent
+
+
+class OpeningDetector:
+    """Compare successive snapshots to find each opening once."""
+
+    def __init__(self) -> None:
+        self._opened_at: dict[str, float] = {}  # the last opening of each breaker, Unix seconds
+
+    def newly_opened(self, snapshot: Snapshot) -> Iterator[BreakerSnapshot]:
+        """Yield the breakers that have opened since the snapshot before.
+
+        Breakers that were open in the first snapshot, and those that reopened
+        because a probe failed, are left out.
+        """
+        for breaker in snapshot.breakers:
+            if breaker.state is not State.OPEN:
+                self._opened_at.setdefault(breaker.name, 0.0)
+                continue
+            before = self._opened_at.get(breaker.name)
+            if before is not None and breaker.changed_at > before and not _probe_failed(breaker):
+                yield breaker
+            self._opened_at[breaker.name] = max(breaker.changed_at, before or 0.0)
+
+
+def _probe_failed(breaker: BreakerSnapshot) -> bool:
+    return bool(breaker.history) and breaker.history[-1].from_state is State.HALF_OPEN
 
 
 def _terminal_title(snapshot: Snapshot) -> str:

@@ -11,8 +11,8 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from fuseboard.snapshot.snapshot import Snapshot
-from fuseboard_tui.board.fault_controls import FaultControls
 from fuseboard_tui.board.source_commands import SourceCommands
+from fuseboard_tui.screens.fault_controls import FaultControls
 
 _EXCLUDED_IDS = ("quit", "refuse")  # Textual's palette has its own quit; "refuse" does nothing
 

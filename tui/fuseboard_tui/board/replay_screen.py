@@ -13,7 +13,7 @@ from fuseboard.engine.commands import Command
 from fuseboard.recording.replay import Replay
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.screen import BoardScreen
-from fuseboard_tui.board.timeline import ReplayTimeline
+from fuseboard_tui.timeline.timeline import ReplayTimeline
 
 
 class ReplayScreen(BoardScreen):

@@ -13,20 +13,20 @@ from textual.widgets import Input
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.engine.commands import SetFault
 from fuseboard.snapshot.snapshot import Phase, Snapshot
-from fuseboard_tui.board import breakpoints
 from fuseboard_tui.board.breaker_selection import BreakerSelection
 from fuseboard_tui.board.export import Export
-from fuseboard_tui.board.fault_controls import FaultControls
 from fuseboard_tui.board.keys import BOARD_KEYS
 from fuseboard_tui.board.layout import compose_board, draw_board
 from fuseboard_tui.board.navigation import Navigation
 from fuseboard_tui.board.notifications import Notifications
 from fuseboard_tui.board.palette import board_commands
-from fuseboard_tui.board.source import Source
 from fuseboard_tui.board.source_commands import SourceCommands
-from fuseboard_tui.board.timeline import Timeline
+from fuseboard_tui.screens.fault_controls import FaultControls
 from fuseboard_tui.screens.fault_keys import FaultKeysScreen
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.timeline.source import Source
+from fuseboard_tui.timeline.timeline import Timeline
+from fuseboard_tui.widgets import breakpoints
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from fuseboard_tui.widgets.transition_list import TransitionList
 

@@ -13,7 +13,7 @@ from fuseboard.engine.commands import (
     SetRate,
     TripBreaker,
 )
-from fuseboard_tui.board.source import Source
+from fuseboard_tui.timeline.source import Source
 
 _MIN_RATE, _MAX_RATE = 0.125, 1024.0  # calls per second
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fuseboard.recording.recorder import Recorder
     from fuseboard.snapshot.snapshot import Snapshot
     from fuseboard_tui.app import AppSettings, DashboardApp
-    from fuseboard_tui.board.source import Source
+    from fuseboard_tui.timeline.source import Source
 
 
 def show_dashboard(options: Mapping[str, Any]) -> int:

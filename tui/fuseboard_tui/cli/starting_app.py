@@ -17,7 +17,7 @@ from textual.widgets import Static
 from fuseboard_tui.app import AppSettings, DashboardApp
 
 if TYPE_CHECKING:
-    from fuseboard_tui.board.source import Source
+    from fuseboard_tui.timeline.source import Source
 
 _logger = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from textual.widgets import Input
 from fuseboard.breaker.durations import format_duration
 from fuseboard.engine.commands import Ask, StopAsking
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
-from fuseboard_tui.board import breakpoints
-from fuseboard_tui.board.fault_controls import FaultControls
-from fuseboard_tui.board.source import Source
-from fuseboard_tui.board.timeline import Timeline
+from fuseboard_tui.screens.fault_controls import FaultControls
 from fuseboard_tui.screens.fault_keys import FAULT_KEYS, FaultKeysScreen
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.text.wrap import wrap_text
+from fuseboard_tui.timeline.source import Source
+from fuseboard_tui.timeline.timeline import Timeline
+from fuseboard_tui.widgets import breakpoints
 from fuseboard_tui.widgets.breaker_panel import BreakerPanel
 from fuseboard_tui.widgets.fault_list import FaultList
 from fuseboard_tui.widgets.keys_footer import KeysFooter

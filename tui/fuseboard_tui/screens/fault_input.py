@@ -14,8 +14,8 @@ from textual.widgets import Input, Static
 from fuseboard.engine.commands import SetFault
 from fuseboard.faults.catalogue import find_fault
 from fuseboard.faults.notation import parse_fault
-from fuseboard_tui.board import breakpoints
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets import breakpoints
 
 
 class FaultInputScreen(ModalScreen[SetFault]):

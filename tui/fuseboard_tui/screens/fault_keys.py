@@ -6,7 +6,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.screen import Screen
 
-from fuseboard_tui.board.fault_controls import FaultControls
+from fuseboard_tui.screens.fault_controls import FaultControls
 from fuseboard_tui.widgets.fault_list import FaultList
 
 FAULT_KEYS: list[BindingType] = [

@@ -16,10 +16,10 @@ from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.policies.base import Gauge
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
-from fuseboard_tui.board import breakpoints
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.text.glyphs import GLYPHS, state_label
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets import breakpoints
 
 _DRAWS_PER_SECOND = 4
 

@@ -15,10 +15,10 @@ from textual.widgets import Static
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.records import Failure, Transition
-from fuseboard_tui.board import breakpoints
 from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.text.glyphs import GLYPHS
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets import breakpoints
 
 
 class TransitionDetailScreen(ModalScreen[None]):

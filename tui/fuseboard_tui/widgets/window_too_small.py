@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fuseboard.snapshot.snapshot import Snapshot
-from fuseboard_tui.board.breakpoints import MINIMUM_SIZE
 from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_label
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets.breakpoints import MINIMUM_SIZE
 from fuseboard_tui.widgets.lines import Line, ScrollableLines
 
 

@@ -9,7 +9,7 @@ from fuseboard.snapshot.snapshot import Snapshot
 
 
 class Source(Protocol):
-    """Provides snapshots and receives commands; an engine, for example."""
+    """What provides snapshots and receives commands; an engine, for example."""
 
     def snapshot(self) -> Snapshot:
         """Return the present state; must be cheap and must not block."""

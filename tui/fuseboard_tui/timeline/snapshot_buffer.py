@@ -41,7 +41,7 @@ class _Tier:
         return expired
 
 
-class HistoryBuffer:
+class SnapshotBuffer:
     """Every snapshot of 30 seconds, one a second up to 5 minutes, one in ten up to 30 minutes."""
 
     def __init__(self) -> None:

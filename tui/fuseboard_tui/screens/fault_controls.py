@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fuseboard.engine.commands import ClearFaults, SetFault
 from fuseboard.snapshot.snapshot import FaultSnapshot
-from fuseboard_tui.board.source import Source
+from fuseboard_tui.timeline.source import Source
 
 _STEP = 0.1  # of a fault's probability
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot
-from fuseboard_tui.board.history_buffer import HistoryBuffer
-from fuseboard_tui.board.source import Source
+from fuseboard_tui.timeline.snapshot_buffer import SnapshotBuffer
+from fuseboard_tui.timeline.source import Source
 
 if TYPE_CHECKING:
     from fuseboard.recording.replay import Replay
@@ -84,7 +84,7 @@ class LiveTimeline:
     def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
         self._clock = clock
-        self._history = HistoryBuffer()
+        self._snapshots = SnapshotBuffer()
         self._held: Snapshot | None = None
         self._newest_taken_at = 0.0  # Unix seconds
         self._last_news_at = clock()
@@ -99,14 +99,14 @@ class LiveTimeline:
         """How far the shown moment is behind the newest one."""
         if self._held is None:
             return ""
-        behind = self._history.newest.taken_at - self._held.taken_at
+        behind = self._snapshots.newest.taken_at - self._held.taken_at
         duration = f"{behind:.0f} s" if behind < 59.5 else format_duration(behind)
         return f"PAUSED, {duration} behind"
 
     @property
     def newest(self) -> Snapshot:
         """The latest snapshot from the source."""
-        return self._history.newest
+        return self._snapshots.newest
 
     @property
     def silence(self) -> float:
@@ -132,24 +132,24 @@ class LiveTimeline:
         if newest.taken_at != self._newest_taken_at or newest.phase is Phase.STOPPED:
             self._newest_taken_at = newest.taken_at
             self._last_news_at = self._clock()
-        self._history.add(newest)
+        self._snapshots.add(newest)
         return newest if self._held is None or newest.phase is Phase.FAILED else self._held
 
     def toggle_hold(self) -> None:
         """Hold the newest snapshot, or return to the present."""
-        self._held = self._history.newest if self._held is None else None
+        self._held = self._snapshots.newest if self._held is None else None
 
     def move(self, seconds: float) -> None:
         """Hold the snapshot so many seconds after the shown one, or before if negative."""
-        self._held = self._history.near(self._held or self._history.newest, seconds)
+        self._held = self._snapshots.near(self._held or self._snapshots.newest, seconds)
 
     def go_to_start(self) -> None:
         """Hold the oldest snapshot."""
-        self._held = self._history.all()[0]
+        self._held = self._snapshots.all()[0]
 
     def go_to_end(self) -> None:
         """Hold the newest snapshot."""
-        self._held = self._history.newest
+        self._held = self._snapshots.newest
 
 
 class ReplayTimeline:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Snapshot
-from fuseboard_tui.board.history_buffer import HistoryBuffer
+from fuseboard_tui.timeline.snapshot_buffer import SnapshotBuffer
 from tests.tui.fake_source import NOW, STARTING, board, breaker
 
 
@@ -16,15 +16,15 @@ def at(seconds: float) -> Snapshot:
     return replace(STARTING, taken_at=NOW + seconds)
 
 
-def filled_buffer(seconds: float, apart: float = 0.25) -> HistoryBuffer:
+def filled_buffer(seconds: float, apart: float = 0.25) -> SnapshotBuffer:
     """Return a buffer with snapshots up to NOW."""
-    buffer = HistoryBuffer()
+    buffer = SnapshotBuffer()
     for number in range(int(seconds / apart) + 1):
         buffer.add(at(number * apart - seconds))
     return buffer
 
 
-def ages(buffer: HistoryBuffer) -> list[float]:
+def ages(buffer: SnapshotBuffer) -> list[float]:
     return [NOW - snapshot.taken_at for snapshot in buffer.all()]
 
 
@@ -41,7 +41,7 @@ def test_the_longer_ago_the_fewer() -> None:
 
 def test_many_breakers_are_remembered_less_often() -> None:
     many = board(*(breaker(f"b{number}") for number in range(999)))
-    buffer = HistoryBuffer()
+    buffer = SnapshotBuffer()
     for number in range(4 * 1800):
         buffer.add(replace(many, taken_at=NOW + number / 4))
     assert buffer.newest.taken_at == NOW + 1799.75
@@ -51,7 +51,7 @@ def test_many_breakers_are_remembered_less_often() -> None:
 
 
 def test_a_snapshot_that_is_given_again_is_remembered_once() -> None:
-    buffer = HistoryBuffer()
+    buffer = SnapshotBuffer()
     for _ in range(3):
         buffer.add(at(0))
     assert ages(buffer) == [0]

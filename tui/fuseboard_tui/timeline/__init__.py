@@ -1,0 +1,1 @@
+"""What is shown: the source of the snapshots, and the moment among them."""
