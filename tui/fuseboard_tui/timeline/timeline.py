@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot
+from fuseboard_tui.text.clock_time import format_clock_time
 from fuseboard_tui.timeline.snapshot_buffer import SnapshotBuffer
 from fuseboard_tui.timeline.source import Source
 
@@ -167,7 +168,8 @@ class ReplayTimeline:
     def badge(self) -> str:
         """The position and the speed of the replay."""
         replay = self._replay
-        badge = f"REPLAY {_clock_time(replay.position)} of {_clock_time(replay.length)}"
+        position, length = format_clock_time(replay.position), format_clock_time(replay.length)
+        badge = f"REPLAY {position} of {length}"
         if replay.speed != 1:
             badge += f" ×{replay.speed:g}"
         return badge + (", ended" if replay.ended else "" if replay.playing else ", paused")
@@ -211,9 +213,3 @@ class ReplayTimeline:
     def go_to_end(self) -> None:
         """Move to the last snapshot of the recording."""
         self._replay.go_to_end()
-
-
-def _clock_time(seconds: float) -> str:
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}"

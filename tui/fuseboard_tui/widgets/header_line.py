@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuseboard.snapshot.snapshot import Phase, Snapshot
+from fuseboard_tui.text.clock_time import format_clock_time
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, LinesWidget, join_spans, plain_text
 
@@ -15,7 +16,7 @@ class HeaderLine(LinesWidget):
         name: Line = (("fuseboard", "strong"),)
         metrics: Line = (f"/metrics :{_port(snapshot.metrics_url)}",)
         target, faults = _target(snapshot), _faults(snapshot)
-        uptime: Line = (_clock_time(snapshot.uptime),)
+        uptime: Line = (format_clock_time(snapshot.uptime).zfill(len("00:00:00")),)
         parts: list[Line] = [
             name,
             *_condition(snapshot, badge),
@@ -92,9 +93,3 @@ def _has_faults(snapshot: Snapshot) -> bool:
 
 def _port(url: str) -> str:
     return sanitize(url.rpartition(":")[2].partition("/")[0], 5)
-
-
-def _clock_time(seconds: float) -> str:
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours:02d}:{minute:02d}:{second:02d}"
