@@ -19,8 +19,8 @@ from fuseboard.breaker.registry import Registry
 from fuseboard.engine.engine import Engine
 from fuseboard.engine.settings import EngineSettings
 from fuseboard.ollama import Deadlines
-from fuseboard.snapshot.codec import encode_builtins, to_builtins
-from fuseboard.snapshot.json_diff import diff
+from fuseboard.recording.recorder import encode_line
+from fuseboard.snapshot.codec import to_builtins
 from fuseboard.snapshot.snapshot import Snapshot
 
 
@@ -54,10 +54,9 @@ async def record() -> None:
 
 
 def _write(snapshots: list[Snapshot]) -> None:
-    values = [to_builtins(snapshot) for snapshot in snapshots]
-    steps = [values[0], *(diff(before, after) for before, after in pairwise(values))]
-    lines = b"".join(encode_builtins(step) + b"\n" for step in steps)
-    draw.RUN.write_bytes(gzip.compress(lines, mtime=0))
+    values = [None, *map(to_builtins, snapshots)]
+    lines = [encode_line(previous, value) for previous, value in pairwise(values) if value]
+    draw.RUN.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
     print(draw.RUN)
 
 

@@ -113,12 +113,16 @@ class Recorder:
 
     def _write(self, snapshot: Snapshot) -> None:
         builtins = to_builtins(snapshot)
-        line = builtins if self._previous is None else diff(self._previous, builtins)
+        self._file.write(encode_line(self._previous, builtins) + b"\n")
         self._previous = builtins
-        self._file.write(encode_builtins(line) + b"\n")
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
             self._file.flush()
             self._flushed = time.monotonic()
+
+
+def encode_line(previous: dict[str, Any] | None, snapshot: dict[str, Any]) -> bytes:
+    """Return the line of a snapshot, given in builtins as is the one before; the first has none."""
+    return encode_builtins(snapshot if previous is None else diff(previous, snapshot))
 
 
 def _open(path: Path, *, overwrite: bool) -> IO[bytes]:

@@ -17,10 +17,9 @@ from fuseboard.breaker.state import State
 from fuseboard.engine.commands import ClearFaults
 from fuseboard.faults.catalogue import CATALOGUE
 from fuseboard.recording.reader import Recording
-from fuseboard.recording.recorder import Recorder
+from fuseboard.recording.recorder import Recorder, encode_line
 from fuseboard.recording.replay import Replay
-from fuseboard.snapshot.codec import encode, encode_builtins, to_builtins
-from fuseboard.snapshot.json_diff import diff
+from fuseboard.snapshot.codec import encode, to_builtins
 from fuseboard.snapshot.snapshot import Phase, Snapshot
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.board.replay_screen import ReplayScreen
@@ -32,12 +31,14 @@ from fuseboard_tui.widgets.header_line import HeaderLine
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from tests.core.clock import ManualClock
 from tests.tui.board.test_keys import RunningBoard, running_board
-from tests.tui.fake_source import NOW, OPEN, FakeSource, board, breaker
+from tests.tui.fake_source import NOW, OPEN, FakeSource, breaker, running_snapshot
 
 
 def moment(seconds: float) -> Snapshot:
     """A board whose breaker has been closed for so many seconds."""
-    return structs.replace(board(breaker(seconds_in_state=seconds)), taken_at=NOW + seconds)
+    return structs.replace(
+        running_snapshot(breaker(seconds_in_state=seconds)), taken_at=NOW + seconds
+    )
 
 
 @asynccontextmanager
@@ -80,7 +81,7 @@ async def test_home_and_end_go_to_the_ends() -> None:
         assert (seconds_shown(it), "PAUSED, 0 s behind" in header(it)) == ("1 min 00 s", True)
 
 
-async def test_the_source_goes_on_and_its_news_can_be_gone_to() -> None:
+async def test_snapshots_taken_while_held_can_be_moved_to() -> None:
     async with running_for_a_minute() as it:
         await it.pilot.press("p")
         await it.show(moment(70))
@@ -95,11 +96,11 @@ async def test_the_source_goes_on_and_its_news_can_be_gone_to() -> None:
         assert len(it.source.commands) == 1
 
 
-async def test_an_opening_is_not_announced_as_news_while_the_past_is_shown() -> None:
+async def test_an_opening_is_not_notified_while_the_past_is_shown() -> None:
     async with running_for_a_minute() as it:
         opened = replace(OPEN, changed_at=NOW + 65)
         await it.pilot.press("p")
-        await it.show(structs.replace(board(opened), taken_at=NOW + 66))
+        await it.show(structs.replace(running_snapshot(opened), taken_at=NOW + 66))
         await it.pilot.press("right")
         assert "OPEN" in it.text(BreakerPanel)
         assert not it.app._notifications
@@ -114,10 +115,10 @@ async def test_a_source_that_fails_ends_the_app_even_while_it_is_held() -> None:
         assert (it.app.return_value, it.app.return_code) == ("gone", 2)
 
 
-async def test_a_recording_that_ends_before_its_time_is_told_on_the_board(tmp_path: Path) -> None:
+async def test_the_board_shows_why_a_recording_ended_early(tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.symlink_to("/dev/full")
-    source = FakeSource(board(notices=("port 9464 is taken",)))
+    source = FakeSource(running_snapshot(notices=("port 9464 is taken",)))
     with Recorder(source.snapshot, full, overwrite=True) as recorder:
         pass
     assert recorder.problem
@@ -131,9 +132,8 @@ async def test_a_recording_that_ends_before_its_time_is_told_on_the_board(tmp_pa
 
 def recording(*snapshots: Snapshot, cut_off: bool = False) -> Recording:
     values = [to_builtins(snapshot) for snapshot in snapshots]
-    steps = [values[0]]
-    steps += [diff(old, new) for old, new in pairwise(values)]
-    return Recording("run", [encode_builtins(step) for step in steps], cut_off=cut_off)
+    lines = [encode_line(old, new) for old, new in pairwise([None, *values]) if new]
+    return Recording("run", lines, cut_off=cut_off)
 
 
 def minutes(count: int = 10) -> Recording:
@@ -141,7 +141,7 @@ def minutes(count: int = 10) -> Recording:
     return recording(
         *(
             structs.replace(
-                board(
+                running_snapshot(
                     replace(OPEN, changed_at=NOW + 300, seconds_in_state=second - 300.0)
                     if second >= 300
                     else breaker(seconds_in_state=float(second))
@@ -239,7 +239,7 @@ async def test_the_keys_change_the_speed() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["t", "r", "0", "+", "-", *(fault.key for fault in CATALOGUE)])
-async def test_what_would_command_an_engine_says_that_there_is_none(key: str) -> None:
+async def test_a_key_that_commands_an_engine_is_refused(key: str) -> None:
     async with running_replay() as it:
         await it.pilot.press(key)
         assert [note.message for note in it.app._notifications] == [
@@ -247,7 +247,7 @@ async def test_what_would_command_an_engine_says_that_there_is_none(key: str) ->
         ]
 
 
-async def test_the_help_of_a_replay_is_about_the_replay() -> None:
+async def test_the_help_of_a_replay_lists_its_own_keys() -> None:
     async with running_replay() as it:
         await it.pilot.press("?")
         assert isinstance(it.app.screen, HelpScreen)
@@ -279,23 +279,25 @@ async def test_the_palette_of_a_replay_offers_its_commands() -> None:
 
 
 async def test_a_failure_at_the_end_of_a_recording_is_shown() -> None:
-    failed = structs.replace(board(), uptime=760.0, phase=Phase.FAILED, problem="no model")
-    async with running_replay(recording(board(), failed)) as it:
+    failed = structs.replace(
+        running_snapshot(), uptime=760.0, phase=Phase.FAILED, problem="no model"
+    )
+    async with running_replay(recording(running_snapshot(), failed)) as it:
         await it.wait(100)
         assert it.app.is_running
         assert "no model" in str(it.app.screen.query_one(NoticeLine).render())
 
 
-async def test_a_recording_that_was_cut_off_is_said_to_be() -> None:
-    async with running_replay(recording(board(), cut_off=True)) as it:
+async def test_a_recording_that_was_cut_off_is_notified() -> None:
+    async with running_replay(recording(running_snapshot(), cut_off=True)) as it:
         assert [note.message for note in it.app._notifications] == [
             "the recording was cut off: it plays to where it ends"
         ]
 
 
-async def test_a_line_that_cannot_be_shown_ends_the_replay_with_its_number() -> None:
-    bad = structs.replace(board(), uptime=760.0)
-    lines = [encode(board()), b'{"uptime": 760.0, "phase": 5}']
+async def test_an_invalid_line_ends_the_replay_with_its_number() -> None:
+    bad = structs.replace(running_snapshot(), uptime=760.0)
+    lines = [encode(running_snapshot()), b'{"uptime": 760.0, "phase": 5}']
     async with running_replay(Recording("run", lines, cut_off=False)) as it:
         await it.wait(bad.uptime)
         assert it.app.return_code == 2
