@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.policies.base import Gauge
@@ -14,10 +14,12 @@ from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 from fuseboard_tui.text.charts import bar, sparkline
 from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, state_label
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.text.wrap import wrap_text
 from fuseboard_tui.widgets.lines import Line, LinesWidget, join_spans, plain_text
 
 _BAR_WIDTH = 20
-_WHY_LINES = 2
+_WHY = " why: "
+_MORE = " …"
 _SHORT_NAMES = {"success": "ok", "failure": "failed", "in flight": "now"}
 _PLOTS = 3  # lines of the plots by verdict
 _BESIDE_PLOT = 34  # columns of the names and figures
@@ -36,7 +38,7 @@ class BreakerPanel(LinesWidget):
         rates = snapshot.rates.get(breaker.name, BreakerRates())
         lines: list[Line] = [
             _state(breaker),
-            *self._why(breaker),
+            *_why(breaker.why, max(self.size.width - 2, 20)),
             *(_gauge(gauge) for gauge in breaker.gauges),
             self._calls(breaker),
         ]
@@ -45,19 +47,6 @@ class BreakerPanel(LinesWidget):
         if room > len(plots):
             lines.append(())
         self.draw([*lines, *plots])
-
-    def _why(self, breaker: BreakerSnapshot) -> list[Line]:
-        lines = textwrap.wrap(
-            f"why: {sanitize(breaker.why)}",
-            width=max(self.size.width - 2, 20),
-            initial_indent=" ",
-            subsequent_indent="      ",
-            max_lines=_WHY_LINES,
-            placeholder=" …",
-        )
-        # A constant number of lines, so that those below do not move.
-        lines += [""] * (_WHY_LINES - len(lines))
-        return [(line,) for line in lines]
 
     def _calls(self, breaker: BreakerSnapshot) -> Line:
         calls = breaker.calls
@@ -120,6 +109,17 @@ def _state(breaker: BreakerSnapshot) -> Line:
         note += ", until it is reset"
     style = STATE_CLASSES[breaker.state]
     return (label, style), note, (progress, style)
+
+
+@lru_cache(maxsize=1)
+def _why(reason: str, width: int) -> tuple[Line, Line]:
+    """Return a reason on exactly two lines, so that the lines below do not move."""
+    width -= len(_WHY)
+    lines = list(wrap_text(sanitize(reason), width))
+    second = "".join(lines[1:2])
+    if len(lines) > 2:
+        second = next(wrap_text(second, width - len(_MORE))) + _MORE
+    return (f"{_WHY}{lines[0]}",), (f"{' ' * len(_WHY)}{second}" if second else "",)
 
 
 def _gauge(gauge: Gauge) -> Line:
