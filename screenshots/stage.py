@@ -102,7 +102,7 @@ class Stage:
         self.frames.append(Frame(svg, f"fuseboard — {caption}", seconds))
 
     def take_screenshot(self, name: str) -> None:
-        """Keep a screenshot of the screen."""
+        """Store a screenshot."""
         self.screenshots[name] = self._pilot.app.export_screenshot(title="fuseboard")
 
     async def _advance(self, seconds: float) -> None:

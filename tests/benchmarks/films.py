@@ -16,7 +16,7 @@ from fuseboard.engine.commands import Command
 from fuseboard.snapshot.snapshot import BreakerRates, Snapshot, TrafficSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
 from tests.benchmarks.screen_app import REDRAWS_PER_SECOND
-from tests.tui.fake_source import board, breaker
+from tests.tui.fake_source import breaker, running_snapshot
 
 _FRAMES = 48  # after which a film starts over
 _SECONDS = 120  # of rates in each frame
@@ -41,14 +41,14 @@ class Film:
 
 def still() -> Film:
     """Return a film in which only the time changes."""
-    return Film(board())
+    return Film(running_snapshot())
 
 
 def changing(breakers: int) -> Film:
     """Return a film in which every figure changes with each frame."""
     names = [f"breaker_{number}" for number in range(breakers)]
     frames = (
-        board(
+        running_snapshot(
             *(_changed(name, frame, number) for number, name in enumerate(names)),
             pools=(PoolSnapshot("ollama", 1 + frame % 11, 12, Durations(((1, 9),), 10, 4.0)),),
             caches=(CacheSnapshot("ollama", 40 * frame, 900, 100 + frame, 1000),),
@@ -67,7 +67,7 @@ def traffic(calls_per_second: int) -> Film:
         calls = CallCounts(10_000 + frame * calls_per_second // REDRAWS_PER_SECOND, 37, 0, 2)
         second = frame // REDRAWS_PER_SECOND
         rates = {"ollama_generate": _rates(second, calls_per_second * 0.8)}
-        frames.append(board(breaker(calls=calls), rates=rates))
+        frames.append(running_snapshot(breaker(calls=calls), rates=rates))
     return Film(*frames)
 
 

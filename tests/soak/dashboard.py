@@ -231,7 +231,7 @@ def _problems_at_end(terminal: Terminal, code: int, before: list[object]) -> Ite
         yield f"the exit code is {code}: {text_of(terminal.tail)}"
     last_output = terminal.tail.rpartition(b"\x1b[?1049l")[2]
     if b"Traceback" in last_output or b"ERROR" in last_output:
-        yield f"its last words are {text_of(last_output)}"
+        yield f"its last output is {text_of(last_output)}"
     if terminal.attributes() != before:
         yield f"the terminal's attributes are {terminal.attributes()}, and were {before}"
     for mode, on in _FINAL_MODES.items():

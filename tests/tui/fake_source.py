@@ -33,7 +33,7 @@ from fuseboard.snapshot.traffic_kind import TrafficKind
 NOW = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 
 
-def step(ago: float, start: State, end: State, reason: str) -> Transition:
+def transition(ago: float, start: State, end: State, reason: str) -> Transition:
     causes = (Failure(NOW - ago, "HTTP 500", 0.2),) if end is State.OPEN else ()
     return Transition(NOW - ago, start, end, reason, causes)
 
@@ -64,7 +64,7 @@ def breaker(name: str = "ollama_generate", **changes: Any) -> BreakerSnapshot:
     return replace(snapshot, **changes)
 
 
-TRIPPED = step(
+TRIPPED = transition(
     3.2,
     State.CLOSED,
     State.OPEN,
@@ -83,9 +83,9 @@ OPEN = breaker(
     consecutive_failures=5,
     gauges=(Gauge("consecutive failures", 5, 5),),
     history=(
-        step(95, State.CLOSED, State.OPEN, "5 consecutive failures: 5× connect refused"),
-        step(65, State.OPEN, State.HALF_OPEN, "recovery timeout of 30 s is over"),
-        step(63, State.HALF_OPEN, State.CLOSED, "probe succeeded"),
+        transition(95, State.CLOSED, State.OPEN, "5 consecutive failures: 5× connect refused"),
+        transition(65, State.OPEN, State.HALF_OPEN, "recovery timeout of 30 s is over"),
+        transition(63, State.HALF_OPEN, State.CLOSED, "probe succeeded"),
         TRIPPED,
     ),
 )
@@ -100,15 +100,15 @@ HALF_OPEN = replace(
     probes=1,
     history=(
         *OPEN.history[:3],
-        step(30.4, State.CLOSED, State.OPEN, TRIPPED.reason),
-        step(0.4, State.OPEN, State.HALF_OPEN, "recovery timeout of 30 s is over"),
+        transition(30.4, State.CLOSED, State.OPEN, TRIPPED.reason),
+        transition(0.4, State.OPEN, State.HALF_OPEN, "recovery timeout of 30 s is over"),
     ),
 )
 
 STARTING = Snapshot(taken_at=NOW, phase=Phase.STARTING, uptime=0.1)
 
 
-def board(
+def running_snapshot(
     *breakers: BreakerSnapshot, on: dict[str, float] | None = None, **changes: Any
 ) -> Snapshot:
     """A running engine with these breakers and these faults on."""
@@ -158,7 +158,7 @@ class FakeSource:
     """A source that returns `current` and records the commands sent to it."""
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
-        self.current = snapshot or board()
+        self.current = snapshot or running_snapshot()
         self.commands: list[Command] = []
 
     def snapshot(self) -> Snapshot:

@@ -36,8 +36,8 @@ from tests.tui.fake_source import (
     STARTING,
     TRIPPED,
     FakeSource,
-    board,
     breaker,
+    running_snapshot,
 )
 from tests.tui.screens.test_ask import COMPLETE
 from tests.tui.screens.test_log import LOG
@@ -56,11 +56,11 @@ VIEWS = [
 ]
 
 SCENES = {
-    "closed": board(),
-    "half-open": board(HALF_OPEN, on={"error500": 0.5}),
+    "closed": running_snapshot(),
+    "half-open": running_snapshot(HALF_OPEN, on={"error500": 0.5}),
     "starting": STARTING,
     "simulated": structs.replace(
-        board(),
+        running_snapshot(),
         target=TargetSnapshot("http://127.0.0.1:1", "llama3.2", simulated=True),
         notices=("port 9464 is taken: /metrics is on 9465",),
     ),
@@ -81,7 +81,7 @@ OPENED = replace(
     history=(*OPEN.history[:-1], replace(TRIPPED, causes=CAUSES)),
     tunables=tunables_of(SETTINGS),
 )
-EVERYTHING = board(
+EVERYTHING = running_snapshot(
     OPENED,
     replace(HALF_OPEN, name="ollama_chat"),
     breaker("payments"),
@@ -131,9 +131,9 @@ def test_screen(snap_compare: Compare, keys: list[str], view: tuple[str, Size]) 
 
 def test_replay(snap_compare: Compare, view: tuple[str, Size]) -> None:
     theme, size = view
-    later = structs.replace(board(OPEN, on={"error500": 0.5}), uptime=3740.0)
-    end = structs.replace(board(), uptime=3751.0)
-    replay = Replay(recording(board(), later, end), speed=2, clock=ManualClock())
+    later = structs.replace(running_snapshot(OPEN, on={"error500": 0.5}), uptime=3740.0)
+    end = structs.replace(running_snapshot(), uptime=3751.0)
+    replay = Replay(recording(running_snapshot(), later, end), speed=2, clock=ManualClock())
     assert snap_compare(
         FuseboardApp(replay, theme=theme), press=["space", "end", "left"], terminal_size=size
     )
@@ -188,25 +188,25 @@ def test_metrics(snap_compare: Compare, metrics_url: str, view: tuple[str, Size]
 
 
 def test_held_board(snap_compare: Compare) -> None:
-    source = FakeSource(board(OPEN, on={"error500": 0.5}))
+    source = FakeSource(running_snapshot(OPEN, on={"error500": 0.5}))
 
     async def go_back(pilot: Pilot[str]) -> None:
         await pilot.pause()
-        source.current = structs.replace(board(), taken_at=NOW + 95)
+        source.current = structs.replace(running_snapshot(), taken_at=NOW + 95)
         await pilot.press("p", "p", "home")
 
     assert snap_compare(app(source), run_before=go_back, terminal_size=USUAL_SIZE)
 
 
 def test_window_that_is_too_small(snap_compare: Compare) -> None:
-    assert snap_compare(app(FakeSource(board(OPEN))), terminal_size=(50, 12))
+    assert snap_compare(app(FakeSource(running_snapshot(OPEN))), terminal_size=(50, 12))
 
 
 def test_empty_board(snap_compare: Compare) -> None:
     async def press_keys(pilot: Pilot[str]) -> None:
         await pilot.press("down", "t", "r")
 
-    source = FakeSource(structs.replace(board(), breakers=(), rates={}))
+    source = FakeSource(structs.replace(running_snapshot(), breakers=(), rates={}))
     assert snap_compare(
         app(source),
         run_before=press_keys,

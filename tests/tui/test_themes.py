@@ -9,7 +9,7 @@ from fuseboard_tui import themes
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from tests.core.clock import ManualClock
-from tests.tui.fake_source import FakeSource, board
+from tests.tui.fake_source import FakeSource, running_snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,9 @@ def contrast(one: Color, other: Color) -> float:
 
 @pytest.mark.parametrize("name", themes.NAMES)
 async def test_every_theme_can_be_drawn_and_read(name: str) -> None:
-    app = FuseboardApp(FakeSource(board()), theme=themes.checked(name), clock=ManualClock())
+    app = FuseboardApp(
+        FakeSource(running_snapshot()), theme=themes.checked(name), clock=ManualClock()
+    )
     async with app.run_test() as pilot:
         await pilot.pause()
         assert app.theme == name

@@ -20,7 +20,7 @@ from fuseboard.snapshot.codec import encode
 from fuseboard.snapshot.json_diff import apply_diff, diff
 from fuseboard.snapshot.snapshot import BreakerRates, Phase, Snapshot
 from tests.core.clock import ManualClock
-from tests.tui.fake_source import OPEN, STARTING, board, breaker
+from tests.tui.fake_source import OPEN, STARTING, breaker, running_snapshot
 
 
 class Run:
@@ -34,7 +34,7 @@ class Run:
         number = len(self.given)
         seen = breaker(calls=replace(OPEN.calls, success=number), seconds_in_state=number / 2)
         rates = BreakerRates(success=tuple(range(number)))
-        snapshot = structs.replace(board(seen), uptime=number / 2, rates={"x": rates})
+        snapshot = structs.replace(running_snapshot(seen), uptime=number / 2, rates={"x": rates})
         with self._taken:
             self.given.append(snapshot)
             self._taken.notify_all()

@@ -30,7 +30,7 @@ from fuseboard.snapshot.codec import (
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.json_diff import apply_diff, diff
 from fuseboard.snapshot.snapshot import PromptSnapshot, Snapshot
-from tests.tui.fake_source import HALF_OPEN, OPEN, STARTING, board
+from tests.tui.fake_source import HALF_OPEN, OPEN, STARTING, running_snapshot
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 FAULT_SETTINGS = st.builds(
@@ -93,7 +93,7 @@ def test_the_snapshots_of_an_engine_come_back_as_they_were() -> None:
 def test_a_number_that_json_has_no_word_for_is_refused(number: float) -> None:
     gauge = Gauge("consecutive failures", number, 5)
     with pytest.raises(ValueError, match=r"^breakers\[0\]\.gauges\[0\]\.value is not a fin"):
-        encode(board(replace(OPEN, gauges=(gauge,))))
+        encode(running_snapshot(replace(OPEN, gauges=(gauge,))))
     with pytest.raises(ValueError, match=r"^uptime is not a finite number"):
         encode(structs.replace(STARTING, uptime=number))
 
@@ -128,10 +128,10 @@ def test_a_value_in_a_message_is_cut() -> None:
         deep = [deep]
     for value in ("x" * 10_000, [0] * 10_000, {"a": "y" * 10_000}, deep):
         with pytest.raises(ValueError, match=r"^uptime is .*…, not a number$") as refusal:
-            from_builtins({**to_builtins(board()), "uptime": value})
+            from_builtins({**to_builtins(running_snapshot()), "uptime": value})
         assert len(str(refusal.value)) < 80
     for path in ("x" * 10_000, "'" * 10_000):
-        written = json.loads(encode(board()))
+        written = json.loads(encode(running_snapshot()))
         written["faults"][0]["setting"]["paths"] = [path]
         with pytest.raises(
             ValueError, match=r"^faults\[0\]\.setting makes no sense: .*…$"
@@ -141,17 +141,17 @@ def test_a_value_in_a_message_is_cut() -> None:
 
 
 def test_a_missing_field_has_its_default() -> None:
-    written = to_builtins(board())
+    written = to_builtins(running_snapshot())
     del written["caches"], written["rates"]
-    assert from_builtins(written) == structs.replace(board(), caches=(), rates={})
+    assert from_builtins(written) == structs.replace(running_snapshot(), caches=(), rates={})
 
 
 def test_an_old_recording_knows_no_numbers_to_set_and_no_refusals() -> None:
-    written = to_builtins(board(replace(OPEN, tunables=tunables_of(BreakerSettings()))))
+    written = to_builtins(running_snapshot(replace(OPEN, tunables=tunables_of(BreakerSettings()))))
     del written["refusals"]
     for breaker in written["breakers"]:
         del breaker["tunables"]
-    assert from_builtins(written) == board(OPEN)
+    assert from_builtins(written) == running_snapshot(OPEN)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_an_old_recording_knows_no_numbers_to_set_and_no_refusals() -> None:
 def test_what_is_no_snapshot_is_refused_with_the_place(
     place: list[Any], value: object, said: str
 ) -> None:
-    written: Any = json.loads(encode(board(OPEN)))
+    written: Any = json.loads(encode(running_snapshot(OPEN)))
     if place:
         inner = written
         for step in place[:-1]:
@@ -209,7 +209,7 @@ def test_what_is_no_snapshot_is_refused_with_the_place(
 
 def test_no_object_may_have_an_unknown_member() -> None:
     settings = tunables_of(BreakerSettings())
-    snapshot = board(replace(OPEN, tunables=settings), prompt=PromptSnapshot("m", "b"))
+    snapshot = running_snapshot(replace(OPEN, tunables=settings), prompt=PromptSnapshot("m", "b"))
     written = json.loads(encode(snapshot))
     objects = [part[key] for part, key in places_in(written) if isinstance(part[key], dict)]
     assert len(objects) > 50
@@ -224,7 +224,7 @@ def test_no_object_may_have_an_unknown_member() -> None:
 @settings(max_examples=300)
 @given(st.data())
 def test_what_is_no_snapshot_is_never_more_than_refused(data: st.DataObject) -> None:
-    written = json.loads(encode(board(OPEN)))
+    written = json.loads(encode(running_snapshot(OPEN)))
     holder, key = data.draw(st.sampled_from(list(places_in(written))))
     words = st.sampled_from(
         ["running", "x - at `key` in `$.y`", "Expected `array` of length 2, got "]
@@ -272,7 +272,10 @@ def test_changes_are_small(old: Any, new: Any, found: Any) -> None:
 
 
 def test_a_snapshot_shares_most_of_the_one_before() -> None:
-    old, new = json.loads(encode(board(OPEN))), json.loads(encode(board(HALF_OPEN)))
+    old, new = (
+        json.loads(encode(running_snapshot(OPEN))),
+        json.loads(encode(running_snapshot(HALF_OPEN))),
+    )
     found = diff(old, new)
     assert set(found) == {"breakers"}
     assert apply_diff(old, found)["faults"] is old["faults"]

@@ -54,7 +54,7 @@ _QUICK_FAULTS = (
     "missing404",
     "limit429",
     "garbage",
-)  # those that keep nobody waiting for long
+)  # those that end a call soon
 
 pytestmark = pytest.mark.slow
 
@@ -352,8 +352,8 @@ def assert_transitions_agree(
     ]
     assert len(shown) == len([row for row in rows if "none so far" not in row])
     assert shown == [
-        (step.from_state.name, step.to_state.name, step.reason)
-        for step in reversed(breaker.history)
+        (transition.from_state.name, transition.to_state.name, transition.reason)
+        for transition in reversed(breaker.history)
     ]
     counted = {
         labels[2:]: value
@@ -361,7 +361,7 @@ def assert_transitions_agree(
         if labels[:2] == ("circuit_breaker_transitions_total", breaker.name) and value
     }
     # An open breaker that is tripped by hand stays open: told, but no change of state to count.
-    assert Counter(step[:2] for step in shown if step[0] != step[1]) == counted
+    assert Counter(row[:2] for row in shown if row[0] != row[1]) == counted
 
 
 def assert_resources_agree(

@@ -36,7 +36,7 @@ from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from fuseboard_tui.screens.transition_detail import TransitionDetailScreen
 from tests.core.clock import ManualClock
 from tests.tui.board.test_timeline import recording
-from tests.tui.fake_source import OPEN, FakeSource, board
+from tests.tui.fake_source import OPEN, FakeSource, running_snapshot
 
 ScreenKind = type[Screen[None]]
 
@@ -82,8 +82,8 @@ def bindings(kind: ScreenKind) -> dict[str, Binding]:
 @asynccontextmanager
 async def opened(kind: ScreenKind, *keys: str) -> AsyncIterator[FuseboardApp]:
     """Open a screen, and press keys there."""
-    source = FakeSource(board(OPEN))
-    replay = Replay(recording(board(OPEN)), clock=ManualClock())
+    source = FakeSource(running_snapshot(OPEN))
+    replay = Replay(recording(running_snapshot(OPEN)), clock=ManualClock())
     app = FuseboardApp(replay if kind is ReplayScreen else source, clock=ManualClock())
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.press(*OPENED_BY[kind])
@@ -102,7 +102,7 @@ async def help_of(kind: ScreenKind) -> AsyncIterator[list[str]]:
         yield text.plain.split("\n")
 
 
-def test_every_screen_is_looked_at() -> None:
+def test_every_screen_is_tested() -> None:
     assert set(screen_classes()) == {*OPENED_BY, *WITHOUT_HELP}
 
 

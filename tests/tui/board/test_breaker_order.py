@@ -10,7 +10,7 @@ from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
 from fuseboard_tui.board.breaker_order import Order, arrange
 from fuseboard_tui.widgets.breaker_list import BreakerList
 from tests.tui.board.test_keys import running_board
-from tests.tui.fake_source import board, breaker
+from tests.tui.fake_source import breaker, running_snapshot
 
 
 def several() -> Snapshot:
@@ -18,7 +18,7 @@ def several() -> Snapshot:
     busy = breaker("C_busy", changed_at=2.0)
     broken = breaker("a_broken", state=State.OPEN, changed_at=3.0)
     return replace(
-        board(),
+        running_snapshot(),
         breakers=(quiet, busy, broken),
         rates={
             "C_busy": BreakerRates((9.0,), (1.0,), (0.0,), (0.0,), failed_share=0.1),
@@ -42,7 +42,7 @@ def test_orders(order: Order, names: list[str]) -> None:
     assert [each.name for each in arrange(several(), order)] == names
 
 
-def test_a_filter_looks_for_letters_whatever_their_case() -> None:
+def test_the_filter_ignores_case() -> None:
     assert [each.name for each in arrange(several(), Order.MADE, "B")] == [
         "b_quiet",
         "C_busy",
@@ -51,7 +51,7 @@ def test_a_filter_looks_for_letters_whatever_their_case() -> None:
     assert [each.name for each in arrange(several(), Order.MADE, "c_B")] == ["C_busy"]
 
 
-def test_orders_go_round() -> None:
+def test_the_last_order_is_followed_by_the_first() -> None:
     order, seen = Order.MADE, set()
     for _ in Order:
         seen.add(order)
@@ -59,7 +59,7 @@ def test_orders_go_round() -> None:
     assert (order, seen) == (Order.MADE, set(Order))
 
 
-async def test_the_keys_order_and_filter_and_the_chosen_one_stays_chosen() -> None:
+async def test_the_keys_sort_and_filter_and_the_selected_breaker_stays_selected() -> None:
     async with running_board(several()) as it:
         await it.pilot.press("down")
         assert "▌● C_busy" in it.text(BreakerList)
@@ -74,7 +74,7 @@ async def test_the_keys_order_and_filter_and_the_chosen_one_stays_chosen() -> No
         assert "b_quiet" in it.text(BreakerList)
 
 
-async def test_what_is_typed_into_the_filter_breaks_nothing() -> None:
+async def test_keys_typed_into_the_filter_send_no_command() -> None:
     async with running_board(several()) as it:
         await it.pilot.press("slash", *"2tr0 q")
         assert it.source.commands == []
@@ -91,7 +91,7 @@ async def test_a_thousand_breakers_are_drawn_row_by_row(monkeypatch: pytest.Monk
         return row(self, each, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(BreakerList, "_row", counted)
-    many = replace(board(), breakers=tuple(breaker(f"service_{n}") for n in range(1000)))
+    many = replace(running_snapshot(), breakers=tuple(breaker(f"service_{n}") for n in range(1000)))
     async with running_board(many) as it:
         await it.pilot.press("pagedown", "down")
         made.clear()

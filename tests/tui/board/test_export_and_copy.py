@@ -19,7 +19,7 @@ from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.app import FuseboardApp
 from fuseboard_tui.board.export import write_new_files
 from tests.core.clock import ManualClock
-from tests.tui.fake_source import HALF_OPEN, OPEN, FakeSource, board, breaker, step
+from tests.tui.fake_source import HALF_OPEN, OPEN, FakeSource, breaker, running_snapshot, transition
 
 EVENING = datetime(2026, 9, 21, 20, 15, 30)  # noqa: DTZ001 (local time is what names files)
 
@@ -29,7 +29,7 @@ def rows(table: str) -> list[dict[str, str]]:
 
 
 def test_a_row_for_each_breaker() -> None:
-    first, second = rows(breakers_table(board(OPEN)))
+    first, second = rows(breakers_table(running_snapshot(OPEN)))
     assert first["breaker"] == "ollama_generate"
     assert (first["state"], first["success"], first["rejected"]) == ("OPEN", "1204", "210")
     assert first["changed_at"] == "2026-09-21T14:13:16.800000+00:00"
@@ -38,7 +38,7 @@ def test_a_row_for_each_breaker() -> None:
 
 
 def test_a_row_for_each_transition() -> None:
-    table = rows(transitions_table(board(OPEN, HALF_OPEN)))
+    table = rows(transitions_table(running_snapshot(OPEN, HALF_OPEN)))
     assert len(table) == len(OPEN.history) + len(HALF_OPEN.history)
     assert table[0] == {
         "breaker": "ollama_generate",
@@ -52,7 +52,9 @@ def test_a_row_for_each_transition() -> None:
 
 def test_no_text_becomes_a_formula_or_another_row() -> None:
     evil = '=HYPERLINK("http://x")\r\n,+1'
-    snapshot = board(breaker(evil, why=evil, history=(step(1, State.CLOSED, State.OPEN, evil),)))
+    snapshot = running_snapshot(
+        breaker(evil, why=evil, history=(transition(1, State.CLOSED, State.OPEN, evil),))
+    )
     assert rows(breakers_table(snapshot))[0]["why"] == f"'{evil}"
     assert rows(transitions_table(snapshot))[0]["reason"] == f"'{evil}"
 
@@ -96,49 +98,49 @@ def by_ending(directory: Path) -> dict[str, Path]:
     return {path.name[stem:]: path for path in directory.iterdir()}
 
 
-def said(app: FuseboardApp) -> str:
+def notification(app: FuseboardApp) -> str:
     (note,) = app._notifications
     return note.message
 
 
 async def test_e_exports_what_is_shown(tmp_path: Path) -> None:
-    async with board_in(tmp_path, board(OPEN)) as (app, pilot):
+    async with board_in(tmp_path, running_snapshot(OPEN)) as (app, pilot):
         await pilot.press("e")
         await pilot.pause()
         files = by_ending(tmp_path)
         assert set(files) == {".json", "-breakers.csv", "-transitions.csv"}
-        assert said(app).startswith(f"wrote {files['.json']}, ")
+        assert notification(app).startswith(f"wrote {files['.json']}, ")
         for path in files.values():
-            assert path.name in said(app)
-    assert decode(files[".json"].read_text()) == board(OPEN)
+            assert path.name in notification(app)
+    assert decode(files[".json"].read_text()) == running_snapshot(OPEN)
     with files["-breakers.csv"].open(newline="") as file:
-        assert file.read() == breakers_table(board(OPEN))
+        assert file.read() == breakers_table(running_snapshot(OPEN))
     with files["-transitions.csv"].open(newline="") as file:
-        assert file.read() == transitions_table(board(OPEN))
+        assert file.read() == transitions_table(running_snapshot(OPEN))
 
 
 async def test_x_writes_a_screenshot(tmp_path: Path) -> None:
-    async with board_in(tmp_path, board(OPEN)) as (app, pilot):
+    async with board_in(tmp_path, running_snapshot(OPEN)) as (app, pilot):
         await pilot.press("x")
         await pilot.pause()
         (path,) = by_ending(tmp_path).values()
-        assert said(app) == f"wrote {path}"
+        assert notification(app) == f"wrote {path}"
         assert path.suffix == ".svg"
         assert path.read_text().startswith("<svg")
 
 
 @pytest.mark.parametrize("key", ["e", "x"])
-async def test_a_directory_that_is_not_there_is_told(tmp_path: Path, key: str) -> None:
-    async with board_in(tmp_path / "no", board(OPEN)) as (app, pilot):
+async def test_a_missing_directory_is_notified(tmp_path: Path, key: str) -> None:
+    async with board_in(tmp_path / "no", running_snapshot(OPEN)) as (app, pilot):
         await pilot.press(key)
         await pilot.pause()
-        assert said(app).startswith(f"cannot write {tmp_path}/no/fuseboard-")
-        assert said(app).endswith(": No such file or directory")
+        assert notification(app).startswith(f"cannot write {tmp_path}/no/fuseboard-")
+        assert notification(app).endswith(": No such file or directory")
         assert app.is_running
 
 
 async def test_y_copies_the_breaker_and_its_newest_transition(tmp_path: Path) -> None:
-    async with board_in(tmp_path, board(OPEN)) as (app, pilot):
+    async with board_in(tmp_path, running_snapshot(OPEN)) as (app, pilot):
         await pilot.press("y")
         assert app.clipboard == (
             "ollama_generate: OPEN for 3.2 s, 5 consecutive failures: 3× no first token within 5 s,"
@@ -146,34 +148,38 @@ async def test_y_copies_the_breaker_and_its_newest_transition(tmp_path: Path) ->
             "2026-09-21 14:13:16 UTC: CLOSED → OPEN, 5 consecutive failures:"
             " 3× no first token within 5 s, 2× HTTP 500"
         )
-        assert said(app) == "copied ollama_generate"
+        assert notification(app) == "copied ollama_generate"
 
 
 async def test_y_copies_the_transition_that_was_moved_to(tmp_path: Path) -> None:
-    steps = tuple(step(1000 - n, State.CLOSED, State.OPEN, f"trip number {n}") for n in range(60))
-    async with board_in(tmp_path, board(breaker(history=steps))) as (app, pilot):
+    transitions = tuple(
+        transition(1000 - n, State.CLOSED, State.OPEN, f"trip number {n}") for n in range(60)
+    )
+    async with board_in(tmp_path, running_snapshot(breaker(history=transitions))) as (app, pilot):
         await pilot.press("pagedown", "y")
         assert app.clipboard.endswith("trip number 54")
 
 
 async def test_what_is_copied_has_no_control_characters(tmp_path: Path) -> None:
     evil = "x\x1b]0;pwned\x07\nrm -rf ~"
-    snapshot = board(breaker(evil, why=evil, history=(step(1, State.CLOSED, State.OPEN, evil),)))
+    snapshot = running_snapshot(
+        breaker(evil, why=evil, history=(transition(1, State.CLOSED, State.OPEN, evil),))
+    )
     async with board_in(tmp_path, snapshot) as (app, pilot):
         await pilot.press("y")
         assert len(app.clipboard.split("\n")) == 2
         assert not set("\x1b\x07") & set(app.clipboard)
 
 
-async def test_the_palette_offers_them(tmp_path: Path) -> None:
-    async with board_in(tmp_path, board(OPEN)) as (app, _):
+async def test_the_palette_offers_the_exports(tmp_path: Path) -> None:
+    async with board_in(tmp_path, running_snapshot(OPEN)) as (app, _):
         commands = {command.title for command in app.get_system_commands(app.screen)}
         assert {"Export", "Picture", "Copy"} <= commands
         assert "Screenshot" not in commands
 
 
 async def test_the_palette_is_not_in_the_screenshot(tmp_path: Path) -> None:
-    async with board_in(tmp_path, board(OPEN)) as (app, pilot):
+    async with board_in(tmp_path, running_snapshot(OPEN)) as (app, pilot):
         await pilot.press("ctrl+p", *"picture")
         await app.workers.wait_for_complete()
         await pilot.pause()
@@ -183,4 +189,4 @@ async def test_the_palette_is_not_in_the_screenshot(tmp_path: Path) -> None:
         (path,) = by_ending(tmp_path).values()
         svg = path.read_text()
         assert "ollama_generate" in svg
-        assert "write&#160;a&#160;picture" not in svg
+        assert "write&#160;a&#160;screenshot" not in svg

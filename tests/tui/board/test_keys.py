@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from msgspec import structs
+from rich.cells import cell_len
 from textual._callback import invoke
 from textual.pilot import Pilot
 from textual.widgets._footer import FooterKey
@@ -39,7 +40,7 @@ from fuseboard_tui.widgets.lines import LinesWidget
 from fuseboard_tui.widgets.notice_line import NoticeLine
 from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.core.clock import ManualClock
-from tests.tui.fake_source import NOW, OPEN, FakeSource, board, breaker, step
+from tests.tui.fake_source import NOW, OPEN, FakeSource, breaker, running_snapshot, transition
 
 Kind = type[LinesWidget]
 
@@ -80,7 +81,7 @@ async def test_a_key_switches_its_fault(fault: Fault) -> None:
     async with running_board() as it:
         await it.pilot.press(key)
         assert it.source.commands == [SetFault(name, True)]
-        await it.show(board(on={name: 0.4}))
+        await it.show(running_snapshot(on={name: 0.4}))
         await it.pilot.press(key)
         assert it.source.commands[1:] == [SetFault(name, False)]
 
@@ -101,7 +102,7 @@ async def test_a_key_sends_its_command(key: str, command: Command) -> None:
 
 
 async def test_space_starts_stopped_traffic() -> None:
-    snapshot = board()
+    snapshot = running_snapshot()
     assert snapshot.traffic is not None
     async with running_board(
         structs.replace(snapshot, traffic=structs.replace(snapshot.traffic, running=False))
@@ -124,14 +125,14 @@ async def test_space_starts_stopped_traffic() -> None:
 async def test_plus_and_minus_change_the_selected_fault(
     key: str, before: float, after: float
 ) -> None:
-    async with running_board(board(on={"cut": before})) as it:
+    async with running_board(running_snapshot(on={"cut": before})) as it:
         await it.pilot.press("6", key)
         assert it.source.commands[-1] == SetFault(
             "cut", True, BY_NAME["cut"].setting(probability=after)
         )
 
 
-async def test_plus_without_a_selected_fault_says_what_to_do() -> None:
+async def test_plus_without_a_selected_fault_notifies_what_to_do() -> None:
     async with running_board() as it:
         await it.pilot.press("plus")
         assert it.source.commands == []
@@ -141,7 +142,7 @@ async def test_plus_without_a_selected_fault_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(("down", "up"), [("down", "up"), ("j", "k")])
-async def test_choosing_a_breaker(down: str, up: str) -> None:
+async def test_selecting_a_breaker(down: str, up: str) -> None:
     async with running_board() as it:
         await it.pilot.press(down, "t", down, "r", up, "t")
         assert it.source.commands == [
@@ -151,7 +152,7 @@ async def test_choosing_a_breaker(down: str, up: str) -> None:
         ]
 
 
-async def test_clicking_a_breaker_chooses_it() -> None:
+async def test_a_click_selects_a_breaker() -> None:
     async with running_board() as it:
         await it.pilot.click(BreakerList, offset=(8, 2))
         await it.pilot.press("t")
@@ -159,16 +160,16 @@ async def test_clicking_a_breaker_chooses_it() -> None:
 
 
 @pytest.mark.parametrize(("size", "second_row"), [((80, 24), "midreset"), ((120, 36), "busy503")])
-async def test_clicking_a_fault_switches_it(size: tuple[int, int], second_row: str) -> None:
+async def test_a_click_switches_a_fault(size: tuple[int, int], second_row: str) -> None:
     async with running_board(size=size) as it:
         await it.pilot.click(FaultList, offset=(5, 2))
         assert it.source.commands == [SetFault(second_row, True)]
 
 
-async def test_p_holds_the_screen_and_says_how_old_it_is() -> None:
+async def test_p_holds_the_screen_and_shows_how_old_it_is() -> None:
     async with running_board() as it:
         await it.pilot.press("p")
-        await it.show(structs.replace(board(OPEN), taken_at=NOW + 7))
+        await it.show(structs.replace(running_snapshot(OPEN), taken_at=NOW + 7))
         assert "PAUSED, 7 s behind" in it.text(HeaderLine)
         assert "CLOSED" in it.text(BreakerPanel)
         await it.pilot.press("p")
@@ -186,8 +187,10 @@ async def test_help_opens_and_closes(closing: str) -> None:
 
 
 async def test_page_keys_move_through_the_transitions() -> None:
-    steps = tuple(step(1000 - n, State.CLOSED, State.OPEN, f"trip number {n}") for n in range(60))
-    async with running_board(board(breaker(history=steps))) as it:
+    transitions = tuple(
+        transition(1000 - n, State.CLOSED, State.OPEN, f"trip number {n}") for n in range(60)
+    )
+    async with running_board(running_snapshot(breaker(history=transitions))) as it:
         assert "trip number 59" in it.text(TransitionList)
         await it.pilot.press("pagedown", "pagedown")
         assert "trip number 59" not in it.text(TransitionList)
@@ -214,7 +217,7 @@ async def test_leaving(key: str) -> None:
     ],
 )
 async def test_brackets_change_the_rate(key: str, before: float, after: float) -> None:
-    snapshot = board()
+    snapshot = running_snapshot()
     assert snapshot.traffic is not None
     async with running_board(
         structs.replace(snapshot, traffic=structs.replace(snapshot.traffic, rate=before))
@@ -224,7 +227,7 @@ async def test_brackets_change_the_rate(key: str, before: float, after: float) -
 
 
 async def test_the_palette_offers_every_command() -> None:
-    async with running_board(board(on={"cut": 1.0})) as it:
+    async with running_board(running_snapshot(on={"cut": 1.0})) as it:
         screen = it.app.screen
         assert isinstance(screen, BoardScreen)
         commands = {command.title: command for command in it.app.get_system_commands(screen)}
@@ -248,54 +251,56 @@ async def test_the_palette_offers_every_command() -> None:
 async def test_a_failed_source_ends_the_app_with_its_reason() -> None:
     async with running_board() as it:
         await it.show(
-            structs.replace(board(), phase=Phase.FAILED, problem="no model: pull one\x1b[31m")
+            structs.replace(
+                running_snapshot(), phase=Phase.FAILED, problem="no model: pull one\x1b[31m"
+            )
         )
         assert it.app.return_value == "no model: pull one[31m"
         assert it.app.return_code == 2
 
 
-async def test_a_breaker_that_opens_is_announced_once() -> None:
+async def test_a_breaker_that_opens_is_notified_once() -> None:
     async with running_board() as it:
         for _ in range(3):
-            await it.show(board(OPEN))
+            await it.show(running_snapshot(OPEN))
         (note,) = it.app._notifications
         assert note.title == "ollama_generate is OPEN"
         assert note.message.startswith("5 consecutive failures")
 
 
-async def test_the_bell_rings_once_for_a_breaker_that_opens_if_asked(
+async def test_the_bell_rings_once_for_a_breaker_that_opens_if_it_is_enabled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rung: list[str] = []
     monkeypatch.setattr(FuseboardApp, "bell", lambda _: rung.append("bell"))
     for asked in (False, True):
-        source = FakeSource(board())
+        source = FakeSource(running_snapshot())
         app = FuseboardApp(source, bell=asked, clock=ManualClock())
         async with app.run_test() as pilot:
             await pilot.pause()
             it = RunningBoard(app, pilot, source)
             for _ in range(3):
-                await it.show(board(OPEN))
+                await it.show(running_snapshot(OPEN))
         assert len(rung) == asked
 
 
-async def test_the_terminals_title_says_what_is_open() -> None:
+async def test_the_terminals_title_names_the_open_breakers() -> None:
     async with running_board() as it:
         assert it.app.title == "fuseboard"
-        await it.show(board(OPEN))
+        await it.show(running_snapshot(OPEN))
         assert it.app.title == "■ ollama_generate OPEN · fuseboard"
-        await it.show(board(OPEN, breaker("second", state=State.OPEN)))
+        await it.show(running_snapshot(OPEN, breaker("second", state=State.OPEN)))
         assert it.app.title == "■ ollama_generate and 1 more OPEN · fuseboard"
 
 
 async def test_a_breaker_that_appears_is_drawn() -> None:
     async with running_board() as it:
-        await it.show(board(breaker("another_one")))
+        await it.show(running_snapshot(breaker("another_one")))
         assert "another_one" in it.text(BreakerList)
 
 
 async def test_an_unchanged_snapshot_redraws_nothing() -> None:
-    async with running_board(board(OPEN)) as it:
+    async with running_board(running_snapshot(OPEN)) as it:
         drawn: list[LinesWidget] = []
         for widget in it.app.screen.query(LinesWidget):
             widget.refresh = lambda *_, which=widget, **__: drawn.append(which)  # type: ignore[method-assign, assignment]
@@ -315,12 +320,14 @@ async def test_an_unchanged_snapshot_redraws_nothing() -> None:
         (None, ""),
     ],
 )
-async def test_the_warming_is_shown_until_all_is_well(
+async def test_the_warming_is_shown_until_it_succeeds(
     warming: WarmingSnapshot | None, said: str
 ) -> None:
-    async with running_board(structs.replace(board(), warming=WarmingSnapshot(0, 0, 40, ""))) as it:
+    async with running_board(
+        structs.replace(running_snapshot(), warming=WarmingSnapshot(0, 0, 40, ""))
+    ) as it:
         assert "warming 0/40" in it.text(NoticeLine)
-        await it.show(structs.replace(board(), warming=warming))
+        await it.show(structs.replace(running_snapshot(), warming=warming))
         assert it.app.screen.query_one(NoticeLine).display is bool(said)
         assert it.text(NoticeLine).endswith(said)
 
@@ -329,9 +336,11 @@ HOSTILE = "[/] [@click=app.quit]x[/] \x1b]0;pwned\x07 \x9b31m \u202edrow " + "lo
 
 
 async def test_hostile_text_is_drawn_literally() -> None:
-    evil = breaker(HOSTILE, why=HOSTILE, history=(step(5, State.CLOSED, State.OPEN, HOSTILE),))
-    async with running_board(structs.replace(board(evil), notices=(HOSTILE,))) as it:
-        await it.show(board(replace(evil, state=State.OPEN, changed_at=NOW)))
+    evil = breaker(
+        HOSTILE, why=HOSTILE, history=(transition(5, State.CLOSED, State.OPEN, HOSTILE),)
+    )
+    async with running_board(structs.replace(running_snapshot(evil), notices=(HOSTILE,))) as it:
+        await it.show(running_snapshot(replace(evil, state=State.OPEN, changed_at=NOW)))
         everything = "".join(str(widget.render()) for widget in it.app.screen.query(LinesWidget))
         assert "[/] [@click=app.quit]x[/]" in everything
         assert not set("\x1b\x07\x9b\u202e") & set(everything)
@@ -339,7 +348,16 @@ async def test_hostile_text_is_drawn_literally() -> None:
 
 
 @pytest.mark.slow
-async def test_keys_of_the_footer_that_are_gone_are_forgotten() -> None:
+async def test_a_reason_of_wide_characters_is_not_cut_at_the_end_of_a_line() -> None:
+    reason = "理由" * 30
+    async with running_board(running_snapshot(breaker(why=reason))) as it:
+        _, first, second, *_ = it.text(BreakerPanel).split("\n")
+        width = it.app.screen.query_one(BreakerPanel).size.width
+        assert max(cell_len(first), cell_len(second)) <= width
+        assert first.removeprefix(" why: ") + second.strip() == reason
+
+
+async def test_removed_keys_of_the_footer_are_released() -> None:
     async with running_board() as it:
         for _ in range(5):
             await it.pilot.press("l")
@@ -353,10 +371,10 @@ async def test_keys_of_the_footer_that_are_gone_are_forgotten() -> None:
         assert len(keys) <= 2 * len(on_screen)  # those of the last screen may still be on their way
 
 
-async def test_a_header_that_is_too_long_says_shortly_what_is_on() -> None:
+async def test_a_header_that_is_too_long_is_shortened() -> None:
     on = dict.fromkeys(["error500", "latency", "cut"], 0.25)
     far = TargetSnapshot("http://ollama.example.internal:11434", "llama3.2:1b-instruct", False)
-    async with running_board(board(on=on, target=far), size=(80, 24)) as it:
+    async with running_board(running_snapshot(on=on, target=far), size=(80, 24)) as it:
         await it.pilot.press("p")
         line = it.text(HeaderLine)
         assert len(line) <= 80

@@ -16,7 +16,7 @@ from fuseboard_tui.cli.config_file import usual_place
 from fuseboard_tui.cli.main import main
 from fuseboard_tui.cli.run_options import engine_settings
 from tests.core.clock import ManualClock
-from tests.tui.fake_source import FakeSource, board
+from tests.tui.fake_source import FakeSource, running_snapshot
 
 
 class Called:
@@ -125,7 +125,9 @@ def test_a_named_file_must_exist(called: Called, capsys: pytest.CaptureFixture[s
 
 async def test_the_theme_that_is_chosen_is_remembered() -> None:
     assert remembered_theme.recall() == themes.DEFAULT
-    app = FuseboardApp(FakeSource(board()), on_theme=remembered_theme.remember, clock=ManualClock())
+    app = FuseboardApp(
+        FakeSource(running_snapshot()), on_theme=remembered_theme.remember, clock=ManualClock()
+    )
     async with app.run_test() as pilot:
         app.theme = "okabe-ito-dark"
         await pilot.pause()

@@ -11,7 +11,7 @@ from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.cli.starting_app import StartingApp, StartingScreen
 from fuseboard_tui.timeline.source import Source
 from tests.core.clock import ManualClock
-from tests.tui.fake_source import FakeSource, board
+from tests.tui.fake_source import FakeSource, running_snapshot
 
 
 async def test_the_board_is_shown_once_its_source_has_started() -> None:
@@ -19,7 +19,7 @@ async def test_the_board_is_shown_once_its_source_has_started() -> None:
 
     def start() -> Source:
         may_start.wait(10)
-        return FakeSource(board())
+        return FakeSource(running_snapshot())
 
     app = StartingApp(start, clock=ManualClock())
     async with app.run_test() as pilot:
@@ -61,7 +61,7 @@ async def test_a_start_that_ends_after_the_app_is_no_error() -> None:
 
     def start() -> Source:
         may_start.wait(10)
-        return FakeSource(board())
+        return FakeSource(running_snapshot())
 
     app = StartingApp(start, clock=ManualClock())
     async with app.run_test() as pilot:

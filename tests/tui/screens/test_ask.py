@@ -24,7 +24,7 @@ from fuseboard_tui.widgets.notice_line import NoticeLine
 from tests.core.clock import ManualClock
 from tests.tui.board.test_keys import RunningBoard, running_board
 from tests.tui.board.test_timeline import recording
-from tests.tui.fake_source import NOW, OPEN, board
+from tests.tui.fake_source import NOW, OPEN, running_snapshot
 
 NOTHING = PromptSnapshot("llama3.2", "ollama_generate")
 STREAMING = replace(
@@ -49,7 +49,7 @@ COMPLETE = replace(
 async def ask_shown(
     prompt: PromptSnapshot | None = NOTHING, size: tuple[int, int] = (120, 36), **changes: Any
 ) -> AsyncIterator[RunningBoard]:
-    async with running_board(board(OPEN, prompt=prompt, **changes), size) as it:
+    async with running_board(running_snapshot(OPEN, prompt=prompt, **changes), size) as it:
         await it.pilot.press("a")
         await it.pilot.pause()
         yield it
@@ -78,7 +78,7 @@ def title(it: RunningBoard) -> str:
     return str(answer(it).border_title)
 
 
-async def test_typing_a_prompt_asks_it() -> None:
+async def test_a_typed_prompt_is_sent() -> None:
     async with ask_shown() as it:
         assert title(it) == "Answer of llama3.2"
         assert "the keys switch faults" in " ".join(text(it).split())
@@ -88,14 +88,14 @@ async def test_typing_a_prompt_asks_it() -> None:
 
 
 @pytest.mark.parametrize("typed", [[], ["space"]])
-async def test_nothing_is_not_asked(typed: list[str]) -> None:
+async def test_an_empty_prompt_is_not_sent(typed: list[str]) -> None:
     async with ask_shown() as it:
         await it.pilot.press(*typed, "enter")
         assert it.source.commands == []
         assert screen(it).focused is not None
 
 
-async def test_nobody_to_ask_yet() -> None:
+async def test_a_prompt_is_refused_before_the_model_is_known() -> None:
     async with ask_shown(None) as it:
         assert title(it) == "Nobody can be asked yet"
         await it.pilot.press("x", "enter")
@@ -122,7 +122,7 @@ async def test_an_answer_is_drawn_as_it_comes_and_literally() -> None:
         )
 
 
-async def test_a_wide_answer_is_folded_and_not_cut() -> None:
+async def test_a_wide_answer_is_wrapped_and_not_cut() -> None:
     async with ask_shown(replace(COMPLETE, answer="天空是蓝色的" * 40), (80, 24)) as it:
         folded = text(it).split("\n")[1:]
         assert "".join(line.strip() for line in folded) == "天空是蓝色的" * 40
@@ -137,19 +137,19 @@ async def test_a_wide_answer_is_folded_and_not_cut() -> None:
         (AnswerState.STOPPED, " ■ stopped"),
     ],
 )
-async def test_what_came_before_the_end_stays(state: AnswerState, last: str) -> None:
+async def test_an_answer_that_ended_early_stays(state: AnswerState, last: str) -> None:
     ended = replace(STREAMING, state=state, reason="HTTP 500: out of memory")
     async with ask_shown(ended) as it:
         lines = text(it).split("\n")
         assert lines[2:] == ["     x = 1", last]
 
 
-async def test_says_what_is_left_out_of_a_long_answer() -> None:
+async def test_a_long_answer_shows_how_much_is_left_out() -> None:
     async with ask_shown(replace(COMPLETE, omitted=12_345)) as it:
         assert " … 12,345 characters before this are left out" in text(it)
 
 
-async def test_follows_the_answer_until_one_reads_above() -> None:
+async def test_the_answer_is_followed_until_the_user_scrolls_up() -> None:
     long = replace(STREAMING, answer="\n".join(map(str, range(100))))
     async with ask_shown(long, (80, 24)) as it:
         assert text(it).endswith(" 99")
@@ -164,7 +164,7 @@ async def test_follows_the_answer_until_one_reads_above() -> None:
         assert text(it).endswith(" 101")
 
 
-async def test_while_it_streams_the_keys_are_the_faults() -> None:
+async def test_keys_switch_faults_while_the_answer_streams() -> None:
     async with ask_shown() as it:
         await it.pilot.press("2", "0")  # typed
         assert it.source.commands == []
@@ -184,7 +184,7 @@ async def test_a_click_switches_a_fault() -> None:
         assert it.source.commands == [SetFault("refuse", True)]
 
 
-async def test_changing_no_fault_is_answered() -> None:
+async def test_plus_without_a_selected_fault_notifies_what_to_do() -> None:
     async with ask_shown(COMPLETE) as it:
         await it.pilot.press("escape", "plus")
         assert it.source.commands == []
@@ -205,33 +205,33 @@ async def test_escape_stops_then_leaves() -> None:
         assert it.source.commands == [StopAsking()]
 
 
-async def test_escape_leaves_at_once_where_nothing_was_asked() -> None:
+async def test_escape_leaves_at_once_without_a_prompt() -> None:
     async with ask_shown() as it:
         await it.pilot.press("escape")
         assert isinstance(it.app.screen, BoardScreen)
 
 
-async def test_shows_the_breaker_that_it_asks_through() -> None:
+async def test_the_breaker_of_the_prompt_is_shown() -> None:
     async with ask_shown() as it:
         assert "OPEN" in str(screen(it).query_one(BreakerPanel).render())
 
 
-async def test_a_held_board_asks_and_shows_now() -> None:
-    async with running_board(board(prompt=NOTHING)) as it:
+async def test_the_present_answer_is_shown_while_the_board_is_held() -> None:
+    async with running_board(running_snapshot(prompt=NOTHING)) as it:
         await it.pilot.press("p", "a")
         await it.pilot.pause()
         await answered(it, COMPLETE)
         assert "Rayleigh" in text(it)
 
 
-async def test_a_silent_engine_is_told_here_too() -> None:
+async def test_a_silent_engine_is_shown() -> None:
     async with ask_shown(silence=5.0) as it:
         notice = str(screen(it).query_one(NoticeLine).render())
         assert "nothing new from the engine for 5.0 s" in notice
 
 
-async def test_a_replay_has_nobody_to_ask() -> None:
-    recorded = board(prompt=COMPLETE)
+async def test_a_replay_shows_the_recorded_answer_and_refuses_a_prompt() -> None:
+    recorded = running_snapshot(prompt=COMPLETE)
     replay = Replay(recording(recorded, replace(recorded, taken_at=NOW + 5)), clock=ManualClock())
     app = FuseboardApp(replay)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -243,7 +243,7 @@ async def test_a_replay_has_nobody_to_ask() -> None:
         assert "no engine to command" in str(next(iter(app._notifications)).message)
 
 
-async def test_help_is_about_asking() -> None:
+async def test_the_help_lists_the_keys_of_the_screen() -> None:
     async with ask_shown(COMPLETE) as it:
         await it.pilot.press("f1")
         assert isinstance(it.app.screen, HelpScreen)
@@ -259,7 +259,7 @@ async def test_there_is_room_for_the_answer_in_every_window(size: tuple[int, int
         assert "Rayleigh" in " ".join(text(it).split())
 
 
-async def test_the_prompt_takes_every_line_that_is_pasted() -> None:
+async def test_every_pasted_line_is_in_the_prompt() -> None:
     async with ask_shown() as it:
         line = screen(it).query_one(Input)
         line.post_message(Paste("line one\n\n  line two\tand more"))
@@ -268,13 +268,13 @@ async def test_the_prompt_takes_every_line_that_is_pasted() -> None:
         assert it.source.commands == [Ask("line one line two and more")]
 
 
-async def test_the_keys_are_the_faults_after_the_help_too() -> None:
+async def test_keys_switch_faults_after_the_help_was_closed() -> None:
     async with ask_shown(STREAMING) as it:
         await it.pilot.press("x", "enter", "f1", "escape", "2")
         assert it.source.commands == [Ask("x"), SetFault("error500", True)]
 
 
-async def test_can_be_left_where_nobody_obeys() -> None:
+async def test_escape_leaves_where_the_source_ignores_commands() -> None:
     async with ask_shown(STREAMING) as it:
         await it.pilot.press("x", "enter", "escape", "escape", "escape")
         assert it.source.commands == [Ask("x"), StopAsking()]

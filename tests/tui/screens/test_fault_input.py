@@ -14,12 +14,12 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.fault_input import FaultInputScreen
 from tests.tui.board.test_keys import RunningBoard, running_board
-from tests.tui.fake_source import board
+from tests.tui.fake_source import running_snapshot
 
 
 @asynccontextmanager
 async def line(*keys: str, size: tuple[int, int] = (120, 36)) -> AsyncIterator[RunningBoard]:
-    async with running_board(board(), size) as it:
+    async with running_board(running_snapshot(), size) as it:
         await it.pilot.press(*keys, "f")
         await it.pilot.pause()
         it.source.commands.clear()
@@ -31,14 +31,14 @@ def screen(it: RunningBoard) -> FaultInputScreen:
     return it.app.screen
 
 
-def said(it: RunningBoard) -> str:
+def note(it: RunningBoard) -> str:
     return str(screen(it).query_one(Static).render())
 
 
 async def test_a_typed_fault_is_switched_on_as_it_was_typed() -> None:
     async with line() as it:
         await it.pilot.press(*"cut:0.5,chunks=10,path=/api/chat")
-        assert said(it) == (
+        assert note(it) == (
             "50 % of the requests to /api/chat:"
             " the answer ends properly after 10 chunks, without done"
         )
@@ -62,11 +62,11 @@ async def test_begins_with_the_fault_that_was_switched_last() -> None:
 
 
 @pytest.mark.parametrize("typed", ["fire", "cut:2", "[red]x[/]"])
-async def test_what_is_wrong_is_said_and_not_sent(typed: str) -> None:
+async def test_an_invalid_fault_is_reported_and_not_sent(typed: str) -> None:
     async with line() as it:
         await it.pilot.press(*typed, "enter")
         assert it.source.commands == []
-        assert "there is no fault" in said(it) or "is not a probability" in said(it)
+        assert "there is no fault" in note(it) or "is not a probability" in note(it)
         assert screen(it).query_one(Static).has_class("-wrong")
         await it.pilot.press("escape")
         assert isinstance(it.app.screen, BoardScreen)
@@ -83,7 +83,7 @@ async def test_fits_into_a_small_window() -> None:
 async def test_less_often_is_never_more_often() -> None:
     async with line() as it:
         await it.pilot.press(*"stall:0.05", "enter")
-        await it.show(board(on={"stall": 0.05}))
+        await it.show(running_snapshot(on={"stall": 0.05}))
         await it.pilot.press("minus")
         command = it.source.commands[-1]
         assert isinstance(command, SetFault)

@@ -14,7 +14,7 @@ from fuseboard_tui.screens.help import HelpScreen
 from fuseboard_tui.screens.log import LogScreen
 from fuseboard_tui.widgets.lines import ScrollableLines
 from tests.tui.board.test_keys import RunningBoard, running_board
-from tests.tui.fake_source import NOW, board
+from tests.tui.fake_source import NOW, running_snapshot
 
 LOG = (
     LogLine(NOW - 9, LogLevel.INFO, "engine", "/metrics is at http://127.0.0.1:9464/metrics"),
@@ -27,7 +27,7 @@ LOG = (
 async def log_shown(
     *lines: LogLine, size: tuple[int, int] = (120, 36)
 ) -> AsyncIterator[RunningBoard]:
-    async with running_board(board(log=lines or LOG), size) as it:
+    async with running_board(running_snapshot(log=lines or LOG), size) as it:
         await it.pilot.press("l")
         await it.pilot.pause()
         yield it
@@ -47,7 +47,7 @@ def title(it: RunningBoard) -> str:
 
 
 async def log(it: RunningBoard, *lines: LogLine) -> None:
-    await it.show(board(log=lines))
+    await it.show(running_snapshot(log=lines))
     screen = it.app.screen
     assert isinstance(screen, LogScreen)
     screen.show()
@@ -65,7 +65,7 @@ async def test_newest_first_and_literally() -> None:
         ]
 
 
-async def test_v_chooses_a_level() -> None:
+async def test_v_selects_the_next_level() -> None:
     async with log_shown() as it:
         await it.pilot.press("v")
         assert "INFO" not in text(it)
@@ -88,20 +88,20 @@ async def test_searching() -> None:
         assert isinstance(it.app.screen, BoardScreen)
 
 
-async def test_nothing_to_say() -> None:
-    async with running_board(board(), (80, 24)) as it:
+async def test_an_empty_log() -> None:
+    async with running_board(running_snapshot(), (80, 24)) as it:
         await it.pilot.press("l")
         await it.pilot.pause()
         assert text(it) == " nothing so far"
 
 
-async def test_long_words_are_folded() -> None:
+async def test_long_words_are_wrapped() -> None:
     message = "five failures in a row: " * 10
     async with log_shown(LogLine(NOW, LogLevel.INFO, "engine", message), size=(80, 24)) as it:
         assert " ".join(text(it).split()).endswith(message.strip())
 
 
-async def test_who_reads_older_lines_stays_there() -> None:
+async def test_a_scrolled_log_stays_in_place() -> None:
     lines = [LogLine(NOW + n, LogLevel.INFO, "engine", f"line {n}") for n in range(100)]
     async with log_shown(*lines) as it:
         await it.pilot.press("down", "down")
@@ -120,7 +120,7 @@ async def test_leaving(key: str) -> None:
         assert isinstance(it.app.screen, BoardScreen)
 
 
-async def test_help_is_about_the_log() -> None:
+async def test_the_help_lists_the_keys_of_the_log() -> None:
     async with log_shown() as it:
         await it.pilot.press("question_mark")
         assert isinstance(it.app.screen, HelpScreen)
@@ -130,7 +130,7 @@ async def test_help_is_about_the_log() -> None:
         assert "Faults" not in message.plain
 
 
-async def test_who_reads_older_lines_of_a_full_log_stays_there() -> None:
+async def test_a_scrolled_full_log_stays_in_place() -> None:
     lines = [LogLine(NOW + n, LogLevel.INFO, "engine", f"line {n}") for n in range(300)]
     async with log_shown(*lines) as it:
         await it.pilot.press("down", "down")

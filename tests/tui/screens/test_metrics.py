@@ -15,7 +15,7 @@ from fuseboard_tui.screens.metrics import Exposition, MetricsScreen
 from fuseboard_tui.widgets.lines import ScrollableLines
 from tests.core.serving import served
 from tests.tui.board.test_keys import RunningBoard, running_board
-from tests.tui.fake_source import board
+from tests.tui.fake_source import running_snapshot
 
 
 class Metrics:
@@ -31,7 +31,10 @@ class Metrics:
 
 @asynccontextmanager
 async def opened(metrics: Metrics) -> AsyncIterator[RunningBoard]:
-    async with served(metrics) as url, running_board(replace(board(), metrics_url=url)) as it:
+    async with (
+        served(metrics) as url,
+        running_board(replace(running_snapshot(), metrics_url=url)) as it,
+    ):
         await it.pilot.press("m")
         yield it
 
@@ -67,7 +70,7 @@ async def test_searching_and_leaving() -> None:
         assert isinstance(it.app.screen, BoardScreen)
 
 
-async def test_a_failing_scrape_is_told_and_the_last_one_stays() -> None:
+async def test_a_failing_scrape_is_shown_and_the_last_one_stays() -> None:
     metrics = Metrics()
     async with opened(metrics) as it:
         await until(lambda: "other" in str(rows(it).render()))
@@ -77,8 +80,8 @@ async def test_a_failing_scrape_is_told_and_the_last_one_stays() -> None:
         assert "other" in str(rows(it).render())
 
 
-async def test_without_an_endpoint_it_says_so() -> None:
-    async with running_board(replace(board(), metrics_url="")) as it:
+async def test_without_an_endpoint_a_message_is_shown() -> None:
+    async with running_board(replace(running_snapshot(), metrics_url="")) as it:
         await it.pilot.press("m")
         await until(lambda: "there is no /metrics" in str(rows(it).border_title))
 

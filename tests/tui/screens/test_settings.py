@@ -28,7 +28,7 @@ from fuseboard_tui.widgets.tunable_list import TunableList
 from tests.core.clock import ManualClock
 from tests.tui.board.test_keys import HOSTILE, RunningBoard, running_board
 from tests.tui.board.test_timeline import recording
-from tests.tui.fake_source import NOW, board, breaker
+from tests.tui.fake_source import NOW, breaker, running_snapshot
 
 RATE = FailureRate(0.5, CountWindow(20), minimum_calls=10)
 
@@ -41,7 +41,7 @@ def with_settings(settings: BreakerSettings | None = None, **changes: Any) -> Br
 async def settings_shown(
     *breakers: BreakerSnapshot, size: tuple[int, int] = (120, 36)
 ) -> AsyncIterator[RunningBoard]:
-    async with running_board(board(*(breakers or (with_settings(),))), size) as it:
+    async with running_board(running_snapshot(*(breakers or (with_settings(),))), size) as it:
         await it.pilot.press("s")
         await it.pilot.pause()
         yield it
@@ -57,12 +57,12 @@ def rows(it: RunningBoard) -> list[str]:
     return [" ".join(line.split()) for line in drawn.split("\n")]
 
 
-def chosen(it: RunningBoard) -> str:
+def selected(it: RunningBoard) -> str:
     return next(row for row in rows(it) if row.startswith("▌"))
 
 
-def verdict(it: RunningBoard) -> str:
-    return str(screen(it).query_one("#verdict", Static).content)
+def validity(it: RunningBoard) -> str:
+    return str(screen(it).query_one("#validity", Static).content)
 
 
 def is_editing(it: RunningBoard) -> bool:
@@ -71,7 +71,7 @@ def is_editing(it: RunningBoard) -> bool:
 
 async def now(it: RunningBoard, *breakers: BreakerSnapshot) -> None:
     """Let the source show other breakers, and both screens draw them."""
-    await it.show(board(*breakers))
+    await it.show(running_snapshot(*breakers))
     screen(it).show()
     await it.pilot.pause()
 
@@ -80,7 +80,7 @@ def notifications(app: FuseboardApp) -> list[str]:
     return [toast.message for toast in app._notifications]
 
 
-async def test_a_row_for_each_number() -> None:
+async def test_a_row_for_each_tunable() -> None:
     async with settings_shown() as it:
         assert str(screen(it).query_one(TunableList).border_title) == (
             "Settings of ollama_generate, ● CLOSED"
@@ -97,7 +97,7 @@ async def test_a_row_for_each_number() -> None:
         ]
 
 
-async def test_what_is_typed_is_sent_and_shown_when_it_is_so() -> None:
+async def test_a_typed_value_is_sent_and_shown_once_it_is_in_force() -> None:
     async with settings_shown() as it:
         await it.pilot.press("down", "j", "j", "enter")
         assert screen(it).query_one(Input).value == "30"
@@ -105,11 +105,11 @@ async def test_what_is_typed_is_sent_and_shown_when_it_is_so() -> None:
         change = ConfigureBreaker("ollama_generate", {"recovery_timeout": 2.5})
         assert it.source.commands == [change]
         assert not is_editing(it)
-        assert chosen(it).startswith("▌recovery_timeout 30 s")
+        assert selected(it).startswith("▌recovery_timeout 30 s")
         before = BreakerSettings(trip=RATE)
         after = replace(before, **with_tunables(before, change.changes))
         await now(it, with_settings(after))
-        assert chosen(it).startswith("▌recovery_timeout 2.5 s")
+        assert selected(it).startswith("▌recovery_timeout 2.5 s")
 
 
 @pytest.mark.slow
@@ -141,24 +141,24 @@ async def test_what_is_typed_is_sent_and_shown_when_it_is_so() -> None:
         ),
     ],
 )
-async def test_what_cannot_be_is_said_while_it_is_typed_and_not_sent(
+async def test_an_invalid_value_is_reported_while_it_is_typed_and_not_sent(
     downs: int, typed: str, said: str
 ) -> None:
     async with settings_shown() as it:
         await it.pilot.press(*["down"] * downs, "enter")
-        assert verdict(it) == "Enter sets it, Esc leaves it as it is"
+        assert validity(it) == "Enter sets it, Esc leaves it as it is"
         await it.pilot.press(*typed)
-        assert verdict(it) == said
-        assert screen(it).query_one("#verdict").has_class("alarm")
+        assert validity(it) == said
+        assert screen(it).query_one("#validity").has_class("alarm")
         await it.pilot.press("enter")
         assert is_editing(it)
         assert it.source.commands == []
         await it.pilot.press(*["backspace"] * len(typed), "1")
-        assert verdict(it) == "Enter sets it, Esc leaves it as it is"
-        assert not screen(it).query_one("#verdict").has_class("alarm")
+        assert validity(it) == "Enter sets it, Esc leaves it as it is"
+        assert not screen(it).query_one("#validity").has_class("alarm")
 
 
-async def test_the_same_number_again_is_no_change() -> None:
+async def test_an_unchanged_value_is_not_sent() -> None:
     async with settings_shown() as it:
         await it.pilot.press("enter", "enter")
         assert not is_editing(it)
@@ -183,42 +183,42 @@ async def test_leaving(key: str) -> None:
         assert isinstance(it.app.screen, BoardScreen)
 
 
-async def test_moving_stops_at_the_ends_and_waits_for_the_edit() -> None:
+async def test_the_selection_stops_at_the_ends_and_does_not_move_during_an_edit() -> None:
     async with settings_shown() as it:
         await it.pilot.press("up", "k")
-        assert chosen(it).startswith("▌trip.rate")
+        assert selected(it).startswith("▌trip.rate")
         await it.pilot.press(*["down"] * 20)
-        assert chosen(it).startswith("▌longest_retry_after")
+        assert selected(it).startswith("▌longest_retry_after")
         await it.pilot.press("enter", "up")
-        assert chosen(it).startswith("▌longest_retry_after")
+        assert selected(it).startswith("▌longest_retry_after")
 
 
-async def test_a_click_chooses_and_a_second_one_changes() -> None:
+async def test_a_click_selects_and_a_second_one_edits() -> None:
     async with settings_shown() as it:
         await it.pilot.click(TunableList, offset=(5, 5))
-        assert chosen(it).startswith("▌max_probes")
+        assert selected(it).startswith("▌max_probes")
         await it.pilot.click(TunableList, offset=(5, 5))
         assert is_editing(it)
         await it.pilot.press("3")
         await it.pilot.click(TunableList, offset=(5, 1))
         assert not is_editing(it)
-        assert chosen(it).startswith("▌trip.rate")
+        assert selected(it).startswith("▌trip.rate")
         await it.pilot.click(TunableList, offset=(5, 20))
         assert it.source.commands == []
 
 
-async def test_what_is_typed_is_never_meant_for_another_number() -> None:
+async def test_a_typed_value_is_dropped_when_its_tunable_is_gone() -> None:
     async with settings_shown() as it:
         await it.pilot.press("enter", *"0.3")
         await now(it, with_settings(BreakerSettings(recovery_timeout=Backoff(5))))
         assert not is_editing(it)
-        assert chosen(it).startswith("▌trip.threshold 5")
+        assert selected(it).startswith("▌trip.threshold 5")
         await it.pilot.press("down", "down", "enter", *"4", "enter")
         changes = {"recovery_timeout.multiplier": 4.0}
         assert it.source.commands == [ConfigureBreaker("ollama_generate", changes)]
 
 
-async def test_the_breaker_stays_the_one_that_was_chosen() -> None:
+async def test_the_screen_stays_on_the_breaker_that_was_selected() -> None:
     other = replace(with_settings(), name="other")
     async with settings_shown(other, with_settings()) as it:
         assert "other" in str(screen(it).query_one(TunableList).border_title)
@@ -228,7 +228,7 @@ async def test_the_breaker_stays_the_one_that_was_chosen() -> None:
 
 
 @pytest.mark.parametrize("size", [(60, 18), (120, 36)])
-async def test_says_that_there_is_nothing_to_set(size: tuple[int, int]) -> None:
+async def test_a_breaker_without_tunables_shows_a_message(size: tuple[int, int]) -> None:
     async with settings_shown(breaker(), size=size) as it:
         assert " ".join(rows(it)) == (
             "nothing that could be set here: it is only reported, or was recorded without that"
@@ -240,32 +240,32 @@ async def test_says_that_there_is_nothing_to_set(size: tuple[int, int]) -> None:
 
 
 async def test_without_breakers_nothing_opens() -> None:
-    async with running_board(structs.replace(board(), breakers=())) as it:
+    async with running_board(structs.replace(running_snapshot(), breakers=())) as it:
         await it.pilot.press("s")
         assert isinstance(it.app.screen, BoardScreen)
 
 
-async def test_shows_what_is_now_though_the_board_is_held() -> None:
-    async with running_board(board(with_settings())) as it:
+async def test_the_present_values_are_shown_while_the_board_is_held() -> None:
+    async with running_board(running_snapshot(with_settings())) as it:
         await it.pilot.press("p")
         after = with_settings(BreakerSettings(trip=RATE, max_probes=7))
-        await it.show(structs.replace(board(after), taken_at=NOW + 9))
+        await it.show(structs.replace(running_snapshot(after), taken_at=NOW + 9))
         await it.pilot.press("s", *["down"] * 4)
-        assert chosen(it).startswith("▌max_probes 7")
+        assert selected(it).startswith("▌max_probes 7")
 
 
-async def test_somebodys_own_names_are_drawn_literally() -> None:
+async def test_names_are_drawn_literally() -> None:
     number = Tunable(HOSTILE, 3.0, NumberKind.ANY, HOSTILE)
     async with settings_shown(breaker(HOSTILE, tunables=(number,)), size=(80, 24)) as it:
         await it.pilot.press("enter", "x")
-        everything = [*rows(it), verdict(it), str(screen(it).query_one("#about", Static).content)]
+        everything = [*rows(it), validity(it), str(screen(it).query_one("#about", Static).content)]
         for text in everything:
             assert "[/] [@click=app.quit]x[/]" in text
         everything.append(str(screen(it).query_one(TunableList).border_title))
         assert not set("\x1b\x07\x9b\u202e") & set("".join(everything))
 
 
-async def test_help_is_about_the_settings() -> None:
+async def test_the_help_lists_the_keys_of_the_settings() -> None:
     async with settings_shown() as it:
         await it.pilot.press("question_mark")
         assert isinstance(it.app.screen, HelpScreen)
@@ -280,14 +280,14 @@ def policies() -> TripPolicy:
 
 
 def moment(seconds: float, *refusals: Refusal) -> Snapshot:
-    shows = board(with_settings(BreakerSettings(trip=policies())), refusals=refusals)
+    shows = running_snapshot(with_settings(BreakerSettings(trip=policies())), refusals=refusals)
     return structs.replace(shows, taken_at=NOW + seconds, uptime=seconds)
 
 
 EARLIER, NEWER = Refusal(NOW - 9, "an earlier one"), Refusal(NOW + 1, "[b]minimum[/] \x1b[2J")
 
 
-async def test_a_replay_shows_them_and_says_that_it_cannot_be_commanded() -> None:
+async def test_a_replay_shows_the_settings_and_refuses_changes() -> None:
     replay = Replay(recording(moment(0), moment(1, NEWER), moment(60, NEWER)), clock=ManualClock())
     app = FuseboardApp(replay)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -296,7 +296,7 @@ async def test_a_replay_shows_them_and_says_that_it_cannot_be_commanded() -> Non
         assert notifications(app) == ["this is a replay: there is no engine to command"]
 
 
-async def test_the_board_tells_once_what_was_refused_since_it_began() -> None:
+async def test_the_board_notifies_once_of_each_refusal_since_its_start() -> None:
     async with running_board(moment(0, EARLIER)) as it:
         assert notifications(it.app) == []
         await it.pilot.press("s")
@@ -305,7 +305,7 @@ async def test_the_board_tells_once_what_was_refused_since_it_began() -> None:
         assert notifications(it.app) == ["[b]minimum[/] [2J"]
 
 
-async def test_what_is_refused_is_told_while_the_board_is_held() -> None:
+async def test_a_refusal_is_notified_while_the_board_is_held() -> None:
     async with running_board(moment(0)) as it:
         await it.pilot.press("p")
         await it.show(moment(1, NEWER))

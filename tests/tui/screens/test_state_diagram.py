@@ -14,7 +14,7 @@ from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.state_diagram import StateDiagramScreen
 from tests.core.clock import ManualClock
 from tests.tui.board.test_keys import RunningBoard, running_board
-from tests.tui.fake_source import board
+from tests.tui.fake_source import running_snapshot
 
 
 def drawn(it: RunningBoard) -> str:
@@ -87,8 +87,10 @@ def forced() -> BreakerSnapshot:
         (forced, "[■ OPEN]", ["→ ● CLOSED     by hand only: r resets it"]),
     ],
 )
-async def test_the_ways_out_say_what_is_missing(snapshot: Any, here: str, ways: list[str]) -> None:
-    async with running_board(board(snapshot())) as it:
+async def test_each_way_out_shows_what_is_missing(
+    snapshot: Any, here: str, ways: list[str]
+) -> None:
+    async with running_board(running_snapshot(snapshot())) as it:
         await it.pilot.press("d")
         text = drawn(it)
         assert here in text
@@ -96,10 +98,10 @@ async def test_the_ways_out_say_what_is_missing(snapshot: Any, here: str, ways: 
             assert way in text
 
 
-async def test_it_goes_on_being_drawn_and_closes() -> None:
-    async with running_board(board(closed())) as it:
+async def test_it_is_redrawn_and_closes() -> None:
+    async with running_board(running_snapshot(closed())) as it:
         await it.pilot.press("d")
-        await it.show(board(opened()))
+        await it.show(running_snapshot(opened()))
         screen = it.app.screen
         assert isinstance(screen, StateDiagramScreen)
         screen.show()

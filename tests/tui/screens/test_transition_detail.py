@@ -11,7 +11,7 @@ from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.screens.transition_detail import TransitionDetailScreen
 from fuseboard_tui.widgets.transition_list import TransitionList
 from tests.tui.board.test_keys import RunningBoard, running_board
-from tests.tui.fake_source import NOW, board, breaker
+from tests.tui.fake_source import NOW, breaker, running_snapshot
 
 CAUSES = (
     Failure(NOW - 12, "no first token within 5 s", 5.0),
@@ -24,7 +24,7 @@ HISTORY = (
 
 
 def tripped() -> Snapshot:
-    return board(breaker(history=HISTORY))
+    return running_snapshot(breaker(history=HISTORY))
 
 
 def detail(it: RunningBoard) -> str:
@@ -63,7 +63,7 @@ async def test_a_click_opens_the_transition_under_it() -> None:
 
 
 async def test_without_transitions_nothing_opens() -> None:
-    async with running_board(board(breaker(history=()))) as it:
+    async with running_board(running_snapshot(breaker(history=()))) as it:
         await it.pilot.press("enter")
         await it.pilot.click(TransitionList, offset=(5, 1))
         assert isinstance(it.app.screen, BoardScreen)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.timeline.snapshot_buffer import SnapshotBuffer
-from tests.tui.fake_source import NOW, STARTING, board, breaker
+from tests.tui.fake_source import NOW, STARTING, breaker, running_snapshot
 
 
 def at(seconds: float) -> Snapshot:
@@ -40,7 +40,7 @@ def test_the_longer_ago_the_fewer() -> None:
 
 
 def test_many_breakers_are_remembered_less_often() -> None:
-    many = board(*(breaker(f"b{number}") for number in range(999)))
+    many = running_snapshot(*(breaker(f"b{number}") for number in range(999)))
     buffer = SnapshotBuffer()
     for number in range(4 * 1800):
         buffer.add(replace(many, taken_at=NOW + number / 4))

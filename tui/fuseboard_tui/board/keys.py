@@ -41,7 +41,7 @@ BOARD_KEYS: list[BindingType] = [
         "picture",
         id="screenshot",
         show=False,
-        tooltip="write a picture of the screen as SVG",
+        tooltip="write a screenshot as SVG",
     ),
     Binding(
         "y",

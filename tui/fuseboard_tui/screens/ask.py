@@ -173,7 +173,7 @@ class AskScreen(FaultKeysScreen):
 
 
 class PromptLine(Input):
-    """An input that keeps every line of a pasted text."""
+    """An input that takes every line of a pasted text."""
 
     def on_paste(self, event: Paste) -> None:
         """Insert the lines, joined with blanks."""

@@ -52,9 +52,9 @@ class SettingsScreen(Screen[None]):
             key_display="Enter",
             tooltip="type what the chosen number shall be",
         ),
-        Binding("down,j", "choose(1)", "next number", id="next", key_display="↓", show=False),
+        Binding("down,j", "select(1)", "next number", id="next", key_display="↓", show=False),
         Binding(
-            "up,k", "choose(-1)", "previous number", id="previous", key_display="↑", show=False
+            "up,k", "select(-1)", "previous number", id="previous", key_display="↑", show=False
         ),
         Binding("question_mark,f1", "help", "help", id="help", key_display="?"),
     ]
@@ -79,7 +79,7 @@ class SettingsScreen(Screen[None]):
         yield Static(id="about", markup=False)
         with Horizontal(id="edit"):
             yield Input(compact=True)
-            yield Static(id="verdict", markup=False)
+            yield Static(id="validity", markup=False)
         yield KeysFooter()
 
     def on_mount(self) -> None:
@@ -139,7 +139,7 @@ class SettingsScreen(Screen[None]):
         if value != tunable.value:
             self._send(ConfigureBreaker(self._breaker, {tunable.name: value}))
 
-    def action_choose(self, step: int) -> None:
+    def action_select(self, step: int) -> None:
         """Move the selection by `step` rows, except while a value is being edited."""
         tunable = self._selected_tunable()
         if tunable is not None and not self._is_editing:
@@ -193,10 +193,10 @@ class SettingsScreen(Screen[None]):
             value = _typed(tunable, text)
         except ValueError as error:
             message = str(error)
-        verdict = self.query_one("#verdict", Static)
-        verdict.update(Content(sanitize(message)))
-        verdict.set_class(value is None, "alarm")
-        verdict.set_class(value is not None, "quiet")
+        validity = self.query_one("#validity", Static)
+        validity.update(Content(sanitize(message)))
+        validity.set_class(value is None, "alarm")
+        validity.set_class(value is not None, "quiet")
         return value
 
 

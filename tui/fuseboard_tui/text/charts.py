@@ -60,9 +60,9 @@ def worst_states(
     # Cells begin at multiples of their length, so that the strip moves by whole cells.
     begin = (now // cell + 1) * cell - seconds
     cells: list[State | None] = [None] * width
-    changes = [step for step in history if step.from_state is not step.to_state]
-    starts = [known_since, *(step.at for step in changes)]
-    states = [*(step.from_state for step in changes), present]
+    changes = [each for each in history if each.from_state is not each.to_state]
+    starts = [known_since, *(change.at for change in changes)]
+    states = [*(change.from_state for change in changes), present]
     ends = [*starts[1:], now]
     for state, start, end in zip(states, starts, ends, strict=True):
         first = max(int((start - begin) // cell), 0)

@@ -46,7 +46,7 @@ class BreakerList(ScrollableLines):
         def row(index: int) -> Line:
             breaker = breakers[index]
             rates = snapshot.rates.get(breaker.name, BreakerRates())
-            return self._row(breaker, rates, is_chosen=breaker.name == selected)
+            return self._row(breaker, rates, is_selected=breaker.name == selected)
 
         if not breakers:
             message = " no breakers yet" if not snapshot.breakers else " none has such a name"
@@ -61,7 +61,7 @@ class BreakerList(ScrollableLines):
         if offset is not None:
             self.post_message(self.Selected(self.top + offset.y))
 
-    def _row(self, breaker: BreakerSnapshot, rates: BreakerRates, *, is_chosen: bool) -> Line:
+    def _row(self, breaker: BreakerSnapshot, rates: BreakerRates, *, is_selected: bool) -> Line:
         width = max(self.size.width - _STATE_WIDTH - _FIGURES_WIDTH - 4, 8)
         name = fit_text(breaker.name, width)
         state = f"{GLYPHS[breaker.state]} "
@@ -71,9 +71,9 @@ class BreakerList(ScrollableLines):
         failed = rates.failed_share
         share = f"{failed:.0%}" if failed is not None else ""
         return (
-            ("▌", "cursor") if is_chosen else " ",
+            ("▌", "cursor") if is_selected else " ",
             (state, "quiet" if idle else style),
-            (name, "strong" if is_chosen else "quiet" if idle else "plain"),
+            (name, "strong" if is_selected else "quiet" if idle else "plain"),
             " ",
             (label.ljust(_STATE_WIDTH), "quiet" if idle else style),
             (f"{rates.latest:>5.1f}/s", "quiet" if idle else "plain"),

@@ -8,7 +8,7 @@ from textual.widgets import Footer
 class KeysFooter(Footer):
     """Textual's footer without its memory leak.
 
-    Textual keeps each key that was ever shown subscribed to `compact`, as long as
+    Textual leaves each key that was ever shown subscribed to `compact`, as long as
     that does not change: https://github.com/Textualize/textual/issues/6666
     """
 
