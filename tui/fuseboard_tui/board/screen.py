@@ -66,6 +66,8 @@ class BoardScreen(FaultKeysScreen):
 
     def compose(self) -> ComposeResult:
         """Create the widgets."""
+        # Textual would add them after the first layout, and style every widget again.
+        self.add_class(*breakpoints.class_names(self.app.size), update=False)
         yield from compose_board()
 
     def on_mount(self) -> None:

@@ -17,3 +17,11 @@ VERTICAL: list[tuple[int, str]] = [
     (30, "-tall"),
     (44, "-high"),
 ]
+
+
+def class_names(size: tuple[int, int]) -> list[str]:
+    """Return the classes of a window's size, in columns and rows."""
+    return [
+        max(each for each in breakpoints if each[0] <= length)[1]
+        for length, breakpoints in zip(size, (HORIZONTAL, VERTICAL), strict=True)
+    ]
