@@ -139,6 +139,25 @@ def test_a_replay_takes_a_theme_and_the_bell(tmp_path: Path) -> None:
         assert "fuseboard: there is no theme 'pink'" in ended(terminal, 2)
 
 
+@pytest.mark.parametrize("replayed", [False, True])
+def test_what_was_logged_while_the_screen_was_in_use_is_written_after_it(
+    tmp_path: Path, replayed: bool
+) -> None:
+    path = str(tmp_path / "run")
+    command = DASHBOARD
+    if replayed:
+        assert run(*QUICK, "--duration", "0.2", "--record", path).returncode == 0
+        command = [*COMMAND, "replay", path]
+    no_directory = tmp_path / "file"
+    no_directory.touch()
+    with running([*command, "--export-dir", str(no_directory)]) as terminal:
+        terminal.wait_for(b"ollama_generate")
+        terminal.press(b"e")
+        terminal.wait_for(b"cannot write")
+        terminal.press(b"q")
+        assert "WARNING fuseboard_tui.board.export: cannot write" in ended(terminal, 0)
+
+
 async def test_the_bell_rings_in_a_replay_too_if_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[str] = []
     monkeypatch.setattr(FuseboardApp, "bell", lambda _: rung.append("bell"))

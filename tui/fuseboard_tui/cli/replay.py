@@ -10,6 +10,7 @@ from fuseboard.recording.reader import read_recording
 from fuseboard.recording.replay import Replay
 from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.dashboard import draw, has_terminal, screen_settings
+from fuseboard_tui.cli.deferred_log import log_deferred
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.help_sections import Command, Option, explicit_values
 from fuseboard_tui.cli.run_options import combine, export_dir_option, screen_options
@@ -26,7 +27,8 @@ def _replay(ctx: click.Context, /, *, file: str, speed: float, **parameters: Any
 
     app = FuseboardApp(Replay(recording, speed), **screen_settings(options))
     resume_collecting()
-    return draw(app)
+    with log_deferred():
+        return draw(app)
 
 
 COMMAND = Command(
