@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial, wraps
 from types import CodeType
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, NoReturn, ParamSpec, Self, TypeVar, Unpack, overload
 
 from fuseboard.breaker.callable_kind import (
     DEFERRED_FLAGS,
-    DEFERRED_TYPES,
     CallableKind,
     detect_callable_kind,
 )
 from fuseboard.breaker.core import BreakerCore
-from fuseboard.breaker.counters import FOLD_MASK
 from fuseboard.breaker.errors import CircuitOpenError
 from fuseboard.breaker.fallback import Fallback, with_fallback
-from fuseboard.breaker.guards import guard_callable, guard_deferred
+from fuseboard.breaker.guards import guard_callable
 from fuseboard.breaker.listeners import Unsubscribe
 from fuseboard.breaker.permit import Permit
 from fuseboard.breaker.records import Call, Transition
@@ -56,6 +54,20 @@ class CircuitBreaker(BreakerCore):
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.state.name}>"
 
+    def __copy__(self) -> Self:
+        """Return itself: what holds a breaker can be copied, and shares it."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return itself, as `__copy__()` does."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"the breaker {self.name!r} lives in this process and cannot be pickled: "
+            "make one in each process"
+        )
+
     # Calling through it
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -69,31 +81,10 @@ class CircuitBreaker(BreakerCore):
             CircuitOpenError: If the breaker does not admit the call.
         """
         code = getattr(function, "__code__", None)
+        kind = _PLAIN
         if type(code) is not CodeType or code.co_flags & DEFERRED_FLAGS:
             kind = detect_callable_kind(function)
-            if kind is not _PLAIN:
-                return guard_callable(self, function, kind)(*args, **kwargs)
-        # The same steps as in guards.guard_function(), without making a closure.
-        machine = self._machine
-        generation = machine.lock_free_admissions
-        if generation is None:
-            generation, started = self._admit()
-        else:
-            if not self._next_ticket() & FOLD_MASK:
-                self._fold()
-            started = self._clock()
-        try:
-            result = function(*args, **kwargs)
-        except BaseException as error:
-            self._record_error(error, generation, started)
-            raise
-        if type(result) in DEFERRED_TYPES:
-            return guard_deferred(self, result, generation, started)
-        if generation == machine.lock_free_successes:
-            self._count_success(self._clock() - started)
-        else:
-            self._record_result(result, generation, started)
-        return result
+        return guard_callable(self, function, kind)(*args, **kwargs)
 
     @overload
     def guard(self, function: Callable[P, R], /) -> Callable[P, R]: ...
@@ -137,6 +128,9 @@ class CircuitBreaker(BreakerCore):
     def _decorate(
         self, function: Callable[..., Any], *, fallback: object, on_failure: bool
     ) -> Callable[..., Any]:
+        if isinstance(function, staticmethod | classmethod):  # in whichever order they decorate
+            inner = self._decorate(function.__func__, fallback=fallback, on_failure=on_failure)
+            return type(function)(inner)
         if not callable(function):
             raise TypeError(f"guard() decorates what can be called, not {function!r}")
         kind = detect_callable_kind(function)
@@ -153,8 +147,7 @@ class CircuitBreaker(BreakerCore):
         Raises:
             CircuitOpenError: If the breaker does not admit the call.
         """
-        generation, started = self._admit()
-        return Permit(self, generation, started)
+        return Permit(self)
 
     # Watching it
 

@@ -4,18 +4,18 @@ The breaker changes them under its lock; the screen and `/metrics` read copies.
 There is no second set of numbers that could disagree.
 
 Two things happen without the lock, because a lock costs more than the rest of
-a successful call: an admission takes the next ticket, and a success that
-changes no state appends its duration to a list. Each is a single atomic step
-of the interpreter, so that none is ever lost. To *fold* is to move the
-appended durations into the counters and histograms, under the lock.
+the call: a success that changes no state appends its duration to a list, and
+a rejection takes the next number of a counter. Each is a single atomic step of
+the interpreter, so that none is ever lost. To *fold* is to move the appended
+durations into the counters and histograms, under the lock.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, count
 
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.state import State
@@ -75,6 +75,12 @@ class DurationHistogram:
         taken = durations[:]
         del durations[: len(taken)]
         self._sum += sum(taken)
+        if not taken:
+            return 0
+        shortest = bisect_left(self._bounds, min(taken))
+        if shortest == bisect_left(self._bounds, max(taken)):  # so it mostly is with quick calls
+            self._counts[shortest] += len(taken)
+            return len(taken)
         taken.sort()
         below = 0
         for place, bound in enumerate(self._bounds):
@@ -88,7 +94,7 @@ class DurationHistogram:
 
     def copy(self) -> Durations:
         """Return a copy with cumulative counts, as Prometheus uses them."""
-        cumulative = tuple(accumulate(self._counts))
+        cumulative = tuple(itertools.accumulate(self._counts))
         return Durations(
             buckets=tuple(zip(self._bounds, cumulative, strict=False)),
             count=cumulative[-1],
@@ -96,28 +102,41 @@ class DurationHistogram:
         )
 
 
-FOLD_MASK = 0xFF
-"""The bits of a ticket that are all zero when it is time to fold: every 256th admission."""
+MOST_PENDING = 255
+"""How many durations may wait in a list before it is time to fold."""
+
+
+class AtomicCounter:
+    """A counter that counts and is read without a lock."""
+
+    __slots__ = ("_numbers", "count")
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self.count = self._numbers.__next__
+        """Count one."""
+
+    def value(self) -> int:
+        """Return how many were counted."""
+        return int(repr(self._numbers)[len("count(") : -1])  # else reading would count, too
 
 
 class Counters:
     """Everything that is counted about one breaker. The caller holds the breaker's lock."""
 
     __slots__ = (
-        "_ticket_reads",
-        "cancelled_admissions",
+        "_rejections",
         "changed_at",
         "consecutive_failures",
+        "count_rejection",
         "failure",
         "failure_durations",
         "ignored",
         "ignored_durations",
         "late",
-        "next_ticket",
         "pending_failures",
         "pending_ignored",
         "pending_successes",
-        "rejected",
         "state_seconds",
         "success",
         "success_durations",
@@ -128,19 +147,15 @@ class Counters:
     def __init__(
         self, changed_at: float, duration_buckets: Sequence[float] = DURATION_BUCKETS
     ) -> None:
-        self.next_ticket = count(1).__next__
-        """Count an admission and return how many there were; needs no lock."""
         self.pending_successes: list[float] = []
         """Durations in seconds of successes that are not folded yet; appending needs no lock."""
         self.pending_failures: list[float] = []
         self.pending_ignored: list[float] = []
         self.success = 0
         self.failure = 0
-        self.rejected = 0
         self.ignored = 0
         self.unsent = 0
         self.late = 0
-        self.cancelled_admissions = 0
         self.consecutive_failures = 0
         self.changed_at = changed_at
         self.transitions = dict.fromkeys(LEGAL_TRANSITIONS, 0)
@@ -148,36 +163,23 @@ class Counters:
         self.success_durations = DurationHistogram(duration_buckets)
         self.failure_durations = DurationHistogram(duration_buckets)
         self.ignored_durations = DurationHistogram(duration_buckets)
-        self._ticket_reads = 0
+        self._rejections = AtomicCounter()
+        self.count_rejection = self._rejections.count
+        """Count a rejection; needs no lock."""
 
     def fold(self) -> None:
         """Count the calls whose durations are pending."""
-        self.success += self.success_durations.take(self.pending_successes)
-        self.failure += self.failure_durations.take(self.pending_failures)
-        self.ignored += self.ignored_durations.take(self.pending_ignored)
+        # Taken first: what `+=` has read must still hold when it writes.
+        succeeded = self.success_durations.take(self.pending_successes)
+        failed = self.failure_durations.take(self.pending_failures)
+        ignored = self.ignored_durations.take(self.pending_ignored)
+        self.success += succeeded
+        self.failure += failed
+        self.ignored += ignored
 
     def calls(self) -> CallCounts:
         """Return a copy of the call counters."""
-        return CallCounts(self.success, self.failure, self.rejected, self.ignored)
-
-    def in_flight(self) -> int:
-        """Fold, and return the number of admitted calls that have not ended.
-
-        All counters that are read before the next fold belong to the same
-        moment as this number.
-        """
-        while True:
-            self.fold()
-            self._ticket_reads += 1  # reading the ticket counter takes a ticket
-            admitted = self.next_ticket() - self._ticket_reads
-            if not self.pending_successes:  # else a call has ended meanwhile
-                return (
-                    admitted
-                    - self.cancelled_admissions
-                    - self.success
-                    - self.failure
-                    - self.ignored
-                )
+        return CallCounts(self.success, self.failure, self._rejections.value(), self.ignored)
 
     def durations(self) -> dict[Verdict, Durations]:
         """Return a copy of the duration histograms by verdict."""

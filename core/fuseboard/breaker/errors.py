@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.state import State
@@ -26,20 +26,22 @@ class CircuitOpenError(Exception):
     Every rejection is a new instance. It can be pickled.
     """
 
-    def __init__(
-        self,
-        breaker_name: str,
-        state: State,
-        rejected_because: RejectedBecause,
-        since: float,
-        open_seconds: float,
-        why: str,
-        retry_after: float | None,
-        /,
-    ) -> None:
-        # The values stay in `args`, from which an exception is pickled and where storing them
-        # costs least: an open breaker makes many of these.
-        pass
+    # The values stay in `args`, from which an exception is pickled and where storing them costs
+    # least: an open breaker makes many of these. So there is no __init__() but Python's own.
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            breaker_name: str,
+            state: State,
+            rejected_because: RejectedBecause,
+            since: float,
+            open_seconds: float,
+            why: str,
+            retry_after: float | None,
+            breaker_id: int = 0,
+            /,
+        ) -> None: ...
 
     @property
     def breaker_name(self) -> str:
@@ -73,8 +75,16 @@ class CircuitOpenError(Exception):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until a call may be admitted; `None` if that is not known."""
+        """Seconds until a call may be admitted; `None` if that takes a manual command.
+
+        While probes are under way, when one of them will end is not known:
+        this is a short time after which to try again.
+        """
         return cast("float | None", self.args[6])
+
+    def is_from(self, breaker: object) -> bool:
+        """Return whether it was this breaker that rejected the call, not one of the same name."""
+        return self.args[7:] == (id(breaker),)
 
     def __str__(self) -> str:
         text = f"circuit breaker {self.breaker_name!r} is {self.state.name}"

@@ -41,7 +41,7 @@ class ExternalBreaker:
         """
         with self._lock:
             if status == "rejected":
-                self._counters.rejected += 1
+                self._counters.count_rejection()
                 return
             match Verdict(status):
                 case Verdict.SUCCESS:

@@ -26,7 +26,7 @@ class Fallback:
 
     def covers(self, error: Exception) -> bool:
         """Return whether the substitute replaces this error."""
-        if isinstance(error, CircuitOpenError) and error.breaker_name == self.core.name:
+        if isinstance(error, CircuitOpenError) and error.is_from(self.core):
             return True
         return self.on_failure and _is_failure(self.core.settings.classifier.on_error(error))
 

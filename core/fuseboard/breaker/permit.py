@@ -1,53 +1,93 @@
 """The handle of one admitted call."""
+# ruff: noqa: SLF001 (a permit is the core's own handle)
 
 from __future__ import annotations
 
-import threading
+import warnings
+from datetime import datetime, timedelta
 from types import TracebackType
+from typing import NoReturn
 
+from fuseboard.breaker.active_calls import ActiveCall, mark
+from fuseboard.breaker.admission import Admission
 from fuseboard.breaker.core import BreakerCore
+from fuseboard.breaker.generation import Generation
 from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
+from fuseboard.breaker.retry_after import read_retry_after
+
+_LOST = Ruling(Verdict.IGNORED, "permit was never settled")
 
 
-class Permit:
+class Permit(Admission):
     """One admitted call, to be settled exactly once; further settlements do nothing.
 
     Each settling method returns whether it settled the call. As a context
     manager, `with` or `async with`, the end of the block settles it, unless
     the block has: an exception is classified by the breaker's settings, no
-    exception is a success. Made by `CircuitBreaker.acquire()`; thread-safe.
+    exception is a success. One that is dropped unsettled is given back, with a
+    `ResourceWarning`; `python -X tracemalloc=10` tells where it was acquired.
+    Made by `CircuitBreaker.acquire()`; thread-safe.
+
+    Inside a call of the same breaker it is that call's permit, too: how it is
+    settled decides how that call ends.
     """
 
-    __slots__ = ("_core", "_entered", "_first_item", "_generation", "_settled", "_started")
+    __slots__ = ("_core", "_entered", "_mark", "_outer")
 
-    def __init__(self, core: BreakerCore, generation: int, started: float) -> None:
-        self._core = core
-        self._generation = generation
-        self._started = started
-        self._first_item: float | None = None
+    def __init__(self, core: BreakerCore) -> None:
+        super().__init__()
         self._entered = False
-        self._settled = threading.Lock()  # acquired once, never released
+        self._mark: ActiveCall | None = None
+        self._core = core
+        self._outer = core._outer_call()
+        if self._outer is None:
+            core._admit(self)
+        else:
+            self.started = core._clock()
+            self._outer.inner = self
 
-    def success(self) -> bool:
-        """Settle the call as a success."""
-        return self.settle(GOOD)
+    @classmethod
+    def of_running_call(cls, core: BreakerCore, generation: Generation, started: float) -> Permit:
+        """Return the permit of a call that was admitted without one and goes on."""
+        permit = cls.__new__(cls)
+        Admission.__init__(permit)
+        permit._core = core
+        permit._entered = False
+        permit._mark = permit._outer = None
+        core._open(permit, generation, started)
+        return permit
+
+    def success(self, reason: str = "") -> bool:
+        """Settle the call as a success.
+
+        Args:
+            reason: A short, stable text; a success needs none.
+        """
+        return self.settle(Ruling(Verdict.SUCCESS, reason) if reason else GOOD)
 
     def failure(
-        self, reason: str | BaseException = "failure", *, retry_after: float | None = None
+        self,
+        reason: str | BaseException = "failure",
+        *,
+        retry_after: float | timedelta | datetime | str | None = None,
     ) -> bool:
         """Settle the call as a failure.
 
         Args:
             reason: A short, stable text; for an exception the name of its type.
-            retry_after: Seconds the service asked clients to wait before the next call.
+            retry_after: How long the service asked clients to wait before the
+                next call: seconds, a `timedelta`, a date, or the text of a
+                `Retry-After` header. One that cannot be read is logged once.
 
         Raises:
-            TypeError: If `retry_after` is no number; then nothing is settled.
+            TypeError: If `retry_after` is of another type; then nothing is settled.
         """
-        if not isinstance(retry_after, int | float | None):
+        if isinstance(retry_after, bool) or not isinstance(
+            retry_after, int | float | timedelta | datetime | str | None
+        ):
             raise TypeError(f"retry_after takes seconds, not {retry_after!r}")
         text = reason if isinstance(reason, str) else type(reason).__name__
-        return self.settle(Ruling(Verdict.FAILURE, text, retry_after))
+        return self.settle(Ruling(Verdict.FAILURE, text, read_retry_after(retry_after)))
 
     def ignore(self, *, sent: bool = True) -> bool:
         """Settle the call as one that proves nothing about the service.
@@ -59,24 +99,26 @@ class Permit:
 
     def settle(self, ruling: Ruling) -> bool:
         """Settle the call by a ruling."""
-        if not self._settled.acquire(blocking=False):
-            return False
-        self._core._record(  # noqa: SLF001
-            ruling, self._generation, self._started, self._first_item
-        )
-        return True
+        if self.generation is None:
+            first = self.ruling is None
+            self._core._record_inner(self, self._outer, ruling)
+            return first
+        if self._mark is not None:
+            self._mark.core = None
+        return self._core._settle_admission(self, ruling)
 
     def first_item(self) -> None:
         """Record that the first item of the call's stream has come; further calls do nothing."""
-        if self._first_item is None:
-            self._first_item = self._core._first_item_came(  # noqa: SLF001
-                self._generation, self._started
-            )
+        self._core._first_item_came(self)
 
     def __enter__(self) -> Permit:
         if self._entered:
             raise RuntimeError("a permit guards one block: acquire another")
         self._entered = True
+        if self.generation is not None:
+            self._core.marks_contexts = True
+            self._mark = ActiveCall()
+            mark(self._mark, self._core)
         return self
 
     def __exit__(
@@ -85,11 +127,11 @@ class Permit:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None or (isinstance(error, GeneratorExit) and self._first_item is not None):
-            # A consumer that closes a stream after its first item got what it wanted.
-            self.success()
-        else:
-            self.settle(self._core.settings.classifier.on_error(error))
+        inner = None
+        if self._mark is not None:
+            self._mark.core = None
+            inner = self._mark.inner
+        self._end(error, inner)
 
     async def __aenter__(self) -> Permit:
         return self.__enter__()
@@ -101,3 +143,45 @@ class Permit:
         traceback: TracebackType | None,
     ) -> None:
         self.__exit__(kind, error, traceback)
+
+    def _end(self, error: BaseException | None, inner: Admission | None = None) -> None:
+        """Settle the call whose block, function or stream ended.
+
+        Args:
+            error: What it raised.
+            inner: The latest call of the same breaker inside it.
+        """
+        if isinstance(error, GeneratorExit) and self.seconds_to_first_item is not None:
+            error = None  # who closes a stream after its first item got what was wanted
+        if error is not None:
+            self.settle(self._core.settings.classifier.on_error(error))
+        elif inner is None:
+            self.success()
+        else:
+            self._core._settle_admission_by(inner, self)
+
+    def __del__(self) -> None:
+        core: BreakerCore | None = getattr(self, "_core", None)
+        if core is None:  # it was interrupted before it was made
+            return
+        if self._mark is not None:
+            self._mark.core = None
+        if id(self) not in core._open_admissions:
+            return
+        try:
+            self.settle(_LOST)
+        except BaseException:  # an interrupt: nobody else will do it
+            self.settle(_LOST)
+            raise
+        finally:
+            message = f"a permit of {core.name!r} was dropped before it was settled"
+            warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("a permit stands for one call and cannot be copied")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a permit stands for one call in this process and cannot be pickled")

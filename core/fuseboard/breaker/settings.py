@@ -22,8 +22,10 @@ class SettingsKwargs(TypedDict, total=False):
     probe_timeout: float
     longest_retry_after: float
     failure_on: ErrorRule
+    success_on: ErrorRule
     ignore: ErrorRule
     unsent_on: ErrorRule
+    unwrap: ErrorRule
     failure_on_result: ResultPredicate | None
     ignore_result: ResultPredicate | None
 
@@ -60,17 +62,23 @@ class BreakerSettings:
     )
     failure_on: ErrorRule = Exception
     """Which exceptions are failures; all others are ignored."""
+    success_on: ErrorRule = ()
+    """Which exceptions prove that the service works, such as a 404.
+
+    This rule goes before `ignore`, and `ignore` before `failure_on`."""
     ignore: ErrorRule = ()
     """Which of those are ignored nevertheless."""
     unsent_on: ErrorRule = ()
     """Which exceptions prove that the call never left this process, such as httpx's
     `PoolTimeout`; they are ignored, and counted separately."""
+    unwrap: ErrorRule = ()
+    """Which exceptions only wrap another one: they are judged by their `__cause__`."""
     failure_on_result: ResultPredicate | None = None
     """Whether a result, or an item of a stream, is a failure though nothing was raised."""
     ignore_result: ResultPredicate | None = None
     """Whether a result, or an item of a stream, proves nothing."""
     classifier: Classifier = field(init=False, repr=False, compare=False)
-    """The five rules above, combined."""
+    """The seven rules above, combined."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.trip, TripPolicy):
@@ -78,8 +86,10 @@ class BreakerSettings:
         check_numbers(self)
         classifier = Classifier(
             failure_on=self.failure_on,
+            success_on=self.success_on,
             ignore=self.ignore,
             unsent_on=self.unsent_on,
+            unwrap=self.unwrap,
             failure_on_result=self.failure_on_result,
             ignore_result=self.ignore_result,
         )

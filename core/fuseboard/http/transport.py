@@ -39,6 +39,9 @@ class RequestRejectedError(CircuitOpenError, httpx.TransportError):
 
     _request: httpx.Request | None = None
 
+    def __init__(self, *values: object) -> None:
+        Exception.__init__(self, *values)  # not httpx's, which takes a message
+
     @classmethod
     def from_rejection(cls, rejection: CircuitOpenError) -> RequestRejectedError:
         """Return the error for a rejection by a breaker."""

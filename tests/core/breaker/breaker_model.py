@@ -110,6 +110,8 @@ class BreakerModel:
         self.totals["unsent"] += outcome == "unsent"
         if call.generation != self.generation:
             self.totals["late"] += 1
+            if outcome == "failure" and retry_after is not None:
+                self._lengthen(call.generation, retry_after)
             return
         if outcome not in {"success", "failure"}:
             return
@@ -129,6 +131,13 @@ class BreakerModel:
             return
         if self._should_trip(self.settings.trip):
             self._trip()
+
+    def _lengthen(self, generation: int, retry_after: float) -> None:
+        if self.state is State.OPEN and generation == self.generation - 1:
+            until = self.now + min(retry_after, self.settings.longest_retry_after)
+            self.retry_after_ends.append(until)
+            if self.open_until is not None:
+                self.open_until = max(self.open_until, until)
 
     def command(self, name: str) -> None:
         self.mode = {

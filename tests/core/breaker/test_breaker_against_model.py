@@ -174,6 +174,10 @@ class Machine(RuleBasedStateMachine):
                     self.command(rng.choice(COMMANDS))
             self.they_agree()
 
+    def teardown(self) -> None:
+        for permit in getattr(self, "permits", ()):
+            permit.ignore()
+
     @invariant()
     def they_agree(self) -> None:
         model, seen = self.model, self.breaker.snapshot()

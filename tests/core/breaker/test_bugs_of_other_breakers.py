@@ -82,11 +82,12 @@ def test_a_probe_that_never_settles_does_not_wedge_it(
 ) -> None:
     """resilience4j#935; interlock and nopanic hang for ever."""
     half_open(breaker, clock)
-    breaker.acquire()
+    hanging = breaker.acquire()
     clock.advance(60 + 10)
     assert breaker.call(int) == 0
     assert breaker.state is State.CLOSED
     assert [step.reason for step in breaker.history][2] == "probe failed: no result within 60 s"
+    hanging.ignore()
 
 
 async def test_cancellations_neither_open_nor_close_it(
@@ -154,6 +155,7 @@ def test_probes_do_not_stampede(breaker: CircuitBreaker, clock: ManualClock) -> 
             rejections.append(rejection.rejected_because)
     assert len(permits) == 1
     assert set(rejections) == {RejectedBecause.HALF_OPEN_FULL}
+    permits[0].ignore()
 
 
 def test_calls_run_beside_each_other() -> None:

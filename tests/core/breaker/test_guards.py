@@ -273,7 +273,7 @@ class TestAsyncGenerators:
         assert await stream.asend("b") == "ab"
         with pytest.raises(KeyError):
             await stream.athrow(KeyError())
-        assert counts(breaker) == (0, 1, 0, 0)
+        assert counts(breaker) == (0, 0, 1, 0)
 
     async def test_call_guards_them_too(self, breaker: CircuitBreaker) -> None:
         assert [number async for number in breaker.call(async_numbers, 2)] == [0, 1]

@@ -83,6 +83,9 @@ class Meter(ABC):
     def discard(self, now: float, started: float, first_item: float | None) -> None:  # noqa: B027
         """Stop tracking a call that ends without being counted."""
 
+    def forget_calls_in_flight(self) -> None:  # noqa: B027
+        """Stop tracking all calls: they go on in the process that this one was forked from."""
+
     def next_deadline(self) -> float:
         """Return when `expire()` must be called next; `inf` for never."""
         return inf
@@ -123,7 +126,11 @@ class AnyOf(TripPolicy):
 
     def meter(self, counters: Counters) -> Meter:
         """Return a new meter for the breaker that has these counters."""
-        return _CombinedMeter(self.policies, counters, any)
+        return self.combine([policy.meter(counters) for policy in self.policies])
+
+    def combine(self, meters: Iterable[Meter]) -> Meter:
+        """Return the meter over one meter of each policy."""
+        return _CombinedMeter(tuple(meters), any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,11 @@ class AllOf(TripPolicy):
 
     def meter(self, counters: Counters) -> Meter:
         """Return a new meter for the breaker that has these counters."""
-        return _CombinedMeter(self.policies, counters, all)
+        return self.combine([policy.meter(counters) for policy in self.policies])
+
+    def combine(self, meters: Iterable[Meter]) -> Meter:
+        """Return the meter over one meter of each policy."""
+        return _CombinedMeter(tuple(meters), all)
 
 
 def _parts_of(policy: TripPolicy, kind: type[AnyOf | AllOf]) -> tuple[TripPolicy, ...]:
@@ -144,13 +155,8 @@ def _parts_of(policy: TripPolicy, kind: type[AnyOf | AllOf]) -> tuple[TripPolicy
 class _CombinedMeter(Meter):
     __slots__ = ("_enough", "_meters", "counts_calls", "tracks_in_flight")
 
-    def __init__(
-        self,
-        policies: tuple[TripPolicy, ...],
-        counters: Counters,
-        enough: Callable[[Iterable[bool]], bool],
-    ) -> None:
-        self._meters = tuple(policy.meter(counters) for policy in policies)
+    def __init__(self, meters: tuple[Meter, ...], enough: Callable[[Iterable[bool]], bool]) -> None:
+        self._meters = meters
         self._enough = enough
         self.counts_calls = any(meter.counts_calls for meter in self._meters)
         self.tracks_in_flight = any(meter.tracks_in_flight for meter in self._meters)
@@ -186,6 +192,10 @@ class _CombinedMeter(Meter):
     def discard(self, now: float, started: float, first_item: float | None) -> None:
         for meter in self._meters:
             meter.discard(now, started, first_item)
+
+    def forget_calls_in_flight(self) -> None:
+        for meter in self._meters:
+            meter.forget_calls_in_flight()
 
     def next_deadline(self) -> float:
         return min(meter.next_deadline() for meter in self._meters)

@@ -181,6 +181,9 @@ class _InFlightMeter(_SlowMeter):
         super().clear()
         self._start_times.clear()
 
+    def forget_calls_in_flight(self) -> None:
+        self._start_times.clear()
+
     def _oldest(self) -> float:
         # Not `next(iter(...))`: a garbage collection between the two may end a call.
         for started in self._start_times:
@@ -194,7 +197,7 @@ class _InFlightMeter(_SlowMeter):
     def _stop_tracking(self, started: float) -> None:
         if self._start_times[started] > 1:
             self._start_times[started] -= 1
-        else:
+        else:  # or it is not tracked, because an interrupt came before it was
             del self._start_times[started]
 
 

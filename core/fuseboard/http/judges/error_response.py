@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from math import inf
 
 import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.breaker.retry_after import parse_http_date, read_retry_after
 from fuseboard.http.judges.error_message import ErrorMessageReader
 
 MAX_ERROR_BODY = 64 * 1024
@@ -62,26 +59,16 @@ class ErrorResponse:
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """Return `Retry-After` in seconds from now; `None` if it is absent or malformed.
+    """Return in seconds from now what the headers ask clients to wait; `None` if nothing.
 
-    Both forms of RFC 9110 (10.2.3) are read. A date is taken relative to the
+    `retry-after-ms` and `x-ms-retry-after-ms` (Azure's and OpenAI's) are more
+    exact than `Retry-After`. A date in this is taken relative to the
     response's own `Date` if there is one, since the server's clock may differ.
     """
-    value = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-        seconds = float(value)
-        return seconds if seconds < inf else None
-    until = _parse_date(value)
-    if until is None:
-        return None
-    now = _parse_date(headers.get("Date", "")) or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds())
-
-
-def _parse_date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    # `-0000` is parsed as no time zone; in HTTP it is UTC.
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        milliseconds = read_retry_after(headers.get(name))
+        if milliseconds is not None:
+            return milliseconds / 1000
+    now = parse_http_date(headers.get("Date", ""))
+    pauses = [read_retry_after(value, now) for value in headers.get_list("Retry-After")]
+    return max((pause for pause in pauses if pause is not None), default=None)
