@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.policies.base import Gauge
+from fuseboard.breaker.shares import format_share
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
 from fuseboard_tui.screens.help import HelpScreen
@@ -127,6 +128,6 @@ def _transitions_from(breaker: BreakerSnapshot) -> Iterator[tuple[State, str]]:
 
 def _missing(gauge: Gauge) -> str:
     if gauge.ratio:
-        return f"when the {gauge.name} reaches {gauge.limit:.0%}; now {gauge.value:.0%}"
+        return f"when the {gauge.name} reaches {gauge.limit:.0%}; now {format_share(gauge.value)}"
     missing = max(gauge.limit - gauge.value, 0)
     return f"after {missing:g} more {gauge.name}; {gauge.value:g} of {gauge.limit:g} so far"

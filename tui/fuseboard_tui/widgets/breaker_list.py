@@ -9,6 +9,7 @@ from textual import events
 from textual.message import Message
 
 from fuseboard.breaker.durations import format_duration_short
+from fuseboard.breaker.shares import format_share
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import State
 from fuseboard.snapshot.snapshot import BreakerRates, Snapshot
@@ -69,7 +70,7 @@ class BreakerList(ScrollableLines):
         style = STATE_CLASSES[breaker.state]
         idle = breaker.state is State.CLOSED and breaker.calls.total == 0
         failed = rates.failed_share
-        share = f"{failed:.0%}" if failed is not None else ""
+        share = format_share(failed) if failed is not None else ""
         return (
             ("▌", "cursor") if is_selected else " ",
             (state, "quiet" if idle else style),

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from fuseboard.breaker.durations import format_duration
 from fuseboard.breaker.policies.base import Gauge
+from fuseboard.breaker.shares import format_share
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
 from fuseboard.snapshot.rates import REMEMBERED_SECONDS
@@ -125,8 +126,10 @@ def _why(reason: str, width: int) -> tuple[Line, Line]:
 def _gauge(gauge: Gauge) -> Line:
     share = gauge.value / gauge.limit
     style = "alarm" if share >= 1 else "state--half-open" if share >= 0.5 else "plain"
-    spec = ".0%" if gauge.ratio else "g"
-    figures = f"{gauge.value:{spec}}/{gauge.limit:{spec}}"
+    if gauge.ratio:
+        figures = f"{format_share(gauge.value)}/{gauge.limit:.0%}"
+    else:
+        figures = f"{gauge.value:g}/{gauge.limit:g}"
     return f" {gauge.name} ▕", (bar(share, _BAR_WIDTH), style), f"▏ {figures}"
 
 

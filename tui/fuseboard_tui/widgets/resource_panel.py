@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fuseboard.breaker.durations import format_duration
+from fuseboard.breaker.shares import format_share
 from fuseboard.breaker.snapshot import CacheSnapshot, PoolSnapshot
 from fuseboard.snapshot.quantile import quantile
 from fuseboard.snapshot.snapshot import Snapshot, TrafficSnapshot
@@ -59,4 +60,4 @@ def _pool(pool: PoolSnapshot) -> str:
 
 
 def _cache(cache: CacheSnapshot) -> str:
-    return f"{cache.hit_rate:.0%} hits, {cache.entries:,} kept"
+    return f"{format_share(cache.hit_rate)} hits, {cache.entries:,} kept"

@@ -14,6 +14,7 @@ from math import inf
 from fuseboard.breaker.counters import Counters
 from fuseboard.breaker.policies.base import Gauge, Meter, Trip, TripPolicy
 from fuseboard.breaker.policies.windows import CountWindow, Window
+from fuseboard.breaker.shares import format_share
 from fuseboard.breaker.validation import NumberKind, check_numbers, number
 
 _MINIMUM_CALLS = number(NumberKind.COUNT, "calls before the share counts")
@@ -36,7 +37,7 @@ class FailureRate(TripPolicy):
 
     def meter(self, counters: Counters) -> Meter:  # noqa: ARG002 (the meter has its own)
         """Return a new meter for the breaker that has these counters."""
-        return _FailureMeter(self, "failure rate", f"of {self.over} failed")
+        return _FailureMeter(self, "failure rate", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +66,35 @@ class SlowCallRate(TripPolicy):
 
     def meter(self, counters: Counters) -> Meter:  # noqa: ARG002 (the meter has its own)
         """Return a new meter for the breaker that has these counters."""
-        description = f"of {self.over} took longer than {self.seconds:g} s"
+        what = f"took longer than {self.seconds:g} s"
         name = "slow calls"
         if self.first_item:
-            name, description = "slow first items", f"{description} to the first item"
-        return (_InFlightMeter if self.in_flight else _SlowMeter)(self, name, description)
+            name, what = "slow first items", f"{what} to the first item"
+        return (_InFlightMeter if self.in_flight else _SlowMeter)(self, name, what)
 
 
 class _ShareMeter(Meter):
     """A meter of the share of hits among the calls of a window."""
 
-    __slots__ = ("_count", "_description", "_minimum_calls", "_name", "_rate")
+    __slots__ = ("_count", "_minimum_calls", "_name", "_over", "_rate", "_what")
 
     counts_calls = True
 
-    def __init__(self, policy: FailureRate | SlowCallRate, name: str, description: str) -> None:
+    def __init__(self, policy: FailureRate | SlowCallRate, name: str, what: str) -> None:
+        self._over = policy.over
         self._count = policy.over.count()
         self._rate = policy.rate
         self._minimum_calls = policy.minimum_calls
         self._name = name
-        self._description = description
+        self._what = what  # the hits did, as in "failed"
 
     def trip(self, now: float) -> Trip | None:
         share = self._share(now)
         # A share of 0 never trips, however low the limit is.
         if share < self._rate or not self._count.hits:
             return None
-        return Trip(f"{share:.0%} {self._description}", self._failures())
+        calls = self._over.describe(self._count.total)
+        return Trip(f"{format_share(share)} of {calls} {self._what}", self._failures())
 
     def gauges(self, now: float) -> tuple[Gauge, ...]:
         return (Gauge(self._name, self._share(now), self._rate, ratio=True),)
@@ -124,8 +127,8 @@ class _FailureMeter(_ShareMeter):
 class _SlowMeter(_ShareMeter):
     __slots__ = ("_by_first_item", "_limit")
 
-    def __init__(self, policy: SlowCallRate, name: str, description: str) -> None:
-        super().__init__(policy, name, description)
+    def __init__(self, policy: SlowCallRate, name: str, what: str) -> None:
+        super().__init__(policy, name, what)
         self._limit = policy.seconds
         self._by_first_item = policy.first_item
 
@@ -147,8 +150,8 @@ class _InFlightMeter(_SlowMeter):
 
     tracks_in_flight = True
 
-    def __init__(self, policy: SlowCallRate, name: str, description: str) -> None:
-        super().__init__(policy, name, description)
+    def __init__(self, policy: SlowCallRate, name: str, what: str) -> None:
+        super().__init__(policy, name, what)
         # The number of calls in flight that are not slow yet, by start time, the oldest first.
         self._start_times: Counter[float] = Counter()
 
@@ -204,5 +207,7 @@ class _InFlightMeter(_SlowMeter):
 def _check(policy: FailureRate | SlowCallRate) -> None:
     check_numbers(policy)
     minimum, over = policy.minimum_calls, policy.over
+    if not isinstance(over, Window):
+        raise TypeError(f"over takes a window, such as CountWindow(100), not {over!r}")
     if isinstance(over, CountWindow) and minimum > over.calls:
         raise ValueError(f"minimum_calls is {minimum}, but the window holds {over.calls}")

@@ -45,6 +45,10 @@ class Window(ABC):
     def count(self) -> WindowCount:
         """Return an empty count over such a window."""
 
+    def describe(self, total: int) -> str:  # noqa: ARG002 (some windows need not be full)
+        """Return what such a window holds, as text, while there are `total` calls in it."""
+        return str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class CountWindow(Window):
@@ -62,7 +66,11 @@ class CountWindow(Window):
         check_numbers(self)
 
     def __str__(self) -> str:
-        return f"the last {self.calls} calls"
+        return self.describe(self.calls)
+
+    def describe(self, total: int) -> str:
+        """Return which calls there are, and not how many there may be."""
+        return "the last call" if total == 1 else f"the last {total} calls"
 
     def count(self) -> WindowCount:
         """Return an empty count over such a window."""

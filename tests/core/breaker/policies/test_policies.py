@@ -78,6 +78,22 @@ class TestFailureRate:
         driven.clock.advance(10)
         assert driven.breaker.snapshot().gauges[0].value == 0
 
+    def test_says_how_many_calls_there_were_and_not_how_many_it_could_hold(self) -> None:
+        driven = Driven(FailureRate(0.6, CountWindow(100), minimum_calls=10))
+        assert driven("....xxxxxx") is State.OPEN
+        assert driven.why == "60% of the last 10 calls failed: 6× bad"
+        driven = Driven(SlowCallRate(2.0, 0.5, CountWindow(100), minimum_calls=1))
+        assert driven("s") is State.OPEN
+        assert driven.why == "100% of the last call took longer than 2 s"
+
+    def test_not_quite_all_and_not_quite_none_are_never_rounded_to_it(self) -> None:
+        driven = Driven(FailureRate(0.996, CountWindow(1000), minimum_calls=1000))
+        assert driven("...." + "x" * 996) is State.OPEN
+        assert driven.why.startswith(">99% of the last 1000 calls failed")
+        driven = Driven(FailureRate(0.001, CountWindow(1000), minimum_calls=1000))
+        assert driven("." * 999 + "x") is State.OPEN
+        assert driven.why.startswith("<1% of the last 1000 calls failed")
+
     def test_starts_afresh_after_recovery(self) -> None:
         driven = Driven(FailureRate(0.5, CountWindow(10), minimum_calls=2))
         assert driven("xx") is State.OPEN
@@ -167,6 +183,7 @@ def test_senseless_policies_are_refused(make: object, message: str) -> None:
         (lambda: FailureRate(0.5, minimum_calls=2.5), "minimum_calls takes a whole number"),  # type: ignore[arg-type]
         (lambda: CountWindow("7"), "a count window takes a whole number, not '7'"),  # type: ignore[arg-type]
         (lambda: TimeWindow("7"), "a time window takes seconds, not '7'"),  # type: ignore[arg-type]
+        (lambda: FailureRate(0.5, 100), "over takes a window, such as CountWindow"),  # type: ignore[arg-type]
         (lambda: ConsecutiveFailures(5) | 3, "unsupported operand"),  # type: ignore[operator]
         (lambda: ConsecutiveFailures(5) & FailureRate, "unsupported operand"),  # type: ignore[operator]
     ],
