@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from math import inf
 from typing import Any, cast
 
 from fuseboard.breaker.backoff import Backoff
 from fuseboard.breaker.policies.base import AllOf, AnyOf, TripPolicy
 from fuseboard.breaker.policies.windows import Window
 from fuseboard.breaker.settings import BreakerSettings, SettingsKwargs
-from fuseboard.breaker.validation import NumberKind, rule_of
+from fuseboard.breaker.validation import NumberKind, plain_number, rule_of
 
+_TOO_LARGE = 1e300  # whole numbers need not fit a `float`; JSON has neither infinities nor NaN
 _MAX_COUNT = 10**9  # larger counts can be passed to a constructor, but not set by name
 
 
@@ -38,9 +38,15 @@ class Tunable:
         Relations between several numbers are checked only when the settings
         are made.
         """
-        too_large = self.kind is NumberKind.COUNT and value > _MAX_COUNT
-        if too_large or not (-inf < value < inf and self.kind.allows(value)):
+        self.plain(value)
+
+    def plain(self, value: float) -> int | float:
+        """Return `value` as the number may be set to it: whole if it must be; see `check()`."""
+        plain = _number(value)
+        too_large = self.kind is NumberKind.COUNT and plain is not None and plain > _MAX_COUNT
+        if too_large or plain is None or not self.kind.allows(plain):
             raise ValueError(f"{self.name} takes {self.kind.value}, not {format_number(value)}")
+        return int(plain) if self.kind.is_whole else plain
 
 
 def format_number(value: float) -> str:
@@ -69,17 +75,17 @@ def with_tunables(settings: BreakerSettings, changes: Mapping[str, float]) -> Se
         if name not in current:
             known = ", ".join(current)
             raise ValueError(f"there is no number called {name!r} to set, only {known}")
-        current[name].check(value)
-        exact[name] = int(value) if current[name].kind.is_whole else value
+        exact[name] = current[name].plain(value)
     return cast("SettingsKwargs", _changed_parts(settings, "", exact))
 
 
 def _tunables_in(owner: object, prefix: str) -> Iterator[Tunable]:
     """Yield the numbers among the parts of an object, and within these parts."""
     for field, name, part in _parts(owner, prefix):
-        if _is_number(part):
+        plain = _number(part)
+        if plain is not None:
             kind, meaning = _describe(owner, field)
-            yield Tunable(name, cast("float", part), kind, meaning)
+            yield Tunable(name, plain, kind, meaning)
         else:
             yield from _tunables_in(part, name)
 
@@ -94,7 +100,7 @@ def _changed_parts(owner: object, prefix: str, changes: Mapping[str, float]) -> 
 
 
 def _with_changes(value: Any, name: str, changes: Mapping[str, float]) -> Any:
-    if _is_number(value):
+    if _number(value) is not None:
         return changes.get(name, value)
     changed = _changed_parts(value, name, changes)
     if not changed:
@@ -117,8 +123,10 @@ def _parts(owner: object, prefix: str) -> Iterator[tuple[str, str, object]]:
                 yield field.name, name, getattr(owner, field.name)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: object) -> int | float | None:
+    """Return a number as it can be written into a snapshot; `None` for anything else."""
+    plain = plain_number(value)
+    return plain if plain is not None and -_TOO_LARGE < plain < _TOO_LARGE else None
 
 
 def _describe(owner: object, field: str) -> tuple[NumberKind, str]:

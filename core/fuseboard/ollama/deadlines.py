@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
+
+from fuseboard.breaker.validation import NumberKind, plain_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,7 @@ class Deadlines:
     """The limits of one exchange, in seconds except for `slowest_pace`.
 
     Raises:
-        ValueError: If one is not a positive, finite number; `slowest_pace` may be 0.
+        TypeError, ValueError: If one is no positive number; `slowest_pace` may be 0.
     """
 
     pool: float = 30.0
@@ -31,11 +32,10 @@ class Deadlines:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            value = getattr(self, name)
-            if name == "slowest_pace" and value == 0:
-                continue
-            if not 0 < value < inf:
-                raise ValueError(f"the {name} deadline must be a positive number, not {value!r}")
+            value = plain_number(getattr(self, name))
+            if name != "slowest_pace" or value != 0:
+                value = NumberKind.SECONDS.check(f"the {name} deadline", getattr(self, name))
+            object.__setattr__(self, name, value)
 
     def for_whole_text(self) -> Deadlines:
         """Return the deadlines of a text that is not streamed, and so arrives all at once."""
