@@ -8,16 +8,25 @@ from collections import deque
 from collections.abc import Callable
 
 from fuseboard.breaker.counters import Counters
+from fuseboard.breaker.live_object import LiveObject
+from fuseboard.breaker.names import check_name
 from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.records import Transition
 from fuseboard.breaker.snapshot import BreakerSnapshot, TransitionCounts
 from fuseboard.breaker.state import Mode, State
+from fuseboard.breaker.validation import NumberKind, plain_number
 
 _HISTORY_SIZE = 100
 
 
-class ExternalBreaker:
-    """A breaker known only by what its owner reports. Every method is thread-safe."""
+class ExternalBreaker(LiveObject):
+    """A breaker known only by what its owner reports. Every method is thread-safe.
+
+    A state is a `State`, its number or its name.
+
+    Raises:
+        TypeError, ValueError: If no breaker can have that name.
+    """
 
     def __init__(
         self,
@@ -25,7 +34,7 @@ class ExternalBreaker:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = name
+        self.name = check_name(name)
         self._clock = clock
         self._lock = threading.Lock()
         self._counters = Counters(changed_at=time.time())
@@ -51,28 +60,39 @@ class ExternalBreaker:
                 case Verdict.IGNORED:
                     self._counters.ignored += 1
 
-    def set_state(self, state: State) -> None:
-        """Set the state; the owner reports the transition separately."""
-        with self._lock:
-            self._enter(state)
+    def set_state(self, state: State | int | str) -> None:
+        """Set the state; the owner reports the transition separately.
 
-    def count_transition(self, from_state: State, to_state: State) -> None:
+        Raises:
+            ValueError: If `state` is none.
+        """
+        entered = _to_state(state)
+        with self._lock:
+            self._enter(entered)
+
+    def count_transition(self, from_state: State | int | str, to_state: State | int | str) -> None:
         """Count a transition and set the state it led to.
 
         Raises:
             ValueError: If no breaker makes that transition.
         """
+        left, entered = _to_state(from_state), _to_state(to_state)
         with self._lock:
-            if (from_state, to_state) not in self._counters.transitions:
-                raise ValueError(f"no breaker goes from {from_state.name} to {to_state.name}")
-            self._counters.transitions[from_state, to_state] += 1
-            self._history.append(Transition(time.time(), from_state, to_state, "reported"))
-            self._enter(to_state)
+            if (left, entered) not in self._counters.transitions:
+                raise ValueError(f"no breaker goes from {left.name} to {entered.name}")
+            self._counters.transitions[left, entered] += 1
+            self._history.append(Transition(time.time(), left, entered, "reported"))
+            self._enter(entered)
 
     def set_consecutive_failures(self, count: int) -> None:
-        """Set how many calls have failed since the last success."""
+        """Set how many calls have failed since the last success.
+
+        Raises:
+            TypeError, ValueError: If `count` is no whole number of at least 0.
+        """
+        plain = NumberKind.AMOUNT.check("the number of failures", count)
         with self._lock:
-            self._counters.consecutive_failures = count
+            self._counters.consecutive_failures = plain
 
     def snapshot(self) -> BreakerSnapshot:
         """Return a consistent snapshot of what has been reported."""
@@ -111,3 +131,13 @@ class ExternalBreaker:
         self._counters.changed_at = time.time()
         self._entered = now
         self._state = state
+
+
+def _to_state(state: State | int | str) -> State:
+    if isinstance(state, str):
+        name = state.upper().replace("-", "_")
+        if name in State.__members__:
+            return State[name]
+    elif isinstance(plain := plain_number(state), int) and plain in list(State):
+        return State(plain)
+    raise ValueError(f"a state is CLOSED, OPEN or HALF_OPEN, or 0, 1 or 2, not {state!r}")

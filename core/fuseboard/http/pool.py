@@ -13,7 +13,10 @@ from typing import cast
 import httpx
 
 from fuseboard.breaker.counters import DurationHistogram
+from fuseboard.breaker.live_object import LiveObject
+from fuseboard.breaker.names import check_name
 from fuseboard.breaker.snapshot import PoolSnapshot
+from fuseboard.breaker.validation import NumberKind
 
 # Upper bounds of the histogram of waiting times, seconds.
 _WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -21,7 +24,7 @@ _WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 _logger = logging.getLogger(__name__)
 
 
-class ConnectionPool(httpx.AsyncBaseTransport):
+class ConnectionPool(LiveObject, httpx.AsyncBaseTransport):
     """A transport that limits and counts the exchanges under way.
 
     An exchange holds its connection until its body is closed. The pool belongs
@@ -44,7 +47,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         clock: A monotonic clock, seconds.
 
     Raises:
-        ValueError: If `max_connections` is less than 1.
+        TypeError, ValueError: If the name cannot be exported, `max_connections` is no whole
+            number of at least 1, or `timeout` no number of seconds.
     """
 
     def __init__(
@@ -56,9 +60,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if max_connections < 1:
-            raise ValueError(f"a pool needs at least 1 connection, not {max_connections}")
-        self.name = name
+        self.name = check_name(name, "a pool")
+        max_connections = NumberKind.COUNT.check("max_connections", max_connections)
+        timeout = NumberKind.SECONDS.check("timeout", timeout)
         self._make_inner = make_inner
         self._inner = _CountedTransport(make_inner())
         self._replaced: set[_CountedTransport] = set()  # those with exchanges under way

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -21,10 +21,13 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
 
 from fuseboard.breaker.counters import Durations
 from fuseboard.breaker.registry import NamedCollection, Registry
 from fuseboard.breaker.snapshot import BreakerSnapshot, CacheSnapshot, PoolSnapshot
+from fuseboard.breaker.validation import plain_number
 from fuseboard.metrics import report
 from fuseboard.metrics.namespace import NAMESPACE, check_namespace
 
@@ -43,31 +46,59 @@ class _RegistryCollector(Collector, Generic[SnapshotT]):
     def __init__(self, registry: NamedCollection[SnapshotT], namespace: str = NAMESPACE) -> None:
         self._registry = registry
         self._namespace = check_namespace(namespace)
+        self._left_out: frozenset[str] = frozenset()  # names of those that were logged
 
     def describe(self) -> Iterable[Metric]:
         """Return the metrics without samples, by which Prometheus detects duplicates."""
-        return self._families(())
+        return self._families()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics; an entry that cannot be read is logged and left out."""
-        if report.METRICS_ENABLED:
-            yield from self._families(tuple(self._snapshots()))
-
-    def _snapshots(self) -> Iterator[SnapshotT]:
-        for entry in self._registry:
+        """Yield the metrics; an entry that cannot be exported is logged once and left out."""
+        if not report.METRICS_ENABLED:
+            return
+        families = self._families()
+        left_out = set()
+        for snapshot in self._registry.snapshots():
+            reached = [len(family.samples) for family in families]
             try:
-                yield entry.snapshot()
+                self._add(snapshot, *families)
+                for family, before in zip(families, reached, strict=True):
+                    _check_samples(family.samples[before:])
             except Exception:
-                _logger.exception("%r could not be scraped", entry.name)
+                for family, before in zip(families, reached, strict=True):
+                    del family.samples[before:]
+                name: str = snapshot.name  # type: ignore[attr-defined]
+                left_out.add(name)
+                if name not in self._left_out:
+                    _logger.exception("%r cannot be exported: left out", name)
+        registered = self._registry.names()
+        self._left_out = self._left_out.intersection(registered) | left_out
+        yield from families
 
     @abstractmethod
-    def _families(self, snapshots: tuple[SnapshotT, ...]) -> Iterator[Metric]: ...
+    def _families(self) -> tuple[Metric, ...]:
+        """Return the metrics without samples."""
+
+    @abstractmethod
+    def _add(self, snapshot: SnapshotT, /, *families: Any) -> None:
+        """Add the samples of a snapshot to the metrics."""
+
+
+def _check_samples(samples: list[Sample]) -> None:
+    """Raise `TypeError` or `ValueError` if one of the samples cannot be written."""
+    values = [sample.value for sample in samples]
+    for value in values:
+        if type(value) is not float and plain_number(value) is None:
+            raise TypeError(f"{samples[values.index(value)].name} is no number: {value!r}")
+    sum(map(float, values))  # which fails for a whole number that is too large
+    # What is no text cannot be joined, and half of a surrogate pair not be encoded.
+    "".join([label for sample in samples for label in sample.labels.values()]).encode()
 
 
 class BreakerCollector(_RegistryCollector[BreakerSnapshot]):
     """Collect the metrics of breakers."""
 
-    def _families(self, snapshots: tuple[BreakerSnapshot, ...]) -> Iterator[Metric]:
+    def _families(self) -> tuple[Metric, ...]:
         prefix = f"{self._namespace}_circuit_breaker_"
         by_name = ["breaker_name"]
 
@@ -117,34 +148,51 @@ class BreakerCollector(_RegistryCollector[BreakerSnapshot]):
             f"{prefix}calls_in_flight", "Admitted calls that have not ended.", labels=by_name
         )
 
-        for breaker in snapshots:
-            name = breaker.name
-            state.add_metric([name], breaker.state)
-            calls.add_metric([name, "success"], breaker.calls.success)
-            calls.add_metric([name, "failure"], breaker.calls.failure)
-            calls.add_metric([name, "rejected"], breaker.calls.rejected)
-            calls.add_metric([name, "ignored"], breaker.calls.ignored)
-            for (from_state, to_state), count in breaker.transitions.items():
-                transitions.add_metric([name, from_state.name, to_state.name], count)
-            failures.add_metric([name], breaker.consecutive_failures)
-            changed.add_metric([name], breaker.changed_at)
-            changed_seconds.add_metric([name], breaker.changed_at)
-            for verdict, measured in breaker.durations.items():
-                _add_histogram(durations, [name, verdict.value], measured)
-            for spent_in, seconds in breaker.state_seconds.items():
-                in_states.add_metric([name, spent_in.name], seconds)
-            late.add_metric([name], breaker.late)
-            unsent.add_metric([name], breaker.unsent)
-            in_flight.add_metric([name], breaker.in_flight)
+        return (
+            *(state, calls, transitions, failures, changed, changed_seconds),
+            *(durations, in_states, late, unsent, in_flight),
+        )
 
-        yield from (state, calls, transitions, failures, changed, changed_seconds)
-        yield from (durations, in_states, late, unsent, in_flight)
+    def _add(
+        self,
+        breaker: BreakerSnapshot,
+        /,
+        state: GaugeMetricFamily,
+        calls: CounterMetricFamily,
+        transitions: CounterMetricFamily,
+        failures: GaugeMetricFamily,
+        changed: GaugeMetricFamily,
+        changed_seconds: GaugeMetricFamily,
+        durations: HistogramMetricFamily,
+        in_states: CounterMetricFamily,
+        late: CounterMetricFamily,
+        unsent: CounterMetricFamily,
+        in_flight: GaugeMetricFamily,
+    ) -> None:
+        name = breaker.name
+        state.add_metric([name], breaker.state)
+        calls.add_metric([name, "success"], breaker.calls.success)
+        calls.add_metric([name, "failure"], breaker.calls.failure)
+        calls.add_metric([name, "rejected"], breaker.calls.rejected)
+        calls.add_metric([name, "ignored"], breaker.calls.ignored)
+        for (from_state, to_state), count in breaker.transitions.items():
+            transitions.add_metric([name, from_state.name, to_state.name], count)
+        failures.add_metric([name], breaker.consecutive_failures)
+        changed.add_metric([name], breaker.changed_at)
+        changed_seconds.add_metric([name], breaker.changed_at)
+        for verdict, measured in breaker.durations.items():
+            _add_histogram(durations, [name, verdict.value], measured)
+        for spent_in, seconds in breaker.state_seconds.items():
+            in_states.add_metric([name, spent_in.name], seconds)
+        late.add_metric([name], breaker.late)
+        unsent.add_metric([name], breaker.unsent)
+        in_flight.add_metric([name], breaker.in_flight)
 
 
 class PoolCollector(_RegistryCollector[PoolSnapshot]):
     """Collect the metrics of connection pools."""
 
-    def _families(self, snapshots: tuple[PoolSnapshot, ...]) -> Iterator[Metric]:
+    def _families(self) -> tuple[Metric, ...]:
         prefix = f"{self._namespace}_connection_pool_"
         by_name = ["pool"]
         active = GaugeMetricFamily(
@@ -162,19 +210,29 @@ class PoolCollector(_RegistryCollector[PoolSnapshot]):
         waits = HistogramMetricFamily(
             f"{prefix}wait_seconds", "How long calls waited for a connection.", labels=by_name
         )
-        for pool in snapshots:
-            active.add_metric([pool.name], pool.active)
-            maximum.add_metric([pool.name], pool.maximum)
-            percent.add_metric([pool.name], 100 * pool.utilization)
-            ratio.add_metric([pool.name], pool.utilization)
-            _add_histogram(waits, [pool.name], pool.waits)
-        yield from (active, maximum, percent, ratio, waits)
+        return active, maximum, percent, ratio, waits
+
+    def _add(
+        self,
+        pool: PoolSnapshot,
+        /,
+        active: GaugeMetricFamily,
+        maximum: GaugeMetricFamily,
+        percent: GaugeMetricFamily,
+        ratio: GaugeMetricFamily,
+        waits: HistogramMetricFamily,
+    ) -> None:
+        active.add_metric([pool.name], pool.active)
+        maximum.add_metric([pool.name], pool.maximum)
+        percent.add_metric([pool.name], 100 * pool.utilization)
+        ratio.add_metric([pool.name], pool.utilization)
+        _add_histogram(waits, [pool.name], pool.waits)
 
 
 class CacheCollector(_RegistryCollector[CacheSnapshot]):
     """Collect the metrics of caches."""
 
-    def _families(self, snapshots: tuple[CacheSnapshot, ...]) -> Iterator[Metric]:
+    def _families(self) -> tuple[Metric, ...]:
         prefix = f"{self._namespace}_cache_"
         by_name = ["cache"]
         hits = CounterMetricFamily(
@@ -193,14 +251,25 @@ class CacheCollector(_RegistryCollector[CacheSnapshot]):
         )
         entries = GaugeMetricFamily(f"{prefix}entries", "Answers it holds.", labels=by_name)
         maximum = GaugeMetricFamily(f"{prefix}max_entries", "Answers it may hold.", labels=by_name)
-        for cache in snapshots:
-            hits.add_metric([cache.name], cache.hits)
-            misses.add_metric([cache.name], cache.misses)
-            rate.add_metric([cache.name], cache.hit_rate)
-            ratio.add_metric([cache.name], cache.hit_rate)
-            entries.add_metric([cache.name], cache.entries)
-            maximum.add_metric([cache.name], cache.maximum)
-        yield from (hits, misses, rate, ratio, entries, maximum)
+        return hits, misses, rate, ratio, entries, maximum
+
+    def _add(
+        self,
+        cache: CacheSnapshot,
+        /,
+        hits: CounterMetricFamily,
+        misses: CounterMetricFamily,
+        rate: GaugeMetricFamily,
+        ratio: GaugeMetricFamily,
+        entries: GaugeMetricFamily,
+        maximum: GaugeMetricFamily,
+    ) -> None:
+        hits.add_metric([cache.name], cache.hits)
+        misses.add_metric([cache.name], cache.misses)
+        rate.add_metric([cache.name], cache.hit_rate)
+        ratio.add_metric([cache.name], cache.hit_rate)
+        entries.add_metric([cache.name], cache.entries)
+        maximum.add_metric([cache.name], cache.maximum)
 
 
 def collector_registry(registry: Registry, namespace: str = NAMESPACE) -> CollectorRegistry:
@@ -231,5 +300,7 @@ def write_exposition(collectors: CollectorRegistry, accept: str) -> tuple[bytes,
 
 
 def _add_histogram(family: HistogramMetricFamily, labels: list[str], durations: Durations) -> None:
-    buckets = [(str(bound), count) for bound, count in durations.buckets]
-    family.add_metric(labels, [*buckets, ("+Inf", durations.count)], sum_value=durations.sum)
+    bounds = [floatToGoString(bound) for bound, _ in durations.buckets]  # type: ignore[no-untyped-call]
+    counts = [count for _, count in durations.buckets]
+    buckets = [*zip(bounds, counts, strict=True), ("+Inf", durations.count)]
+    family.add_metric(labels, buckets, sum_value=float(durations.sum))

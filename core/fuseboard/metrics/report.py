@@ -1,7 +1,8 @@
 """Reporting of breakers from other libraries, so that they are shown and scraped, too.
 
 Breakers of fuseboard need nothing of this: the collector reads their counters.
-None of the four functions raises: an error in reporting is logged.
+None of the four functions raises: an error in reporting is logged, once for each
+breaker's name.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import reprlib
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -31,23 +33,43 @@ METRICS_ENABLED = _is_enabled(os.environ.get("METRICS_ENABLED", "1"))
 """Whether metrics are collected and served.
 
 False if the environment has `METRICS_ENABLED=0` or prometheus_client is not
-installed. Breakers work the same without metrics.
+installed. Breakers work the same without metrics, and those that are reported
+are on the board all the same.
 """
+
+_MAX_LOGGED = 1000
+# What has been logged: the function, the breaker's name as text, and the kind of error. It needs
+# no lock: of two threads with the same error both may log it, at worst.
+_logged: set[tuple[str, str, type[Exception]]] = set()
 
 
 def _never_raise(report: Callable[P, None]) -> Callable[P, None]:
-    """Decorate a function so that it logs what it raises, and does nothing without metrics."""
+    """Decorate a function so that it logs what it raises, once for each breaker's name."""
 
     @wraps(report)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        if not METRICS_ENABLED:
-            return
         try:
             report(*args, **kwargs)
-        except Exception:
-            _logger.exception("%s%r was not recorded", report.__name__, args)
+        except Exception as error:  # noqa: BLE001 (it is logged, once)
+            _log_once(report.__name__, args, kwargs, error)
 
     return guarded
+
+
+def _log_once(
+    function: str, args: tuple[object, ...], kwargs: dict[str, object], error: Exception
+) -> None:
+    # `reprlib` survives objects that have no text, and shortens those that have too much.
+    name = args[0] if args else kwargs.get("breaker_name")
+    text = reprlib.repr(name) if isinstance(name, str) else type(name).__name__
+    key = (function, text, type(error))
+    if key in _logged or len(_logged) >= _MAX_LOGGED:
+        return
+    _logged.add(key)
+    given = [reprlib.repr(value) for value in args]
+    given += [f"{key}={reprlib.repr(value)}" for key, value in kwargs.items()]
+    call = f"{function}({', '.join(given)})"
+    _logger.error("%s was not recorded (told once)", call, exc_info=error)
 
 
 @_never_raise
@@ -62,7 +84,7 @@ def record_circuit_breaker_call(breaker_name: str, status: str) -> None:
 @_never_raise
 def update_circuit_breaker_state(breaker_name: str, state: State | int | str) -> None:
     """Set the state of an external breaker: a `State`, its number or its name."""
-    _external(breaker_name).set_state(_to_state(state))
+    _external(breaker_name).set_state(state)
 
 
 @_never_raise
@@ -70,7 +92,7 @@ def record_circuit_breaker_transition(
     breaker_name: str, from_state: State | int | str, to_state: State | int | str
 ) -> None:
     """Count a transition of an external breaker, and set its state to `to_state`."""
-    _external(breaker_name).count_transition(_to_state(from_state), _to_state(to_state))
+    _external(breaker_name).count_transition(from_state, to_state)
 
 
 @_never_raise
@@ -84,9 +106,3 @@ def _external(name: str) -> ExternalBreaker:
     if not isinstance(found, ExternalBreaker):
         raise TypeError(f"the breaker {name!r} counts for itself")
     return found
-
-
-def _to_state(state: State | int | str) -> State:
-    if isinstance(state, str):
-        return State[state.upper().replace("-", "_")]
-    return State(state)

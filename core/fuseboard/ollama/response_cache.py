@@ -11,12 +11,15 @@ from typing import Any, Generic, TypeVar
 
 from cachetools import TTLCache
 
+from fuseboard.breaker.live_object import LiveObject
+from fuseboard.breaker.names import check_name
 from fuseboard.breaker.snapshot import CacheSnapshot
+from fuseboard.breaker.validation import NumberKind
 
 T = TypeVar("T")
 
 
-class ResponseCache:
+class ResponseCache(LiveObject):
     """A least-recently-used cache of complete responses, each a sequence of chunks.
 
     Concurrent requests for one key share a single flight: the response is
@@ -35,7 +38,8 @@ class ResponseCache:
         clock: A monotonic clock, seconds.
 
     Raises:
-        ValueError: If `max_entries` is less than 1 or `ttl` not positive and finite.
+        TypeError, ValueError: If the name cannot be exported, `max_entries` is no whole
+            number of at least 1, or `ttl` no number of seconds.
     """
 
     def __init__(
@@ -45,11 +49,9 @@ class ResponseCache:
         ttl: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if max_entries < 1:
-            raise ValueError(f"a cache needs room for at least 1 answer, not {max_entries}")
-        if not 0 < ttl < float("inf"):
-            raise ValueError(f"a cache's time must be a positive number, not {ttl!r}")
-        self.name = name
+        self.name = check_name(name, "a cache")
+        max_entries = NumberKind.COUNT.check("a cache's max_entries", max_entries)
+        ttl = NumberKind.SECONDS.check("a cache's ttl", ttl)
         self._max_entries = max_entries
         # Even counting the entries removes expired ones, on the thread that counts.
         self._lock = threading.Lock()

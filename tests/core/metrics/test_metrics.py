@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -29,11 +29,12 @@ from fuseboard import (
     Registry,
     State,
 )
-from fuseboard.breaker.counters import DurationHistogram
+from fuseboard.breaker.counters import CallCounts, DurationHistogram, Durations
+from fuseboard.breaker.outcome import Verdict
 from fuseboard.breaker.registry import REGISTRY
 from fuseboard.breaker.snapshot import CacheSnapshot, PoolSnapshot
 from fuseboard.metrics import report as metrics
-from fuseboard.metrics.collector import BreakerCollector, collector_registry
+from fuseboard.metrics.collector import BreakerCollector, collector_registry, write_exposition
 from fuseboard.metrics.endpoint import endpoint_app
 from fuseboard.metrics.report import (
     record_circuit_breaker_call,
@@ -116,6 +117,7 @@ def scraped(registry: Registry) -> Scraped:
 
 @pytest.fixture
 def external() -> Iterator[Scraped]:
+    metrics._logged.clear()
     yield Scraped(REGISTRY)
     REGISTRY.remove("model")
 
@@ -258,7 +260,7 @@ def test_a_breaker_that_cannot_be_read_does_not_hide_the_others(
 
     registry.add(Broken("broken"))
     assert scraped.value("state") == 0
-    assert "'broken' could not be scraped" in caplog.text
+    assert "'broken' cannot be read: left out" in caplog.text
 
 
 def test_two_collectors_on_one_registry_are_an_error(registry: Registry) -> None:
@@ -401,6 +403,163 @@ def test_every_figure_of_a_scrape_is_the_breakers_own(steps: list[str]) -> None:
     assert scraped == expected
 
 
+def test_what_is_reported_is_on_the_board_without_metrics(
+    external: Scraped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "METRICS_ENABLED", False)
+    record_circuit_breaker_call("model", "failure")
+    update_circuit_breaker_state("model", "open")
+    (seen,) = REGISTRY.snapshots()
+    assert (seen.name, seen.state, seen.calls.failure) == ("model", State.OPEN, 1)
+    assert external.value("state") is None
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        lambda: update_circuit_breaker_failures("model", "three"),  # type: ignore[arg-type]
+        lambda: update_circuit_breaker_failures("model", True),
+        lambda: update_circuit_breaker_failures("model", -1),
+        lambda: update_circuit_breaker_failures("model", 10**400),
+        lambda: update_circuit_breaker_failures("model", 2.5),  # type: ignore[arg-type]
+        lambda: update_circuit_breaker_failures("model", float("nan")),  # type: ignore[arg-type]
+        lambda: update_circuit_breaker_state("model", True),
+        lambda: update_circuit_breaker_state("model", "ajar"),
+        lambda: update_circuit_breaker_state("model", None),  # type: ignore[arg-type]
+        lambda: record_circuit_breaker_transition("model", True, "OPEN"),
+        lambda: record_circuit_breaker_transition("model", "CLOSED", []),  # type: ignore[arg-type]
+        lambda: record_circuit_breaker_call("model", ["failure"]),  # type: ignore[arg-type]
+        lambda: record_circuit_breaker_call("model"),  # type: ignore[call-arg]
+        lambda: record_circuit_breaker_call(breaker_name="model", status="splendid"),
+        lambda: record_circuit_breaker_call(5, "success"),  # type: ignore[arg-type]
+        lambda: record_circuit_breaker_call(None, "success"),  # type: ignore[arg-type]
+        lambda: record_circuit_breaker_call(["model"], "success"),  # type: ignore[arg-type]
+        lambda: record_circuit_breaker_call(Unspeakable(), "success"),  # type: ignore[arg-type]
+        lambda: record_circuit_breaker_call("mo\ud800del", "success"),
+        lambda: record_circuit_breaker_call("mo\ndel", "success"),
+        lambda: record_circuit_breaker_call("", "success"),
+    ],
+)
+def test_a_bad_report_changes_nothing_and_is_logged_once(
+    external: Scraped, report: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    record_circuit_breaker_call("model", "success")
+    (before,) = REGISTRY.snapshots()
+    for _ in range(3):
+        report()
+    assert caplog.text.count("was not recorded") == 1
+    (after,) = REGISTRY.snapshots()
+    assert (after.state, after.calls, after.history) == (before.state, before.calls, ())
+    assert after.consecutive_failures == 0
+    assert external.value("calls_total", status="success") == 1
+
+
+class Unspeakable:
+    """An object that has no text."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+ODD_VALUES: list[Any] = [None, "three", (), object(), 1j, 10**400, "\ud800"]
+BREAKER = CircuitBreaker("odd").snapshot()
+POOL = PoolSnapshot("odd", 1, 2, DurationHistogram((0.1, 1.0)).copy())
+CACHE = CacheSnapshot("odd", 1, 1, 1, 50)
+# What is written of a snapshot; the rest is for people.
+EXPORTED: dict[str, Any] = {
+    "state": BREAKER,
+    "calls": BREAKER,
+    "transitions": BREAKER,
+    "consecutive_failures": BREAKER,
+    "changed_at": BREAKER,
+    "durations": BREAKER,
+    "state_seconds": BREAKER,
+    "late": BREAKER,
+    "unsent": BREAKER,
+    "in_flight": BREAKER,
+    "active": POOL,
+    "maximum": POOL,
+    "waits": POOL,
+    "hits": CACHE,
+    "misses": CACHE,
+    "entries": CACHE,
+}
+WITHIN: list[tuple[str, Callable[[Any], Any]]] = [
+    ("calls", lambda odd: CallCounts(success=odd)),
+    ("calls", lambda odd: CallCounts(ignored=odd)),
+    ("transitions", lambda odd: {(State.CLOSED, State.OPEN): odd}),
+    ("transitions", lambda odd: {(State.CLOSED, odd): 1}),
+    ("state_seconds", lambda odd: {State.CLOSED: odd}),
+    ("state_seconds", lambda odd: {str(odd): 1}),
+    ("durations", lambda odd: {Verdict.SUCCESS: Durations(((0.1, odd),), 1, 1.0)}),
+    ("durations", lambda odd: {Verdict.SUCCESS: Durations(((odd, 1),), 1, 1.0)}),
+    ("durations", lambda odd: {Verdict.SUCCESS: Durations(((0.1, 1),), odd, 1.0)}),
+    ("durations", lambda odd: {Verdict.SUCCESS: Durations(((0.1, 1),), 1, odd)}),
+    ("waits", lambda odd: Durations(((0.1, odd),), 1, 1.0)),
+]
+ODD: list[tuple[str, Callable[[Any], Any]]] = [
+    *((field, lambda odd: odd) for field in EXPORTED),
+    *WITHIN,
+]
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=lambda odd: repr(odd)[:8])
+def test_exactly_what_cannot_be_exported_is_left_out_and_logged_once(
+    odd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for field, make in ODD:
+        snapshot = replace(EXPORTED[field], **{field: make(odd)})
+        registry = Registry()
+        registry.breaker("before")
+        collections: dict[type, Any] = {
+            BreakerSnapshot: registry,
+            PoolSnapshot: registry.pools,
+            CacheSnapshot: registry.caches,
+        }
+        collections[type(snapshot)].add(Still("odd", snapshot))
+        registry.breaker("after")
+        registry.pools.add(Still("pool", replace(POOL, name="pool")))
+        registry.caches.add(Still("cache", replace(CACHE, name="cache")))
+        collectors = collector_registry(registry)
+        caplog.clear()
+        for accept in ("text/plain", "application/openmetrics-text; version=1.0.0", ""):
+            exposition = write_exposition(collectors, accept)[0].decode()
+            assert '"odd"' not in exposition, field
+            for name in ("before", "after", "pool", "cache"):
+                assert f'"{name}"' in exposition
+        assert caplog.text.count("'odd' cannot be exported: left out") == 1, field
+
+
+def test_what_is_mended_is_exported_again(caplog: pytest.LogCaptureFixture) -> None:
+    registry = Registry()
+    entry = Still("odd", replace(CACHE, hits=None))  # type: ignore[arg-type]
+    registry.caches.add(entry)
+    collectors = collector_registry(registry)
+    assert b"odd" not in generate_latest(collectors)
+    entry.value = CACHE
+    assert b'cache_hits_total{cache="odd"} 1.0' in generate_latest(collectors)
+
+
+@pytest.mark.parametrize("name", ["módel 模型 🙂", 'quo"te\\{}=,', "# HELP", "a\u00a0b", "\u200f"])
+def test_odd_names_are_read_again_as_they_were(name: str) -> None:
+    registry = Registry()
+    registry.breaker(name)
+    text = generate_latest(collector_registry(registry)).decode()
+    names = {
+        sample.labels["breaker_name"] for family in parse_text(text) for sample in family.samples
+    }
+    assert names == {name}
+
+
+async def test_the_endpoint_survives_what_cannot_be_read() -> None:
+    registry = Registry()
+    registry.breaker("model")
+    registry.add(Still("odd", None))
+    async with served(endpoint_app(registry)) as url, httpx.AsyncClient(base_url=url) as http:
+        assert (await http.get("/health")).json()["breakers"] == {"model": "CLOSED"}
+        assert (await http.get("/metrics")).status_code == 200
+
+
 async def test_metrics_endpoint_format(breaker: CircuitBreaker, registry: Registry) -> None:
     fail(breaker)
     async with served(endpoint_app(registry)) as url, httpx.AsyncClient(base_url=url) as http:
@@ -439,8 +598,6 @@ async def test_metrics_can_be_disabled(
     breaker: CircuitBreaker, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "METRICS_ENABLED", False)
-    record_circuit_breaker_call("nobody", "success")
-    assert REGISTRY.get("nobody") is None
     fail(breaker)
     fail(breaker)
     assert breaker.state is State.OPEN
