@@ -202,6 +202,7 @@ class Engine:
     async def _poll_breakers(self) -> None:
         """Read every breaker's state, so that its listeners are notified; sample the rates."""
         sampled_at = time.monotonic()
+        self._status.rates.sample(self._registry.snapshots(), 1)  # what the rates begin with
         while True:
             await asyncio.sleep(_POLL_INTERVAL)
             for breaker in self.breakers:

@@ -13,7 +13,10 @@ from fuseboard.snapshot.traffic_kind import TrafficKind
 
 
 class BreakerRates(Struct, frozen=True, gc=False):
-    """How many calls one breaker got per second lately, and how long they took."""
+    """How many calls one breaker got per second lately, and how long they took.
+
+    No values mean that no rate is known yet.
+    """
 
     success: tuple[float, ...] = ()
     """Successful calls per second, one value for each of the last seconds, oldest first."""
@@ -42,7 +45,7 @@ class BreakerRates(Struct, frozen=True, gc=False):
 
     @property
     def latest(self) -> float:
-        """Calls per second of all kinds in the last second."""
+        """Calls per second of all kinds in the last second; 0 if no rate is known."""
         kinds = (self.success, self.failure, self.rejected, self.ignored)
         return sum(rates[-1] for rates in kinds if rates)
 

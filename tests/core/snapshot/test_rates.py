@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard import CircuitBreaker
+from fuseboard.breaker.external import ExternalBreaker
 from fuseboard.snapshot.quantile import quantile
 from fuseboard.snapshot.rates import MEASURED_SECONDS, REMEMBERED_SECONDS, RateTracker
+from fuseboard.snapshot.snapshot import BreakerRates
 from tests.core.clock import ManualClock
 
 BUCKETS = [(0.1, 10), (1.0, 90), (10.0, 100)]
@@ -51,6 +53,7 @@ def test_rates_and_percentiles_of_a_breaker() -> None:
     breaker = CircuitBreaker("model", clock=clock)
     log = RateTracker()
     assert log.by_breaker() == {}
+    log.sample([breaker.snapshot()], 1.0)
 
     def call(seconds: float, *, fails: bool = False) -> None:
         permit = breaker.acquire()
@@ -86,3 +89,85 @@ def test_rates_and_percentiles_of_a_breaker() -> None:
     for _ in range(REMEMBERED_SECONDS):
         log.sample([breaker.snapshot()], 1.0)
     assert len(log.by_breaker()["model"].total) == REMEMBERED_SECONDS
+
+
+def test_at_first_sight_no_rate_is_known_however_many_calls_there_were() -> None:
+    old = ExternalBreaker("old")
+    for _ in range(1000):
+        old.count_call("failure")
+    log = RateTracker()
+    log.sample([], 1.0)
+    log.sample([old.snapshot()], 1.0)
+    assert log.by_breaker() == {"old": BreakerRates()}
+    assert log.by_breaker()["old"].failed_share is None
+    old.count_call("success")
+    log.sample([old.snapshot()], 1.0)
+    seen = log.by_breaker()["old"]
+    assert (seen.success, seen.failure, seen.failed_share) == ((1.0,), (0.0,), 0.0)
+
+
+@pytest.mark.parametrize("reported", [0, 3, 20])
+def test_another_breaker_of_the_same_name_begins_anew(reported: int) -> None:
+    clock = ManualClock()
+    log = RateTracker()
+    first = ExternalBreaker("model", clock=clock)
+    clock.advance(60)
+    for _ in range(9):
+        first.count_call("failure")
+        log.sample([first.snapshot()], 1.0)
+    second = ExternalBreaker("model", clock=clock)
+    for _ in range(reported):
+        second.count_call("failure")
+    log.sample([second.snapshot()], 1.0)
+    assert log.by_breaker() == {"model": BreakerRates()}
+    second.count_call("rejected")
+    log.sample([second.snapshot()], 1.0)
+    assert log.by_breaker()["model"].total == (1.0,)
+
+
+def test_other_buckets_are_another_breakers() -> None:
+    clock = ManualClock()
+    log = RateTracker()
+    for bounds in ((0.1, 1.0), (0.2, 2.0)):
+        breaker = CircuitBreaker("model", duration_buckets=bounds, clock=clock)
+        breaker.call(int)
+        log.sample([breaker.snapshot()], 1.0)
+        assert log.by_breaker() == {"model": BreakerRates()}
+
+
+def test_a_breaker_that_is_gone_is_forgotten() -> None:
+    log = RateTracker()
+    breaker = CircuitBreaker("model")
+    log.sample([breaker.snapshot()], 1.0)
+    log.sample([breaker.snapshot()], 1.0)
+    log.sample([], 1.0)
+    assert log.by_breaker() == {}
+    breaker.call(int)
+    log.sample([breaker.snapshot()], 1.0)
+    assert log.by_breaker() == {"model": BreakerRates()}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["call", "sample", "replace"]), st.integers(0, 9))))
+def test_rates_add_up_to_the_calls_since_first_sight(steps: list[tuple[str, int]]) -> None:
+    clock, log = ManualClock(), RateTracker()
+    breaker = ExternalBreaker("model", clock=clock)
+    calls, seen_at = 0, None
+    for step, number in steps:
+        clock.advance(1)
+        match step:
+            case "call":
+                for _ in range(number):
+                    breaker.count_call("success")
+                calls += number
+            case "replace":
+                breaker = ExternalBreaker("model", clock=clock)
+                for _ in range(number):
+                    breaker.count_call("success")
+                log.sample([breaker.snapshot()], 1.0)
+                clock.advance(1)
+                log.sample([breaker.snapshot()], 1.0)
+                calls = seen_at = number
+            case _:
+                log.sample([breaker.snapshot()], 1.0)
+                seen_at = calls if seen_at is None else seen_at
+                assert sum(log.by_breaker()["model"].total) == calls - seen_at

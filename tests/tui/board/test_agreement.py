@@ -125,12 +125,19 @@ class EngineWithBoard:
             await self.until(lambda enough=enough: self.ended() >= enough)  # type: ignore[misc]
             self.clock.advance(self.random.choice([0.3, 2.0, 11.0]))
 
-    def add_other_breakers(self) -> None:
+    async def add_other_breakers(self) -> None:
         """Register breakers of every kind and state, with calls in flight."""
         several = FailureRate(0.5, TimeWindow(60), minimum_calls=10) | ConsecutiveFailures(9)
         for name in ("rated", "forced", "disabled", "measured", "half_open", "recovering"):
-            breaker = CircuitBreaker(name, trip=several, max_probes=2, clock=self.clock)
-            self.registry.add(breaker)
+            self.registry.add(CircuitBreaker(name, trip=several, max_probes=2, clock=self.clock))
+        reported = self.registry.get_or_add(
+            "reported", lambda name: ExternalBreaker(name, clock=self.clock)
+        )
+        assert isinstance(reported, ExternalBreaker)
+        # The rates begin with what is seen first.
+        await self.until(lambda: "reported" in self.engine.snapshot().rates)
+        for name in ("rated", "forced", "disabled", "measured", "half_open", "recovering"):
+            breaker = self.registry.find(name)
             for _ in range(self.random.randint(1, 3)):
                 breaker.acquire().failure("broken")
             for _ in range(self.random.randint(0, 5)):
@@ -148,10 +155,6 @@ class EngineWithBoard:
         self.under_way.append(probed.acquire())
         self.registry.find("recovering").acquire().failure("still broken")
         self.clock.advance(self.random.randint(1, 20))
-        reported = self.registry.get_or_add(
-            "reported", lambda name: ExternalBreaker(name, clock=self.clock)
-        )
-        assert isinstance(reported, ExternalBreaker)
         for status in ("success", "failure", "rejected", "rejected", "ignored"):
             for _ in range(self.random.randint(1, 9)):
                 reported.count_call(status)
@@ -408,7 +411,7 @@ async def test_board_scrape_and_breakers_agree(seed: int) -> None:
         it.engine.send(SetRate(rate))
         await it.until(lambda: f"traffic {rate}/s" in it.drawn(HeaderLine)[0])
         assert f"rag {rate}/s" in it.drawn(ResourcePanel)[0]
-        it.add_other_breakers()
+        await it.add_other_breakers()
         await it.stop()
 
         seen = it.engine.snapshot()
