@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from fuseboard.http import http_judge, ollama_judge, openai_judge
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.error_message import ErrorMessageReader
-from fuseboard.http.judges.redaction import MIN_QUOTATION
+from fuseboard.http.judges.redaction import MAX_SEARCHED, MIN_QUOTATION
+from fuseboard.http.judges.server_words import SERVER_WORDS
 
 URL = "http://here/api/chat"
 SECRET = "My name is Ada Lovelace and I live at 12 St James's Square."
@@ -110,6 +112,90 @@ def test_no_part_of_a_prompt_is_in_a_message(prompt: str, before: str, way: str,
     ):
         assert not quotes(reason, prompt)
         assert len(reason) <= 120
+
+
+LARGE = MAX_SEARCHED // 4  # characters, of at most four bytes
+
+
+@given(
+    st.one_of(TEXTS, st.from_regex(r"[a-z]{3,9}( [a-z]{3,9}){3,9}", fullmatch=True)),
+    st.sampled_from(["", "an error: ", "invalid prompt "]),
+    st.sampled_from(sorted(WAYS_TO_QUOTE)),
+    st.sampled_from(sorted(requests_with(""))),
+    st.integers(0, 400),
+)
+@example("4111 1111 1111 1111 ", "invalid prompt ", "as it is", "chat", 0)
+@example("555.867.5309 ", "", "as it is", "chat", 0)
+@example("+49 30 1234567 ", "", "in capitals", "generate", 0)
+@example("12345678901234567890", "", "letter by letter", "text", 0)
+def test_no_part_of_a_large_prompt_is_in_a_message(
+    part: str, before: str, way: str, form: str, start: int
+) -> None:
+    # A prompt of nothing but such words gives nothing away.
+    assume(SERVER_WORDS.isdisjoint(re.findall(r"\w\w+", part.casefold().replace("_", " "))))
+    prompt = f"{part}|" * (LARGE * 5 // (len(part) + 1))
+    request = requests_with(prompt)[form]
+    message = f"{before}{WAYS_TO_QUOTE[way](prompt[start : start + 300])} after"
+    assert len(request.content) > MAX_SEARCHED
+    assert not quotes(message_of(message, request), prompt)
+
+
+@pytest.mark.parametrize("model", ["first", "last"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "llama runner process has terminated: exit status 2",
+        "llama runner process no longer running: 1 signal: segmentation fault",
+        "model requires more system memory (… GiB) than is available (… GiB)",
+        'Post "http://127.0.0.1:…/completion": EOF',
+        "server busy, please try again.  maximum pending requests exceeded",
+        "the input length exceeds the context length",
+        "model 'hf.co/unsloth/Qwen3-30B-A3B:Q4_K_M' not found",
+        "prompt is too long: 250000 tokens > 200000 maximum",
+        "Rate limit reached for gpt-like models on tokens per min (TPM)",
+        "timed out waiting for llama runner to start",
+        "unexpected EOF",
+        "Internal Server Error",
+    ],
+)
+def test_a_servers_own_message_stands_beside_a_large_prompt(message: str, model: str) -> None:
+    name, prompt = {"model": "hf.co/unsloth/Qwen3-30B-A3B:Q4_K_M"}, {"prompt": SECRET * 5000}
+    fields = name | prompt if model == "first" else prompt | name
+    request = httpx.Request("POST", URL, json=fields)
+    sent = message.replace("… GiB", "5.6 GiB").replace(":…/", ":36423/").replace("gpt-like ", "")
+    assert message_of(sent, request) == message.replace("gpt-like ", "")
+
+
+def test_a_large_body_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = httpx.Request("POST", URL, json={"model": "m", "prompt": SECRET * 100_000})
+
+    def parse(_: bytes) -> object:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr("fuseboard.http.judges.redaction.json.loads", parse)
+    assert message_of("the model is busy: Ada", request) == "the model is busy …"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"prompt": '{"model": "Ada Lovelace"}' + SECRET * 5000}),
+        json.dumps({"prompt": SECRET * 5000 + ', "model": "Ada Lovelace"'}),
+        '"model": "Ada Lovelace"' + SECRET * 5000,
+        SECRET * 5000 + '{"model": "Ada Lovelace"}',
+    ],
+)
+def test_what_looks_like_a_models_name_in_a_prompt_is_none(body: str) -> None:
+    request = httpx.Request("POST", URL, content=body.encode())
+    assert message_of("model not found: Ada Lovelace", request) == "model not found …"
+
+
+@given(st.text(), st.text())
+def test_a_quotation_is_found_wherever_it_begins(before: str, after: str) -> None:
+    secret = "4f8a2c9d7b6e1035"
+    prompt = before + secret + after
+    message = message_of(f"{before}{secret}", requests_with(prompt)["generate"])
+    assert secret not in message
 
 
 @pytest.mark.parametrize(
