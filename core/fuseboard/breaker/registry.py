@@ -360,10 +360,11 @@ class Registry(NamedCollection[BreakerSnapshot]):
         with self._lock:
             if self._uses.get(name) is not use or self._by_name.get(name) is not member:
                 return False
+            # In this order, so that an interrupt between two lines loses nothing.
+            self._held_uses[breaker] = use
+            self._held[name] = breaker
             del self._by_name[name], self._uses[name]
             self._warned.discard(name)
-            self._held[name] = breaker
-            self._held_uses[breaker] = use
         return True
 
     def _take_back_used(self, now: float) -> None:
@@ -385,10 +386,9 @@ class Registry(NamedCollection[BreakerSnapshot]):
 
     def _take_back(self, breaker: CircuitBreaker) -> None:
         """Register an evicted breaker again; the caller holds the lock."""
-        del self._held[breaker.name]
-        use = self._held_uses.pop(breaker)
         if self._by_name.setdefault(breaker.name, breaker) is breaker:
-            self._uses[breaker.name] = use
+            self._uses[breaker.name] = self._held_uses[breaker]
+        self._held.pop(breaker.name, None)
 
 
 @dataclass(slots=True)

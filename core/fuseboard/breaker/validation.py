@@ -40,7 +40,7 @@ class NumberKind(Enum):
     SECONDS = "seconds, more than 0 and less than 30 years"
     SHARE = "a share, above 0 and at most 1"
     JITTER = "a share, at least 0 and below 1"
-    FACTOR = "a number of at least 1"
+    FACTOR = "a number from 1 to a billion"
     WHOLE = "a whole number"
     ANY = "a number"
 
