@@ -126,8 +126,10 @@ class NamedCollection(LiveObject, Generic[SnapshotT]):
                 snapshot = member.snapshot()
                 self._check_snapshot(name, snapshot)
             except Exception:
-                if self._unreadable.get(name) is not member:
+                with self._lock:
+                    is_known = self._unreadable.get(name) is member
                     self._unreadable[name] = member
+                if not is_known:
                     _logger.exception("the %s %r cannot be read: left out", self._kind, name)
             else:
                 read.append((member, snapshot))
