@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fuseboard.breaker.validation import NumberKind, plain_number
+_LONGEST = 1e9  # seconds; beyond, arithmetic with clocks overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,14 @@ class Deadlines:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            value = plain_number(getattr(self, name))
-            if name != "slowest_pace" or value != 0:
-                value = NumberKind.SECONDS.check(f"the {name} deadline", getattr(self, name))
-            object.__setattr__(self, name, value)
+            value = getattr(self, name)
+            if type(value) not in (int, float):
+                value = _plain(name, value)
+                object.__setattr__(self, name, value)
+            if name == "slowest_pace" and value == 0:
+                continue
+            if not 0 < value <= _LONGEST:
+                raise ValueError(f"the {name} deadline must be a positive number, not {value!r}")
 
     def for_whole_text(self) -> Deadlines:
         """Return the deadlines of a text that is not streamed, and so arrives all at once."""
@@ -44,3 +48,13 @@ class Deadlines:
     def for_object(self) -> Deadlines:
         """Return the deadlines of a response that is no stream of tokens."""
         return replace(self, slowest_pace=0)
+
+
+def _plain(name: str, value: object) -> float:
+    # Not at the top: the dashboard's first frame needs the deadlines, and no breaker.
+    from fuseboard.breaker.validation import plain_number
+
+    plain = plain_number(value)
+    if plain is None:
+        raise TypeError(f"the {name} deadline takes seconds, not {value!r}")
+    return plain
