@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial, wraps
 from types import CodeType
-from typing import Any, NoReturn, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from fuseboard.breaker.callable_kind import (
     DEFERRED_FLAGS,
@@ -53,20 +53,6 @@ class CircuitBreaker(BreakerCore):
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.state.name}>"
-
-    def __copy__(self) -> Self:
-        """Return itself: what holds a breaker can be copied, and shares it."""
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        """Return itself, as `__copy__()` does."""
-        return self
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"the breaker {self.name!r} lives in this process and cannot be pickled: "
-            "make one in each process"
-        )
 
     # Calling through it
 

@@ -19,17 +19,20 @@ from fuseboard.breaker.errors import CircuitOpenError
 from fuseboard.breaker.fork import renew_in_children
 from fuseboard.breaker.generation import Generation
 from fuseboard.breaker.listeners import EventQueue
+from fuseboard.breaker.live_object import LiveObject
+from fuseboard.breaker.names import check_name
 from fuseboard.breaker.outcome import GOOD, Ruling
 from fuseboard.breaker.settings import BreakerSettings, SettingsKwargs
 from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.breaker.state import Mode, State
 from fuseboard.breaker.state_machine import StateMachine
+from fuseboard.breaker.validation import NumberKind
 
 _CLOSED = State.CLOSED  # until Python 3.12 reading an enum's member costs as much as the lock
 _MOST_THREADS = 1000  # remembered, before those that do nothing are forgotten
 
 
-class BreakerCore:
+class BreakerCore(LiveObject):
     """The lock, state machine and event queue of one breaker.
 
     Permits, guards and fallbacks depend on this class alone. Each method takes
@@ -73,15 +76,13 @@ class BreakerCore:
         draw: Callable[[], float] = random.random,
         **settings: Unpack[SettingsKwargs],
     ) -> None:
-        if not name:
-            raise ValueError("a breaker needs a name")
-        if history_size < 0:
-            raise ValueError(f"history_size must not be negative, not {history_size}")
+        history_size = NumberKind.AMOUNT.check("history_size", history_size)
+        duration_buckets = [NumberKind.ANY.check("duration_buckets", at) for at in duration_buckets]
         if list(duration_buckets) != sorted(set(duration_buckets)):
             raise ValueError("duration_buckets must be ascending")
         if not all(map(isfinite, duration_buckets)):
             raise ValueError("duration_buckets must be finite: +Inf is added by itself")
-        self.name = name
+        self.name = check_name(name)
         self._clock = clock
         self._lock = threading.Lock()
         self._owner: int | None = None  # the thread that holds the lock
@@ -290,8 +291,8 @@ class BreakerCore:
         generation, started = admission.generation, admission.started
         if generation is None or not self._close(admission):
             return
-        settled.append(True)
         try:
+            settled.append(True)
             self._settle(ruling, generation, started, admission.seconds_to_first_item)
         except BaseException:
             self._machine.release(generation, started)  # it was interrupted, perhaps before that

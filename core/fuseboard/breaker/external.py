@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
 from fuseboard.breaker.counters import Counters
+from fuseboard.breaker.fork import renewed_lock
 from fuseboard.breaker.live_object import LiveObject
 from fuseboard.breaker.names import check_name
 from fuseboard.breaker.outcome import Verdict
@@ -36,7 +36,7 @@ class ExternalBreaker(LiveObject):
     ) -> None:
         self.name = check_name(name)
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = renewed_lock(self)
         self._counters = Counters(changed_at=time.time())
         self._state = State.CLOSED
         self._entered = clock()

@@ -7,6 +7,7 @@ child has no such thread, and would wait for it for ever.
 from __future__ import annotations
 
 import os
+import threading
 from typing import Protocol
 from weakref import WeakSet
 
@@ -19,7 +20,14 @@ class Renewable(Protocol):
         ...
 
 
+class LockOwner(Protocol):
+    """An object of which nothing but the lock must be made anew."""
+
+    _lock: threading.RLock
+
+
 _renewables: WeakSet[Renewable] = WeakSet()
+_lock_owners: WeakSet[LockOwner] = WeakSet()
 
 
 def renew_in_children(renewable: Renewable) -> None:
@@ -27,7 +35,19 @@ def renew_in_children(renewable: Renewable) -> None:
     _renewables.add(renewable)
 
 
+def renewed_lock(owner: LockOwner) -> threading.RLock:
+    """Return the lock that is to be `owner._lock`, and is made anew in every forked child.
+
+    It is re-entrant, because garbage may be collected while it is held, and a
+    finalizer may need it.
+    """
+    _lock_owners.add(owner)
+    return threading.RLock()
+
+
 def _renew_all() -> None:
+    for owner in tuple(_lock_owners):
+        owner._lock = threading.RLock()  # noqa: SLF001 (that is what it was passed for)
     for renewable in tuple(_renewables):
         renewable.renew_in_child()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Generic, Protocol, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from fuseboard.breaker.breaker import CircuitBreaker
+from fuseboard.breaker.fork import renewed_lock
 from fuseboard.breaker.live_object import LiveObject
 from fuseboard.breaker.names import check_name
 from fuseboard.breaker.settings import BreakerSettings, SettingsKwargs
@@ -47,7 +47,7 @@ class NamedCollection(LiveObject, Generic[SnapshotT]):
     def __init__(self, kind: str, snapshot_type: type[SnapshotT]) -> None:
         self._kind = kind
         self._snapshot_type: type[object] = snapshot_type
-        self._lock = threading.Lock()
+        self._lock = renewed_lock(self)
         self._by_name: dict[str, Registered[SnapshotT]] = {}
         self._unreadable: dict[str, Registered[SnapshotT]] = {}  # those that were logged
 

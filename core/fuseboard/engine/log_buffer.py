@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fuseboard.breaker.fork import renewed_lock
 from fuseboard.snapshot.snapshot import LogLevel, LogLine
 
 _MAX_LINES = 300
@@ -56,7 +56,7 @@ class _InfoLevel:
     """The level of fuseboard's logger: `INFO` while there are users. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = renewed_lock(self)
         self._users = 0
         self._original: int | None = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import cast
 import httpx
 
 from fuseboard.breaker.counters import DurationHistogram
+from fuseboard.breaker.fork import renewed_lock
 from fuseboard.breaker.live_object import LiveObject
 from fuseboard.breaker.names import check_name
 from fuseboard.breaker.snapshot import PoolSnapshot
@@ -70,7 +70,7 @@ class ConnectionPool(LiveObject, httpx.AsyncBaseTransport):
         self._timeout = timeout
         self._clock = clock
         self._free = asyncio.Semaphore(max_connections)
-        self._lock = threading.Lock()
+        self._lock = renewed_lock(self)
         self._active = 0
         self._waits = DurationHistogram(_WAIT_BUCKETS)
 

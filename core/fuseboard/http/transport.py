@@ -8,7 +8,6 @@ A request is judged when its response has ended, not when its head arrives:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
@@ -16,6 +15,7 @@ import httpx
 
 from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.breaker.errors import CircuitOpenError
+from fuseboard.breaker.fork import renewed_lock
 from fuseboard.http.exchange import GuardedExchange
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.http import http_judge
@@ -83,7 +83,7 @@ class BreakerTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._inner = inner
         self._sync = inner if isinstance(inner, httpx.BaseTransport) else None
         self._async = inner if isinstance(inner, httpx.AsyncBaseTransport) else None
-        self._lock = threading.Lock()
+        self._lock = renewed_lock(self)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
@@ -11,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from cachetools import TTLCache
 
+from fuseboard.breaker.fork import renewed_lock
 from fuseboard.breaker.live_object import LiveObject
 from fuseboard.breaker.names import check_name
 from fuseboard.breaker.snapshot import CacheSnapshot
@@ -54,7 +54,7 @@ class ResponseCache(LiveObject):
         ttl = NumberKind.SECONDS.check("a cache's ttl", ttl)
         self._max_entries = max_entries
         # Even counting the entries removes expired ones, on the thread that counts.
-        self._lock = threading.Lock()
+        self._lock = renewed_lock(self)
         self._entries: TTLCache[Hashable, tuple[Any, ...]] = TTLCache(max_entries, ttl, clock)
         self._flights: dict[Hashable, _SingleFlight[Any]] = {}
         self._hits = 0

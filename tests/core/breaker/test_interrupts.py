@@ -30,6 +30,7 @@ class InterruptAfter:
     def __init__(self, number: int) -> None:
         self.left = number
         self.happened = False
+        self.where = ""
 
     def __enter__(self) -> None:
         sys.setprofile(self.on_event)
@@ -47,6 +48,7 @@ class InterruptAfter:
         if self.left <= 0:
             self.happened = True
             sys.setprofile(None)
+            self.where = f"{event} in {frame.f_code.co_qualname}, line {frame.f_lineno}"
             raise Interrupt
 
 
@@ -128,7 +130,11 @@ def test_wherever_it_comes(work: Callable[[CircuitBreaker], None], half_open: bo
         with suppress(Interrupt), interrupt:
             work(breaker)
         interrupted = interrupt.happened
-        check_whole(breaker, clock, told)
+        try:
+            check_whole(breaker, clock, told)
+        except AssertionError as error:
+            error.add_note(f"interrupted at moment {number}: {interrupt.where}")
+            raise
     assert number > 5
 
 
