@@ -38,7 +38,10 @@ EXPORTS = {
     "fuseboard.http": {
         "BreakerTransport",
         "RequestRejectedError",
+        "anthropic_judge",
         "http_judge",
+        "judge_with",
+        "llm_judge",
         "ollama_judge",
         "openai_judge",
     },

@@ -6,20 +6,25 @@ everything an httpx client sends, streamed or not:
 
     import httpx
     from fuseboard import CircuitBreaker
-    from fuseboard.http import BreakerTransport, RequestRejectedError, openai_judge
+    from fuseboard.http import BreakerTransport, RequestRejectedError, llm_judge
 
-    transport = BreakerTransport(CircuitBreaker("llm"), judge=openai_judge)
+    transport = BreakerTransport(CircuitBreaker("llm"), judge=llm_judge)
     with httpx.Client(transport=transport) as client:
         try:
             client.post("https://llm.example/v1/chat/completions", json=request)
         except RequestRejectedError as rejection:
             print(f"open; retry in {rejection.retry_after} s")
 
-`http_judge` reads the status only and is the default. `fuseboard.http.judges`
+`http_judge` reads the status only and is the default. `llm_judge` finds the judge
+of a model's API by the path: `openai_judge`, `anthropic_judge` or `ollama_judge`.
+`judge_with` makes one to which other statuses are failures. `fuseboard.http.judges`
 says how to add a judge for another protocol.
 """
 
+from fuseboard.http.judges.anthropic import anthropic_judge
+from fuseboard.http.judges.choosing import judge_with
 from fuseboard.http.judges.http import http_judge
+from fuseboard.http.judges.llm import llm_judge
 from fuseboard.http.judges.ollama import ollama_judge
 from fuseboard.http.judges.openai import openai_judge
 from fuseboard.http.transport import BreakerTransport, RequestRejectedError
@@ -27,7 +32,10 @@ from fuseboard.http.transport import BreakerTransport, RequestRejectedError
 __all__ = [
     "BreakerTransport",
     "RequestRejectedError",
+    "anthropic_judge",
     "http_judge",
+    "judge_with",
+    "llm_judge",
     "ollama_judge",
     "openai_judge",
 ]

@@ -52,7 +52,7 @@ class GuardedExchange:
             if self._request.headers.get("Accept-Encoding") == "identity":
                 # The client accepts plain bytes only, so the caller cannot decode it either.
                 self._decoding_failure = judge_error(httpx.DecodingError("a coding not asked for"))
-            else:
+            elif status < 400:
                 self._judge = HttpJudge(self._request)  # the body cannot be read
         with self._catch_judge_errors():
             self._judge.begin(status, headers)

@@ -19,16 +19,20 @@ class Judge(Protocol):
 
     @property
     def ruling(self) -> Ruling | None:
-        """The ruling that no further byte can change; `None` while there is none.
+        """The ruling if nothing more arrived; `None` while the response would be incomplete.
 
-        An error status is final at once, an error inside the body when it
-        arrives, a success when the last object or event has arrived.
+        An error status has one at once, an error inside the body when it
+        arrives, a success when the last object or event has arrived. More of
+        the body may add to what an error says of itself, and may turn a
+        success into a failure by an error that follows.
         """
         ...
 
     @property
     def content_started(self) -> bool:
-        """Whether content of a good response has arrived: an object, an event, a byte.
+        """Whether something of a good response has arrived: a byte, a token, a tool call.
+
+        An event without output is nothing: a role, a ping, the filter's results.
 
         It ends the time to the first item. A reader that stops after it has
         been served, which is a success.

@@ -254,9 +254,16 @@ BEFORE_THE_BODY: list[Mode] = [
     ("limit", writes(plain(429, b'{"error":{"message":"slow down"}}')), FAILURE,
      "HTTP 429: slow down"),
     ("error breaks off", writes(plain(503, b"busy")[:-2]), FAILURE, "HTTP 503: bu"),
-    ("unknown model", writes(plain(404, b'{"error":"model not found"}')), IGNORED, ""),
-    ("bad request", writes(plain(400, b'{"error":"missing request body"}')), IGNORED, ""),
 ]  # fmt: skip
+
+CALLERS_FAULTS: dict[str, ResponseHandler] = {
+    "unknown model": writes(plain(404, b'{"error":"model not found"}')),
+    "bad request": writes(plain(400, b'{"error":"missing request body"}')),
+}
+
+
+def callers_faults(verdict: tuple[int, int, int, int]) -> list[Mode]:
+    return [(name, respond, verdict, "") for name, respond in CALLERS_FAULTS.items()]
 
 
 def streamed(head: bytes, item: bytes, last: bytes, unended: str) -> list[Mode]:
@@ -311,7 +318,7 @@ MODES: dict[str, tuple[Callable[[httpx.Request], Judge], str, bytes, list[Mode]]
     "openai, not streamed": (
         openai_judge,
         "/v1/chat/completions",
-        closing(plain(200, b'{\n "id": "1"\n}')),
+        closing(plain(200, b'{\n "choices": [{"message": {"content": "hi"}}]\n}')),
         [
             ("half a body", writes(plain(200, b'{"id":1}')[:-3]), FAILURE, "answer broke off"),
             ("empty", writes(plain(200, b"")), FAILURE, "empty answer"),
@@ -338,7 +345,8 @@ MODES: dict[str, tuple[Callable[[httpx.Request], Judge], str, bytes, list[Mode]]
 CASES = [
     pytest.param(judge, path, good, *mode[1:], id=f"{name}: {mode[0]}")
     for name, (judge, path, good, modes) in MODES.items()
-    for mode in [*BEFORE_THE_BODY, *modes]
+    # They say nothing about a model, and show that a service lives.
+    for mode in [*BEFORE_THE_BODY, *callers_faults(SUCCESS if name == "http" else IGNORED), *modes]
 ]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import httpx
 
 from fuseboard.http.judges.redaction import find_quotation
+from fuseboard.http.judges.reported_error import read_error, read_error_body
 
 _MAX_LENGTH = 120  # characters of a message
 _MAX_SCANNED = 320  # characters; an escaped one takes several
@@ -18,14 +18,29 @@ _BEFORE_QUOTATION = " \t\"'`([{<:=,\\"
 _VARIABLE = re.compile(
     r"""
     (?P<host> (?: \d{1,3} (?:\.\d{1,3}){3} | localhost | \[[0-9a-f:]+\] ) : ) \d+   # its port
-    | (?P<label> request[ _-]?id \W+ ) [\w-]+
+    | (?P<label>
+        (?: request | trace | log | generation ) [ _-]? id \W+
+        | \b cf-ray \W+
+      ) [\w-]+
+    | (?P<amount>                                                                   # 10 or 6m0s
+        \b (?: limit | used | usage | requested | remaining | current | afford | position
+             | n_prompt_tokens | n_ctx ) ['"]? (?: \s? [:=] | \s of )? \s? ['"]?
+        | \b (?: again | retry (?:ing)? | wait | resets? ) (?: \s (?: in | after | at | for ) )? \s
+      ) (?: \d+ (?: [.,:] \d+ )* (?: [dhms] | ms )? )+ (?! \w )
     | \b [0-9a-f]{8} (?:-[0-9a-f]{4}){3} - [0-9a-f]{12} \b                          # a UUID
-    | \b req_ \w+
+    | \b (?: req | org | proj | acct | resp | msg | chatcmpl | cmpl ) [_-] (?=\w*\d) \w+
+    | \b (?: org | proj ) [_-] \w{6,}
     | \b 0x [0-9a-f]{9,} \b                                                         # an address
     | \b (?=[a-f]*\d) [0-9a-f]{16,} \b                                              # a digest
     | \b \d{4}-\d\d-\d\d [T\ ] \d\d:\d\d:\d\d (?:\.\d+)? (?: Z\b | [+-]\d\d:?\d\d )?
+    | (?<![\w.:]) \d\d? : \d\d (?: : \d\d (?:\.\d+)? )? (?= \s? (?:[AP]M|UTC|GMT) \b )  # of the day
+    | \$ \s? \d [\d.,]*
     | (?<![\w.]) \d+ (?:\.\d+)? (?= \s? [KMGT]i?B \b )                              # a size
     | (?<![\w.]) (?: \d+ (?= \s? [mµn]s \b ) | \d+\.\d+ (?= \s? [mµn]?s \b ) )      # a duration
+    | (?<![\w.,-]) \d[\d,]*
+      (?= \s (?: [a-z]+ \s )? (?: token | request | character | credit )s? \b | \s in \s the \s )
+    | (?<! [\w.,-] ) (?<! error\s ) (?<! code\s ) (?<! status\s ) (?! (?<= [(] ) \d+ [)] )
+      \d (?: ,? \d ){3,} (?! \w | [.,-] \w )                                        # a count
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -36,35 +51,24 @@ class ErrorMessageReader:
 
     A message is the first line, at most 120 characters. It is cut where it
     quotes the request (prompt, input, key), and what varies between equal
-    errors (ports, identifiers, times, sizes) is replaced by `…`.
+    errors (ports, identifiers, accounts, times, sizes, counts) is replaced by `…`.
     """
 
     def __init__(self, request: httpx.Request) -> None:
         self._request = request
 
     def from_body(self, body: bytes) -> str:
-        """Return the message in a body of JSON or plain text; empty if there is none."""
-        try:
-            parsed = json.loads(body)
-        except (ValueError, RecursionError):
-            text = body.decode("utf-8", "replace").strip()
-            # An HTML page or incomplete JSON is no message.
-            return "" if text.startswith(("<", "{", "[")) else self._clean(text)
-        return self.from_object(parsed) if isinstance(parsed, dict) else ""
+        """Return the message in a body of JSON, events or plain text; empty if there is none."""
+        return self.clean(read_error_body(body).message)
 
     def from_object(self, parsed: dict[str, Any]) -> str:
         """Return the message in a parsed JSON object; empty if there is none."""
-        error = parsed.get("error")
-        if isinstance(error, dict):  # OpenAI's form
-            error = error.get("message")
-        for message in (error, parsed.get("message"), parsed.get("detail")):
-            if isinstance(message, str):
-                return self._clean(message)
-        return ""
+        return self.clean(read_error(parsed).message)
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """Return a server's words as a message."""
         first_line = text.strip().partition("\n")[0][:_MAX_SCANNED].rstrip()
-        return _truncate(_mask_variables(self._cut_quotation(first_line)))
+        return _truncate(_mask_variables(self._cut_quotation(first_line))) if first_line else ""
 
     def _cut_quotation(self, message: str) -> str:
         start = find_quotation(message, self._request)
@@ -75,7 +79,9 @@ class ErrorMessageReader:
 
 
 def _mask_variables(message: str) -> str:
-    return _VARIABLE.sub(lambda found: f"{found['host'] or found['label'] or ''}…", message)
+    return _VARIABLE.sub(
+        lambda found: f"{found['host'] or found['label'] or found['amount'] or ''}…", message
+    )
 
 
 def _truncate(message: str) -> str:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.breaker.retry_after import parse_http_date, read_retry_after
 from fuseboard.http.judges.error_message import ErrorMessageReader
+from fuseboard.http.judges.reported_error import NO_ERROR, ReportedError, read_error_body
 
 MAX_ERROR_BODY = 64 * 1024
 """Bytes of an error response's body that are read for its message."""
 
 
 class ErrorResponse:
-    """A response whose status decides the verdict; its body only explains it.
-
-    408, 429 and every status from 500 on are failures of the server; any other
-    status is the caller's error and is ignored.
+    """A response whose status is an error: its verdict, its message, its `Retry-After`.
 
     Args:
         status: The status.
         headers: The response's headers; `Retry-After` is read on a failure.
-        messages: Extracts the message from the body.
-        failures: Further statuses that are failures of this server.
+        messages: Makes the message.
+        decide: Returns the verdict on the error in the part of the body received so far.
     """
 
     def __init__(
@@ -32,29 +30,31 @@ class ErrorResponse:
         status: int,
         headers: httpx.Headers,
         messages: ErrorMessageReader,
-        *,
-        failures: Collection[int] = (),
+        decide: Callable[[int, ReportedError], Verdict],
     ) -> None:
         self._status = status
-        self._failed = status in {408, 429} or status >= 500 or status in failures
-        self._retry_after = retry_after(headers) if self._failed else None
+        self._headers = headers
         self._messages = messages
+        self._decide = decide
         self._body = bytearray()
         self._ruling: Ruling | None = None
 
     def feed(self, data: bytes) -> None:
         """Process the next chunk of the body; what exceeds `MAX_ERROR_BODY` is dropped."""
-        self._body += data[: MAX_ERROR_BODY - len(self._body)]
-        self._ruling = None
+        if len(self._body) < MAX_ERROR_BODY:
+            self._body += data[: MAX_ERROR_BODY - len(self._body)]
+            self._ruling = None
 
     @property
     def ruling(self) -> Ruling:
-        """The ruling, its reason taken from the part of the body received so far."""
+        """The ruling, as far as the part of the body received so far tells."""
         if self._ruling is None:
-            verdict = Verdict.FAILURE if self._failed else Verdict.IGNORED
-            message = self._messages.from_body(bytes(self._body))
+            error = read_error_body(bytes(self._body)) if self._body else NO_ERROR
+            verdict = self._decide(self._status, error)
+            message = self._messages.clean(error.message)
             reason = f"HTTP {self._status}: {message}" if message else f"HTTP {self._status}"
-            self._ruling = Ruling(verdict, reason, retry_after=self._retry_after)
+            wait = retry_after(self._headers) if verdict is Verdict.FAILURE else None
+            self._ruling = Ruling(verdict, reason, retry_after=wait)
         return self._ruling
 
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx
 
-from fuseboard.breaker.outcome import GOOD, Ruling
+from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 from fuseboard.http.judges.error_message import ErrorMessageReader
 from fuseboard.http.judges.error_response import ErrorResponse
+from fuseboard.http.judges.reported_error import ReportedError
+from fuseboard.http.judges.verdict_rules import NO_RULES, VerdictRules
 
 
 class HttpJudge:
     """Judge an exchange without knowledge of what its body means.
 
-    408, 429 and every status from 500 on are failures; other error statuses
-    are the caller's error and are ignored; everything else is a success once
-    its body has ended.
+    408, 425, 429 and every status from 500 on are failures. Any other 4xx is the
+    caller's own fault and a success, which gives the status as its reason: a
+    service that finds fault with a request lives. 407 and 499 say nothing about
+    the service. Everything else is a success once its body has ended.
+
+    Args:
+        request: The request of the exchange.
+        decide: Returns the verdict on an error status; by default as above.
     """
 
-    def __init__(self, request: httpx.Request) -> None:
+    def __init__(
+        self,
+        request: httpx.Request,
+        decide: Callable[[int, ReportedError], Verdict] = NO_RULES.http_verdict,
+    ) -> None:
         self._messages = ErrorMessageReader(request)
+        self._decide = decide
         self._error: ErrorResponse | None = None
         self._content_started = False
 
@@ -35,7 +49,7 @@ class HttpJudge:
     def begin(self, status: int, headers: httpx.Headers) -> None:
         """Process the head of the response."""
         if status >= 400:
-            self._error = ErrorResponse(status, headers, self._messages)
+            self._error = ErrorResponse(status, headers, self._messages, self._decide)
 
     def feed(self, data: bytes) -> None:
         """Process the next chunk of the body."""
@@ -49,6 +63,6 @@ class HttpJudge:
         return self.ruling or GOOD
 
 
-def http_judge(request: httpx.Request) -> HttpJudge:
+def http_judge(request: httpx.Request, rules: VerdictRules = NO_RULES) -> HttpJudge:
     """Return the judge of a request to any HTTP server."""
-    return HttpJudge(request)
+    return HttpJudge(request, rules.http_verdict)

@@ -1,39 +1,47 @@
-"""Parsing the JSON objects of a response, and recognizing an error reported in one."""
+"""Parsing the JSON of a response."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from fuseboard.http.judges.error_message import ErrorMessageReader
+from fuseboard.breaker.outcome import Ruling, Verdict
 
 TOO_LONG = "answer is too long"
 """The reason for a response, or a part of one, that exceeds its limit."""
 
 
 class InvalidResponseError(Exception):
-    """The content of a response is invalid; the message is the reason of the ruling."""
+    """The content of a response is no success; the message is the reason of the ruling.
+
+    Args:
+        reason: The reason.
+        verdict: `FAILURE`, or `IGNORED` where the content tells that the caller is at fault.
+    """
+
+    def __init__(self, reason: str, verdict: Verdict = Verdict.FAILURE) -> None:
+        super().__init__(reason)
+        self.ruling = Ruling(verdict, reason)
 
 
-def parse_object(data: bytes, messages: ErrorMessageReader) -> dict[str, Any]:
-    """Parse one JSON object; `messages` extracts the message of an error in it.
-
-    An `error` is looked for first: some servers send it together with `done`.
+def parse_json(data: bytes) -> Any:
+    """Parse JSON.
 
     Raises:
-        InvalidResponseError: If the data is no JSON object, or reports an error.
+        InvalidResponseError: If the data is no JSON, or nested too deeply.
     """
     try:
-        parsed = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError):
         raise InvalidResponseError("answer is not JSON") from None
+
+
+def require_object(parsed: Any) -> dict[str, Any]:
+    """Return a parsed JSON object.
+
+    Raises:
+        InvalidResponseError: If it is no object.
+    """
     if not isinstance(parsed, dict):
         raise InvalidResponseError("answer is not a JSON object")
-    if parsed.get("error"):
-        raise reported_error(messages.from_object(parsed))
     return parsed
-
-
-def reported_error(message: str) -> InvalidResponseError:
-    """Return the exception for an error that the server reported inside its response."""
-    return InvalidResponseError(f"error in the answer: {message or 'unnamed'}")

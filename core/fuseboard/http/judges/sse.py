@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from fuseboard.http.judges.json_object import TOO_LONG, InvalidResponseError
 from fuseboard.http.judges.ndjson import MAX_LINE, LineSplitter
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"(?:data|event|id|retry|error)?:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,18 @@ class ServerSentEvent:
     data: bytes
 
 
+def looks_like_events(start: bytes) -> bool:
+    """Return whether a body that starts so is a stream of events, whatever its type says."""
+    return _FIELD.match(start.removeprefix(_BYTE_ORDER_MARK).lstrip()) is not None
+
+
 class EventParser:
     r"""Parse chunks of bytes into events, as the WHATWG HTML standard (9.2) defines them.
 
     Lines end with `\n`, `\r\n` or `\r`; comments and fields other than `event`
-    and `data` are skipped. Raises `InvalidResponseError` on an event whose data
-    is longer than `MAX_LINE`.
+    and `data` are skipped, but for `error`: llama.cpp sends its errors as
+    `error: {…}`, which becomes an event of that type. Raises
+    `InvalidResponseError` on an event whose data is longer than `MAX_LINE`.
     """
 
     def __init__(self) -> None:
@@ -63,7 +71,9 @@ class EventParser:
         value = value.removeprefix(b" ")
         if field == b"event":
             self._kind = value
-        elif field == b"data":
+        elif field in (b"data", b"error"):
+            if field == b"error":
+                self._kind = b"error"
             self._data += value + b"\n"
             if len(self._data) > MAX_LINE:
                 self._data.clear()

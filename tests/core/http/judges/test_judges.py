@@ -17,8 +17,8 @@ from fuseboard.breaker.outcome import GOOD, Ruling
 from fuseboard.http import http_judge, ollama_judge, openai_judge
 from fuseboard.http.judge import Judge
 from fuseboard.http.judges.http import HttpJudge
+from fuseboard.http.judges.model_api import ModelApiJudge
 from fuseboard.http.judges.ollama import OllamaJudge
-from fuseboard.http.judges.openai import OpenAIJudge
 
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 SSE = {"Content-Type": "text/event-stream; charset=utf-8"}
@@ -33,7 +33,7 @@ JUDGES: dict[str, Callable[[], Judge]] = {
     "http": partial(HttpJudge, request_to()),
     "ollama stream": partial(OllamaJudge[object], request_to("/api/generate")),
     "ollama object": partial(OllamaJudge[object], request_to("/api/tags")),
-    "openai": partial(OpenAIJudge, request_to()),
+    "openai": partial(ModelApiJudge, request_to()),
 }
 
 
@@ -63,7 +63,8 @@ def judged(
     ruling = judge.end()
     assert judge.end() == ruling
     if status < 300:
-        assert all(early == ruling for early in early_rulings), "what is certain stays so"
+        failed_early = [early for early in early_rulings if early != GOOD]
+        assert all(early == ruling for early in failed_early), "what went wrong stays so"
     return Judgement(ruling, judge.content_started, early_rulings)
 
 
@@ -76,28 +77,33 @@ def failed(reason: str) -> Ruling:
 
 @pytest.mark.parametrize("name", JUDGES)
 @pytest.mark.parametrize(
-    ("status", "verdict"),
+    ("status", "of_http", "of_a_model"),
     [
-        (400, IGNORED),
-        (401, IGNORED),
-        (403, IGNORED),
-        (404, IGNORED),
-        (405, IGNORED),
-        (408, FAILURE),
-        (409, IGNORED),
-        (422, IGNORED),
-        (429, FAILURE),
-        (499, IGNORED),
-        (500, FAILURE),
-        (501, FAILURE),
-        (502, FAILURE),
-        (503, FAILURE),
-        (504, FAILURE),
-        (529, FAILURE),
-        (599, FAILURE),
+        (400, SUCCESS, IGNORED),
+        (401, SUCCESS, IGNORED),
+        (402, SUCCESS, IGNORED),
+        (403, SUCCESS, IGNORED),
+        (404, SUCCESS, IGNORED),
+        (405, SUCCESS, IGNORED),
+        (407, IGNORED, IGNORED),
+        (408, FAILURE, FAILURE),
+        (409, SUCCESS, IGNORED),
+        (422, SUCCESS, IGNORED),
+        (425, FAILURE, FAILURE),
+        (429, FAILURE, FAILURE),
+        (451, SUCCESS, IGNORED),
+        (499, IGNORED, IGNORED),
+        (500, FAILURE, FAILURE),
+        (501, FAILURE, FAILURE),
+        (502, FAILURE, FAILURE),
+        (503, FAILURE, FAILURE),
+        (504, FAILURE, FAILURE),
+        (529, FAILURE, FAILURE),
+        (599, FAILURE, FAILURE),
     ],
 )
-def test_error_statuses(name: str, status: int, verdict: Verdict) -> None:
+def test_error_statuses(name: str, status: int, of_http: Verdict, of_a_model: Verdict) -> None:
+    verdict = of_http if name == "http" else of_a_model
     judge = JUDGES[name]()
     judge.begin(status, httpx.Headers())
     assert judge.ruling == Ruling(verdict, f"HTTP {status}"), "certain without a body"
@@ -124,7 +130,7 @@ def test_a_redirect_is_no_success_for_a_model(name: str) -> None:
 def test_a_400_on_an_embedding_of_ollama_is_a_failure(path: str) -> None:
     judge = ollama_judge(httpx.Request("POST", f"http://here/base{path}"))
     assert judged(judge, [b'{"error":"EOF"}'], 400).ruling == failed("HTTP 400: EOF")
-    assert judged(OpenAIJudge(request_to()), [], 400).ruling.verdict is IGNORED
+    assert judged(ModelApiJudge(request_to()), [], 400).ruling.verdict is IGNORED
 
 
 @pytest.mark.parametrize(
@@ -263,7 +269,8 @@ OPENAI_STREAMS: list[tuple[bytes, Ruling, bool]] = [
     (DELTA + b"data:[DONE]", GOOD, True),
     (DELTA + b"data\n\ndata: \n\nevent: ping\n\n" + STOP, GOOD, True),
     (DELTA + STOP + event("{}", "error"), GOOD, True),
-    (event('{"error":null,"choices":[]}') + STOP, GOOD, True),
+    (event('{"error":null,"choices":[{"delta":{"content":"a"}}]}') + STOP, GOOD, True),
+    (event('{"error":null,"choices":[]}') + STOP, failed("empty answer"), False),
     (event('{"a":"\u2028\u0085"}') + STOP, GOOD, True),
     (DELTA, failed("stream ended without [DONE]"), True),
     (DELTA[:-2] + b"\n", failed("stream ended without [DONE]"), True),
@@ -285,7 +292,7 @@ OPENAI_STREAMS: list[tuple[bytes, Ruling, bool]] = [
     (TEXT_DELTA + event('{"type":"response.failed","response":{"error":{"message":"oom"}}}'), failed("error in the answer: oom"), True),  # noqa: E501
     (event('{"type":"response.failed"}'), failed("error in the answer: unnamed"), False),
     (event('{"type":"response.created"}'), failed("empty answer"), False),
-    (TEXT_DELTA, failed("stream ended without [DONE]"), True),
+    (TEXT_DELTA, failed("stream ended without response.completed"), True),
     (event('{"type":["x"]}') + STOP, GOOD, True),
 ]  # fmt: skip
 
@@ -300,7 +307,7 @@ OPENAI_OBJECTS: list[tuple[str, bytes, Ruling, bool]] = [
     ("application/json", b"{}", failed("empty answer"), False),
     ("application/json", b'{"id":', failed("answer is not JSON"), False),
     ("application/json", b'{"id":1}{"id":2}', failed("answer is not JSON"), False),
-    ("application/json", b"[1]", failed("answer is not a JSON object"), False),
+    ("application/json", b"[1]", GOOD, True),
     ("text/html", b"<html>log in first</html>", failed("answer is not JSON"), False),
     ("audio/mpeg", b"\xff\xf3", GOOD, True),
     ("audio/mpeg", b"", failed("empty answer"), False),
@@ -324,7 +331,7 @@ def test_ollama(path: str, body: bytes, ruling: Ruling, content_started: bool, s
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("body", "ruling", "content_started"), OPENAI_STREAMS)
 def test_openai_streams(body: bytes, ruling: Ruling, content_started: bool, size: int) -> None:
-    judgement = judged(OpenAIJudge(request_to()), cut(body, size), headers=SSE)
+    judgement = judged(ModelApiJudge(request_to()), cut(body, size), headers=SSE)
     assert (judgement.ruling, judgement.content_started) == (ruling, content_started)
 
 
@@ -334,7 +341,7 @@ def test_openai_objects(
     kind: str, body: bytes, ruling: Ruling, content_started: bool, size: int
 ) -> None:
     judgement = judged(
-        OpenAIJudge(request_to()), cut(body, size), headers={"Content-Type": kind} if kind else {}
+        ModelApiJudge(request_to()), cut(body, size), headers={"Content-Type": kind} if kind else {}
     )
     assert (judgement.ruling, judgement.content_started) == (ruling, content_started)
 
@@ -343,7 +350,7 @@ def test_a_final_ruling_is_known_before_the_body_ends() -> None:
     assert judged(OllamaJudge[object](request_to("/api/chat")), [TOKEN, DONE]).early_rulings == [
         GOOD
     ]
-    assert judged(OpenAIJudge(request_to()), [DELTA, STOP], headers=SSE).early_rulings == [GOOD]
+    assert judged(ModelApiJudge(request_to()), [DELTA, STOP], headers=SSE).early_rulings == [GOOD]
     bad = [TOKEN, b'{"error":"gone"}\n', TOKEN]
     gone = failed("error in the answer: gone")
     assert judged(OllamaJudge[object](request_to("/api/chat")), bad).early_rulings == [gone, gone]
@@ -359,9 +366,9 @@ def test_an_endless_line_is_a_failure(end: bytes, size: int) -> None:
     too_long = failed("answer is too long")
     assert judged(OllamaJudge[object](request_to("/api/chat")), cut(line, size)).ruling == too_long
     data = b"data: " + line
-    assert judged(OpenAIJudge(request_to()), cut(data, size), headers=SSE).ruling == too_long
+    assert judged(ModelApiJudge(request_to()), cut(data, size), headers=SSE).ruling == too_long
     lines = (b"data: " + b"1" * 1000 + b"\n") * (17 * 1024)
-    assert judged(OpenAIJudge(request_to()), cut(lines, size), headers=SSE).ruling == too_long
+    assert judged(ModelApiJudge(request_to()), cut(lines, size), headers=SSE).ruling == too_long
 
 
 @pytest.mark.parametrize("size", [65_536, 40 * MIB])
@@ -370,7 +377,7 @@ def test_a_big_batch_is_no_failure(size: int) -> None:
     assert judged(OllamaJudge[object](request_to("/api/embed")), cut(line, size)).ruling == GOOD
     headers = {"Content-Type": "application/json"}
     for body in (line, line + line):  # the latter is too long to be read
-        assert judged(OpenAIJudge(request_to()), cut(body, size), headers=headers).ruling == GOOD
+        assert judged(ModelApiJudge(request_to()), cut(body, size), headers=headers).ruling == GOOD
 
 
 # Arbitrary bodies
@@ -429,8 +436,8 @@ def test_generated_text_is_never_in_a_reason(secret: str, headers: dict[str, str
         ("POST", "/base/api/chat", OllamaJudge),
         ("GET", "/api/tags", OllamaJudge),
         ("POST", "/api/pull", OllamaJudge),
-        ("POST", "/v1/chat/completions", OpenAIJudge),
-        ("POST", "/api/ollama/v1/embeddings", OpenAIJudge),
+        ("POST", "/v1/chat/completions", ModelApiJudge),
+        ("POST", "/api/ollama/v1/embeddings", ModelApiJudge),
         ("POST", "/v1/ollama/api/embed", OllamaJudge),
         ("GET", "/", HttpJudge),
         ("HEAD", "/api/tags", HttpJudge),
@@ -446,5 +453,5 @@ def test_the_judge_of_a_request_to_ollama(method: str, path: str, kind: type) ->
 
 def test_the_judges_of_other_requests() -> None:
     assert type(http_judge(httpx.Request("GET", "http://here/v1/x"))) is HttpJudge
-    assert type(openai_judge(httpx.Request("POST", "http://here/x"))) is OpenAIJudge
+    assert type(openai_judge(httpx.Request("POST", "http://here/x"))) is ModelApiJudge
     assert type(openai_judge(httpx.Request("HEAD", "http://here/x"))) is HttpJudge
