@@ -222,8 +222,10 @@ class ModelApiJudge(ModelJudge):
                 raise
             self._content_started = True
             return
-        if not self._is_resource(parsed):
-            self._require_no_error(parsed)
+        if self._is_resource(parsed):
+            self._content_started = True
+            return
+        self._require_no_error(parsed)
         if self._embeds and self._posts:
             check_embeddings(parsed, self._request)
             self._content_started = True

@@ -14,6 +14,9 @@ _NOT_JSON = object()
 _MAX_DEPTH = 6  # of objects, lists and JSON in texts around a message
 _MAX_JSON_IN_TEXT = 64 * 1024  # characters
 
+# What OpenRouter says for whatever a provider said, which is in `metadata.raw`.
+_OPENROUTERS_OWN = "Provider returned error"
+
 _CODE_FIELDS = (
     "code", "type", "error_type", "error_code", "errcode", "status", "status_code", "statusCode",
     "http_code", "http_status", "http_status_code", "httpStatusCode",
@@ -195,7 +198,10 @@ def _message_in(value: object, depth: int) -> str:
                 for name in _MESSAGE_FIELDS
                 if isinstance(value.get(name), str | list | dict)
             )
-            return next(filter(None, nested), "") or _name_in(value)
+            message = next(filter(None, nested), "") or _name_in(value)
+            if message == _OPENROUTERS_OWN and isinstance(more := value.get("metadata"), dict):
+                return _message_in(more.get("raw"), depth - 1) or message
+            return message
     return ""
 
 

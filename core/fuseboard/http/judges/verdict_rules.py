@@ -39,10 +39,10 @@ _SERVERS_FAULTS = frozenset(
     {
         "engineoverloaded", "engineoverloadederror", "insufficientquota", "internal",
         "internalerror", "internalservererror", "overloaded", "overloadederror",
-        "quotaexceeded", "ratelimit", "ratelimiterror", "ratelimitexceeded", "ratelimitreached",
-        "resourceexhausted", "servererror", "serveroverloaded", "serviceunavailable",
-        "serviceunavailableerror", "throttling", "timeout", "timeouterror", "toomanyrequests",
-        "unavailable", "unavailableerror",
+        "quotaexceeded", "ratelimit", "ratelimited", "ratelimiterror", "ratelimitexceeded",
+        "ratelimitreached", "resourceexhausted", "servererror", "serveroverloaded",
+        "serviceunavailable", "serviceunavailableerror", "throttling", "throttlingerror",
+        "timeout", "timeouterror", "toomanyrequests", "unavailable", "unavailableerror",
     }
 )  # fmt: skip
 

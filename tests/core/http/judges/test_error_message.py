@@ -306,8 +306,8 @@ def test_no_judge_quotes_a_prompt(make: Callable[[httpx.Request], Judge], status
         ("in organization `org_01hxnxvkfj` service", "in organization `…` service"),
         ("for project proj_AbCdEfGh", "for project …"),
         (
-            "maximum context length is 8192 tokens, however you requested 10,234 tokens (512 in",
-            "maximum context length is … tokens, however you requested … tokens (… in",
+            "maximum context length is 8192 tokens, you requested 10,234 tokens (512 in the input)",
+            "maximum context length is … tokens, you requested … tokens (… in the input)",
         ),
         ("max_tokens 65536, but can only afford 842", "max_tokens …, but can only afford …"),
         ('"n_prompt_tokens":1407,"n_ctx":256', '"n_prompt_tokens":…,"n_ctx":…'),
