@@ -469,6 +469,62 @@ async def test_a_proxy_that_does_not_connect(
         (httpx.RemoteProtocolError("x"), Verdict.FAILURE, "answer is not HTTP", True),
         (httpx.DecodingError("x"), Verdict.FAILURE, "answer cannot be decoded", True),
         (httpx.TooManyRedirects("x"), Verdict.FAILURE, "too many redirects", True),
+        (
+            httpx.RemoteProtocolError("<StreamReset stream_id:1, error_code:2, remote_reset:True>"),
+            Verdict.FAILURE,
+            "HTTP/2 stream reset: INTERNAL_ERROR",
+            True,
+        ),
+        (
+            httpx.RemoteProtocolError(
+                "<StreamReset stream_id:5, error_code:ErrorCodes.CANCEL, remote_reset:True>"
+            ),
+            Verdict.FAILURE,
+            "HTTP/2 stream reset: CANCEL",
+            True,
+        ),
+        (
+            httpx.RemoteProtocolError(
+                "<ConnectionTerminated error_code:0, last_stream_id:7, additional_data:None>"
+            ),
+            Verdict.FAILURE,
+            "HTTP/2 GOAWAY: NO_ERROR",
+            True,
+        ),
+        (
+            httpx.RemoteProtocolError(
+                "<ConnectionTerminated error_code:4711, last_stream_id:7, additional_data:616263>"
+            ),
+            Verdict.FAILURE,
+            "HTTP/2 GOAWAY: error 4711",
+            True,
+        ),
+        (
+            httpx.RemoteProtocolError("Server disconnected"),
+            Verdict.FAILURE,
+            "connection closed",
+            True,
+        ),
+        (
+            httpx.RemoteProtocolError("Receive buffer too long"),
+            Verdict.FAILURE,
+            "answer is too long",
+            True,
+        ),
+        (
+            httpx.LocalProtocolError(
+                "Invalid input ConnectionInputs.RECV_HEADERS in state ConnectionState.CLOSED"
+            ),
+            Verdict.FAILURE,
+            "broken HTTP/2",
+            True,
+        ),
+        (
+            httpx.LocalProtocolError("InvalidBodyLengthError: Expected 5 bytes, received 9"),
+            Verdict.FAILURE,
+            "broken HTTP/2",
+            True,
+        ),
         (RuntimeError("x"), Verdict.FAILURE, "RuntimeError", True),
         (KeyboardInterrupt(), Verdict.IGNORED, "stopped by the caller", True),
     ],
@@ -478,6 +534,11 @@ def test_every_error_has_a_reason(
     error: BaseException, verdict: Verdict, reason: str, sent: bool
 ) -> None:
     assert judge_error(error) == Ruling(verdict, reason, sent=sent)
+
+
+def test_what_the_http2_package_raises_itself_is_named() -> None:
+    error = type("InvalidBodyLengthError", (Exception,), {"__module__": "h2.exceptions"})()
+    assert judge_error(error) == Ruling(Verdict.FAILURE, "broken HTTP/2")
 
 
 async def test_a_refused_connection(
@@ -863,6 +924,54 @@ async def test_failures_trip_it_and_a_good_probe_closes_it(kind: Kind) -> None:
         now = 30.0
         assert (await caller.send(f"{url}/api/tags", "GET")).is_success
     assert breaker.state is State.CLOSED
+
+
+# Bodies that cannot be read
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(200, SUCCESS), (404, IGNORED), (503, FAILURE)])
+async def test_an_unknown_coding_leaves_the_status_to_the_judge_of_a_model(
+    kind: Kind, breaker: CircuitBreaker, status: int, verdict: tuple[int, int, int, int]
+) -> None:
+    raw_response = plain(status, b"?", b"Content-Encoding: rot13")
+    async with (
+        raw_server(writes(raw_response)) as url,
+        calling(kind, breaker, judge=openai_judge) as caller,
+    ):
+        await caller.send(f"{url}/v1/chat/completions")
+    assert verdicts(breaker) == verdict
+
+
+FINISHED = DELTA.replace(b'"}}]', b'"},"finish_reason":"stop"}]')
+LATE_ERROR = b'data: {"error":{"message":"oom"}}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("chunks", "verdict", "reason"),
+    [
+        ((DELTA, FINISHED), SUCCESS, []),
+        ((DELTA,), FAILURE, ["connection reset"]),
+        ((DELTA, FINISHED, LATE_ERROR), FAILURE, ["error in the answer: oom"]),
+    ],
+    ids=["finished", "unfinished", "an error after it"],
+)
+async def test_a_reset_after_the_last_choice_is_finished_is_no_failure(
+    kind: Kind,
+    breaker: CircuitBreaker,
+    settlements: Settlements,
+    chunks: tuple[bytes, ...],
+    verdict: tuple[int, int, int, int],
+    reason: list[str],
+) -> None:
+    respond = writes_then(reset, EVENTS_HEAD, *map(http_chunk, chunks))
+    async with (
+        raw_server(respond) as url,
+        calling(kind, breaker, judge=openai_judge) as caller,
+    ):
+        with pytest.raises(httpx.ReadError):
+            await caller.send(f"{url}/v1/chat/completions")
+    assert verdicts(breaker) == verdict
+    assert settlements.reasons == reason
 
 
 # Inner transports

@@ -461,7 +461,7 @@ PACKED = STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
         ([PACKED], http_chunk(gzip.compress(LONG_TOKEN * 70)), FAILURE, "answer is too long", 2),
         ([ENDLESS_ERROR], http_chunk(b"a" * MIB), FAILURE, "HTTP 500: " + "a" * 119 + "…", 1),
         ([STREAM_HEAD, http_chunk(DONE)], http_chunk(b"a" * MIB), (1, 0, 0, 0), "", 64),
-        ([b"HTTP/1.1 200 OK\r\n"], b"X: " + b"a" * MIB, FAILURE, "answer is not HTTP", 1),
+        ([b"HTTP/1.1 200 OK\r\n"], b"X: " + b"a" * MIB, FAILURE, "answer is too long", 1),
     ],
     ids=["tokens", "a line", "packed", "an error", "after the end", "a header"],
 )

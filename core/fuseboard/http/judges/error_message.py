@@ -39,7 +39,7 @@ _VARIABLE = re.compile(
     | (?<![\w.]) (?: \d+ (?= \s? [mµn]s \b ) | \d+\.\d+ (?= \s? [mµn]?s \b ) )      # a duration
     | (?<![\w.,-]) \d[\d,]*
       (?= \s (?: [a-z]+ \s )? (?: token | request | character | credit )s? \b | \s in \s the \s )
-    | (?<! [\w.,-] ) (?<! error\s ) (?<! code\s ) (?<! status\s ) (?! (?<= [(] ) \d+ [)] )
+    | (?<! [\w.,-] ) (?<! error\s ) (?<! code\s ) (?<! code:\s ) (?! (?<= [(] ) \d+ [)] )
       \d (?: ,? \d ){3,} (?! \w | [.,-] \w )                                        # a count
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -93,10 +93,12 @@ class Generation:
         if "choices" in item or item.get("object") in _COMPLETIONS:
             self._read_choices(item.get("choices"))
         elif isinstance(item.get("candidates"), list):  # Gemini
+            self.missing = "finishReason"
             self._read_choices(item["candidates"])
         elif isinstance(output := item.get("output"), dict) and (
             "choices" in output or "finish_reason" in output
         ):  # DashScope
+            self.missing = "finish_reason"
             self._read_choices(output.get("choices", [output]))
         elif isinstance(kind, str) and kind:
             self._read_event(kind, item)
@@ -155,7 +157,7 @@ class Generation:
                 self.missing = "message_stop"
             case "response.output_item.added":
                 item = event.get("item")
-                if isinstance(item, dict) and item.get("type") not in {"message", "reasoning"}:
+                if isinstance(item, dict) and item.get("type") not in ("message", "reasoning"):
                     self.content_started = True
             case "response.failed":
                 raise InvalidResponseError("error in the answer: unnamed")
@@ -177,7 +179,7 @@ class Generation:
 
     def _read_part(self, part: object) -> None:
         if isinstance(part, dict):
-            named = part.get("type") in {"tool_use", "server_tool_use"}
+            named = part.get("type") in ("tool_use", "server_tool_use")
             self.content_started = self.content_started or named or _has_output(part)
 
     def _read_response(self, response: Mapping[str, Any]) -> None:
@@ -191,17 +193,21 @@ class Generation:
 
     def _read_own_form(self, item: Mapping[str, Any]) -> None:
         if isinstance(stop := item.get("stop"), bool) and "content" in item:  # llama.cpp
+            self.missing = "stop"
             self._read_choice(0, {"content": item["content"], "finish_reason": stop and "stop"})
         elif "generated_text" in item and "token" in item:  # TGI
+            self.missing = "generated_text"
             text = item["generated_text"]
             self._read_choice(
                 0, {"text": item["token"], "finish_reason": text is not None and "stop"}
             )
         elif isinstance(meta := item.get("meta_info"), dict):  # SGLang
+            self.missing = "finish_reason"
             self._read_choice(
                 0, {"text": item.get("text"), "finish_reason": meta.get("finish_reason")}
             )
         elif isinstance(done := item.get("done"), bool):  # Ollama
+            self.missing = "done"
             self._read_choice(
                 0,
                 {

@@ -14,7 +14,7 @@ from fuseboard.http.judges.embeddings import check_embeddings
 from fuseboard.http.judges.generation import Generation
 from fuseboard.http.judges.json_object import InvalidResponseError, parse_json, require_object
 from fuseboard.http.judges.model_judge import ModelJudge
-from fuseboard.http.judges.reported_error import read_error_body
+from fuseboard.http.judges.reported_error import read_error, read_error_body
 from fuseboard.http.judges.sse import EventParser, ServerSentEvent, looks_like_events
 from fuseboard.http.judges.verdict_rules import NO_RULES, VerdictRules
 
@@ -35,6 +35,7 @@ _FILE_ROUTE = re.compile(r"/content$")
 
 _OUTPUT_FIELDS = ("choices", "content", "output", "candidates", "completion", "generated_text",
                   "text")  # fmt: skip
+_MESSAGE_FIELDS = ("message", "msg", "detail")
 _NO_TEXT = re.compile(r"(?:audio|image|video|font)/")
 
 
@@ -257,6 +258,8 @@ class ModelApiJudge(ModelJudge):
         if self._needs_image and not item.get("data"):
             raise InvalidResponseError("empty answer")
         if self._needs_output and self._status != 202 and not _has_output(item):
+            if any(isinstance(item.get(field), str) for field in _MESSAGE_FIELDS):
+                raise self._reported(read_error(item))
             raise InvalidResponseError("empty answer")
         self._require_no_error(item.get("response"))
         self._generation.read(item)

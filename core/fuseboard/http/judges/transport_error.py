@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -9,9 +10,23 @@ from collections.abc import Iterator
 import httpx
 
 from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.http.judges.json_object import TOO_LONG
 
 STOPPED_BY_CALLER = Ruling(Verdict.IGNORED, "stopped by the caller")
 """The ruling on an exchange that its caller ended before any content arrived."""
+
+# h2's events, as httpcore passes them on: `<StreamReset stream_id:1, error_code:8, …>`.
+_HTTP2_END = re.compile(
+    r"<(?P<event>StreamReset|ConnectionTerminated)\b[^>]*"
+    r"\berror_code:\s*(?:ErrorCodes\.)?(?P<code>\w+)"
+)
+_HTTP2_ERRORS = (  # RFC 9113, section 7
+    "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR",
+    "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+)  # fmt: skip
+_HTTP2_PACKAGES = ("h2", "hpack", "hyperframe")
+_BROKEN_HTTP2 = "broken HTTP/2"
 
 
 class DeadlineExceeded(httpx.ReadTimeout):
@@ -30,6 +45,8 @@ def judge_error(error: BaseException) -> Ruling:
             return Ruling(Verdict.FAILURE, str(error))
         case httpx.PoolTimeout():
             return Ruling(Verdict.IGNORED, "no free connection in the pool", sent=False)
+        case httpx.LocalProtocolError() if _is_servers_fault(error):
+            return Ruling(Verdict.FAILURE, _BROKEN_HTTP2)
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return Ruling(Verdict.IGNORED, "request cannot be sent", sent=False)
         case httpx.ConnectTimeout():
@@ -52,6 +69,8 @@ def judge_error(error: BaseException) -> Ruling:
             return Ruling(Verdict.FAILURE, "answer cannot be decoded")
         case httpx.TooManyRedirects():
             return Ruling(Verdict.FAILURE, "too many redirects")
+        case Exception() if type(error).__module__.partition(".")[0] in _HTTP2_PACKAGES:
+            return Ruling(Verdict.FAILURE, _BROKEN_HTTP2)
         case Exception():
             return Ruling(Verdict.FAILURE, type(error).__name__)
         case _:
@@ -74,11 +93,31 @@ def _connect_error_reason(error: BaseException) -> str:
 
 def _protocol_error_reason(message: str) -> str:
     # httpcore has no exception types for these.
+    if end := _HTTP2_END.match(message):
+        kind = "stream reset" if end["event"] == "StreamReset" else "GOAWAY"
+        return f"HTTP/2 {kind}: {_http2_error_name(end['code'])}"
     if "disconnected without sending" in message:
         return "closed without an answer"
-    if "without sending complete" in message:
+    if "without sending complete" in message or "unexpectedly closed" in message:
         return "answer broke off"
+    if message == "Server disconnected":  # over HTTP/2, whatever has arrived
+        return "connection closed"
+    if message == "Receive buffer too long":
+        return TOO_LONG
     return "answer is not HTTP"
+
+
+def _http2_error_name(code: str) -> str:
+    if not code.isdecimal():
+        return code
+    number = int(code[:9])
+    return _HTTP2_ERRORS[number] if number < len(_HTTP2_ERRORS) else f"error {number}"
+
+
+def _is_servers_fault(error: httpx.LocalProtocolError) -> bool:
+    """Return whether an error that is called local comes of what was received over HTTP/2."""
+    message = str(error)
+    return "RECV_" in message or "received" in message.casefold()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

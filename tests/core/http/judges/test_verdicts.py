@@ -17,7 +17,7 @@ from tests.core.http.judges.verdict_cases import (
     judge_async,
     judge_sync,
     load_cases,
-    only_ruling,
+    ruling_of,
 )
 from tests.core.http.judges.verdicts_page import PAGE, render
 from tests.core.serving import raw_server
@@ -44,8 +44,8 @@ async def on_a_socket(case: VerdictCase, size: int | None) -> Ruling:
     breaker, calls = breaker_with_calls()
     transport = BreakerTransport(breaker, judge=JUDGES[case.judge])
     async with raw_server(respond) as url, httpx.AsyncClient(transport=transport) as client:
-        await client.request(case.method, url + case.path, json=case.request)
-    return only_ruling(calls)
+        response = await client.request(case.method, url + case.path, json=case.request)
+    return ruling_of(response, calls)
 
 
 @pytest.mark.parametrize("size", [None, 1], ids=["whole", "cut at each byte"])
@@ -55,7 +55,7 @@ async def test_it_gets_the_verdict_it_deserves(
     case: VerdictCase, judging: Judging, size: int | None
 ) -> None:
     ruling = await judging(case, size)
-    assert (ruling.verdict.value, ruling.reason) == (case.want, ruling.reason)
+    assert ruling.verdict.value == case.want, ruling.reason
     kind, _, text = case.reason.partition(":")
     if kind == "has":
         assert text in ruling.reason

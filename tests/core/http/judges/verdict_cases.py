@@ -20,7 +20,9 @@ from fuseboard.http import (
     ollama_judge,
     openai_judge,
 )
+from fuseboard.http.exchange import GuardedExchange
 from fuseboard.http.judge import Judge
+from fuseboard.http.transport import EXCHANGE_EXTENSION
 
 CASES_FILE = Path(__file__).with_name("verdicts.jsonl")
 
@@ -91,22 +93,25 @@ def judge_sync(case: VerdictCase, size: int | None = None, judge: str = "") -> R
     """Send the request of a case through a guarded client; return the breaker's ruling."""
     transport, calls = _guarded(case, size, judge)
     with httpx.Client(transport=transport) as client:
-        client.request(case.method, f"http://here{case.path}", json=case.request)
-    return only_ruling(calls)
+        response = client.request(case.method, f"http://here{case.path}", json=case.request)
+    return ruling_of(response, calls)
 
 
 async def judge_async(case: VerdictCase, size: int | None = None, judge: str = "") -> Ruling:
     """Do the same in an asynchronous client."""
     transport, calls = _guarded(case, size, judge)
     async with httpx.AsyncClient(transport=transport) as client:
-        await client.request(case.method, f"http://here{case.path}", json=case.request)
-    return only_ruling(calls)
+        response = await client.request(case.method, f"http://here{case.path}", json=case.request)
+    return ruling_of(response, calls)
 
 
-def only_ruling(calls: Sequence[Call]) -> Ruling:
+def ruling_of(response: httpx.Response, calls: Sequence[Call]) -> Ruling:
     """Return the ruling on the one call that was made."""
+    exchange: GuardedExchange = response.extensions[EXCHANGE_EXTENSION]
     (call,) = calls
-    return call.ruling
+    assert exchange.ruling is not None
+    assert call.ruling.verdict is exchange.ruling.verdict
+    return exchange.ruling
 
 
 def breaker_with_calls() -> tuple[CircuitBreaker, list[Call]]:

@@ -46,7 +46,8 @@ def _section(provider: str, cases: list[VerdictCase]) -> str:
 def _row(case: VerdictCase) -> str:
     ruling = judge_sync(case)
     where = f"{case.status} `{case.method} {case.path}`"
-    reason = f"`{ruling.reason}`" if ruling.reason else ""
+    quote = "``" if "`" in ruling.reason else "`"
+    reason = f"{quote}{ruling.reason}{quote}" if ruling.reason else ""
     cells = (case.name, where, ruling.verdict.value, reason, case.why, case.source)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
