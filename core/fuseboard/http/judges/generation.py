@@ -116,8 +116,10 @@ class Generation:
     def _read_choice(self, index: int, choice: Mapping[str, Any]) -> None:
         if index not in self._finished:
             self._open.add(index)
-        for name in ("delta", "message", "text", "content"):
-            self.content_started = self.content_started or _has_output(choice.get(name))
+        if not self.content_started:
+            self.content_started = any(
+                _has_output(choice.get(name)) for name in ("delta", "message", "text", "content")
+            )
         if self._finishes(choice.get("finish_reason", choice.get("finishReason"))):
             self._open.discard(index)
             self._finished.add(index)

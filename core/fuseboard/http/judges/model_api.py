@@ -191,7 +191,8 @@ class ModelApiJudge(ModelJudge):
     def _read_item(self, parsed: Any, name: str = "") -> None:
         self._require_no_error(parsed)
         item = require_object(parsed)
-        self._require_no_error(item.get("response"))  # in `response.failed`
+        if "response" in item:
+            self._require_no_error(item["response"])  # in `response.failed`
         self._generation.read(item, name)
 
     def _check_stream(self) -> None:

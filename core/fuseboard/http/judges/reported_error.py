@@ -34,6 +34,10 @@ _ENVELOPE_MESSAGES = ("message", "msg", "detail", "error_message", "errorMessage
                       "errmsg")  # fmt: skip
 _ENVELOPE_CODES = ("code", "error_code", "errcode")
 _ENVELOPE_STATUSES = ("status", "status_code", "statusCode")
+# An object without any of these is no error, but may have choices that are.
+_TELLTALES = frozenset(
+    {"error", "type", "success", "base_resp", "detail", *_ENVELOPE_CODES, *_ENVELOPE_STATUSES}
+)
 # Fields of results: an object with one of them is no envelope around an error.
 _RESULT_FIELDS = (
     "choices", "output", "content", "candidates", "delta", "response", "embedding", "embeddings",
@@ -118,12 +122,16 @@ def read_error_body(body: bytes) -> ReportedError:
 def _find_in_object(parsed: object) -> ReportedError | None:
     if not isinstance(parsed, dict):
         return None
-    if _says_something(parsed.get("error")) or _is_error_itself(parsed):
+    if parsed.get("object") == "error" or (
+        not _TELLTALES.isdisjoint(parsed)
+        and (_says_something(parsed.get("error")) or _is_error_itself(parsed))
+    ):
         return read_error(parsed)
     choices = parsed.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and _says_something(choice.get("error")):
-            return read_error(choice["error"])
+    if isinstance(choices, list):
+        for choice in choices:
+            if isinstance(choice, dict) and _says_something(choice.get("error")):
+                return read_error(choice["error"])
     return None
 
 
@@ -133,7 +141,7 @@ def _says_something(error: object) -> bool:
 
 
 def _is_error_itself(parsed: Mapping[str, Any]) -> bool:
-    if "error" in (parsed.get("object"), parsed.get("type")) or parsed.get("success") is False:
+    if parsed.get("type") == "error" or parsed.get("success") is False:
         return True
     minimax = parsed.get("base_resp")
     if isinstance(minimax, dict) and minimax.get("status_code"):
