@@ -25,15 +25,16 @@ _COMPLETIONS = ("chat.completion.chunk", "chat.completion", "text_completion")
 # Parts of a choice or a message that carry no output.
 _WITHOUT_OUTPUT = frozenset({"role", "name", "index", "id", "type"})
 
-# Events with a `type`: those that end a stream, and those that precede the output.
+# Events with a `type`: those that end a stream, with output or after it, and those before.
 _LAST_EVENTS = frozenset(
     {
         "response.completed", "response.incomplete", "response.done",
-        "image_generation.completed", "image_edit.completed",
-        "transcript.text.done", "speech.audio.done",
-        "message_stop", "message-end", "stream-end", "chat.end",
+        "image_generation.completed", "image_edit.completed", "transcript.text.done",
     }
 )  # fmt: skip
+_LAST_EVENTS_WITHOUT_OUTPUT = frozenset(
+    {"speech.audio.done", "message_stop", "message-end", "stream-end", "chat.end"}
+)
 _EVENTS_WITHOUT_OUTPUT = frozenset(
     {
         "response.created", "response.queued", "response.in_progress",
@@ -169,6 +170,8 @@ class Generation:
                 if isinstance(response := event.get("response"), dict):
                     self._read_response(response)
                 self.content_started = self._ended = True
+            case _ if kind in _LAST_EVENTS_WITHOUT_OUTPUT:
+                self._ended = self.content_started
             case _ if kind not in _EVENTS_WITHOUT_OUTPUT:
                 self.content_started = True
 

@@ -36,6 +36,8 @@ _FILE_ROUTE = re.compile(r"/content$")
 _OUTPUT_FIELDS = ("choices", "content", "output", "candidates", "completion", "generated_text",
                   "text")  # fmt: skip
 _MESSAGE_FIELDS = ("message", "msg", "detail")
+_SPEECH_ROUTE = re.compile(r"/audio/(?:transcriptions|translations)$")
+_SAID = re.compile(r"text/(?!html|event-stream)|application/x-subrip")  # what somebody said
 _NO_TEXT = re.compile(r"(?:audio|image|video|font)/")
 
 
@@ -52,8 +54,8 @@ class ModelApiJudge(ModelJudge):
 
     A stream is whole when every choice has a `finish_reason`, with or without
     `[DONE]`, when `[DONE]` has come, or the last event of an API that sends
-    events of types (`response.completed`, `message_stop`). What a body is shows
-    in its bytes, and only where they may mean anything in its media type. Where
+    events with a type (`response.completed`, `message_stop`). What a body is shows
+    in its bytes, and in its media type only where they may mean anything. Where
     JSON is due, an error page is no answer. JSON of more than 16 MiB is accepted
     unread.
     """
@@ -83,7 +85,8 @@ class ModelApiJudge(ModelJudge):
     def _begin_body(self, headers: httpx.Headers) -> None:
         self._media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         no_text = _NO_TEXT.match(self._media_type) and not self._needs_json
-        if no_text or _FILE_ROUTE.search(self._path):
+        said = _SAID.match(self._media_type) and _SPEECH_ROUTE.search(self._path)
+        if no_text or said or _FILE_ROUTE.search(self._path):
             self._format = _Format.OTHER
 
     def _read_body(self, data: bytes) -> None:
