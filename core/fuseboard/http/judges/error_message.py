@@ -26,9 +26,14 @@ _VARIABLE = re.compile(
         \b (?: limit | used | usage | requested | remaining | current | afford | position
              | n_prompt_tokens | n_ctx ) ['"]? (?: \s? [:=] | \s of )? \s? ['"]?
         | \b (?: again | retry (?:ing)? | wait | resets? ) (?: \s (?: in | after | at | for ) )? \s
-      ) (?: \d+ (?: [.,:] \d+ )* (?: [dhms] | ms )? )+ (?! \w )
+        | \b retry [-_\s]? (?: after | delay ) (?: [-_\s]? (?: ms | seconds ) )? ['"]? \W{1,2} ['"]?
+      )
+      \d++ (?: [.,:] \d++ )*+
+      (?: (?: ms | [dhms] ) (?: \d++ (?: [.,] \d++ )*+ (?: ms | [dhms] ) )*+ )?+ (?! \w )
     | \b [0-9a-f]{8} (?:-[0-9a-f]{4}){3} - [0-9a-f]{12} \b                          # a UUID
-    | \b (?: req | org | proj | acct | resp | msg | chatcmpl | cmpl ) [_-] (?=\w*\d) \w+
+    | \b [\w.+-]+ @ [\w-]+ \. [\w.-]*\w                                              # an account
+    | \b sk-[\w*-]{4,}
+    | \b (?: req | org | proj | acct | user | resp | msg | chatcmpl | cmpl ) [_-] (?=\w*\d) \w+
     | \b (?: org | proj ) [_-] \w{6,}
     | \b 0x [0-9a-f]{9,} \b                                                         # an address
     | \b (?=[a-f]*\d) [0-9a-f]{16,} \b                                              # a digest
@@ -38,9 +43,9 @@ _VARIABLE = re.compile(
     | (?<![\w.]) \d+ (?:\.\d+)? (?= \s? [KMGT]i?B \b )                              # a size
     | (?<![\w.]) (?: \d+ (?= \s? [mµn]s \b ) | \d+\.\d+ (?= \s? [mµn]?s \b ) )      # a duration
     | (?<![\w.,-]) \d[\d,]*
-      (?= \s (?: [a-z]+ \s )? (?: token | request | character | credit )s? \b | \s in \s the \s )
+      (?= \s (?: [`\w]+ \s )? (?: token | request | character | credit )s? \b | \s in \s the \s )
     | (?<! [\w.,-] ) (?<! error\s ) (?<! code\s ) (?<! code:\s ) (?! (?<= [(] ) \d+ [)] )
-      \d (?: ,? \d ){3,} (?! \w | [.,-] \w )                                        # a count
+      \d (?: ,? \d ){3,}+ (?! \w | [.,-] \w )                                        # a count
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -259,7 +259,7 @@ class ModelApiJudge(ModelJudge):
     def _check_object(self, item: dict[str, Any]) -> None:
         if not item and not self._needs_json and not self._posts:
             return
-        if self._needs_image and not item.get("data"):
+        if self._needs_image and not _has_image(item.get("data")):
             raise InvalidResponseError("empty answer")
         if self._needs_output and self._status != 202 and not _has_output(item):
             if any(isinstance(item.get(field), str) for field in _MESSAGE_FIELDS):
@@ -284,6 +284,7 @@ class ModelApiJudge(ModelJudge):
         """Check a body that is neither JSON nor events: text, audio, a file."""
         if self._is_json_due():
             parsed = parse_json(body if self._bytes <= _MAX_TEXT else b"")
+            self._require_no_error(parsed)  # JSON in a text
             if self._needs_json:
                 require_object(parsed)
         elif body.startswith(b"<") and _VERSIONED_ROUTE.search(self._path):
@@ -295,6 +296,12 @@ class ModelApiJudge(ModelJudge):
 
 def _has_output(item: dict[str, Any]) -> bool:
     return any(item.get(field) is not None for field in _OUTPUT_FIELDS)
+
+
+def _has_image(images: Any) -> bool:
+    return isinstance(images, list) and any(
+        image.get("url") or image.get("b64_json") for image in images if isinstance(image, dict)
+    )
 
 
 def _parsed_or_none(data: bytes) -> Any:

@@ -19,7 +19,7 @@ _OPENROUTERS_OWN = "Provider returned error"
 
 _CODE_FIELDS = (
     "code", "type", "error_type", "error_code", "errcode", "status", "status_code", "statusCode",
-    "http_code", "http_status", "http_status_code", "httpStatusCode",
+    "http_code", "http_status", "http_status_code", "httpStatusCode", "__type",
 )  # fmt: skip
 _MESSAGE_FIELDS = (
     "error", "message", "msg", "detail", "error_message", "errorMessage", "error_msg", "errmsg",
@@ -36,12 +36,21 @@ _ENVELOPE_CODES = ("code", "error_code", "errcode")
 _ENVELOPE_STATUSES = ("status", "status_code", "statusCode")
 # An object without any of these is no error, but may have choices that are.
 _TELLTALES = frozenset(
-    {"error", "type", "success", "base_resp", "detail", *_ENVELOPE_CODES, *_ENVELOPE_STATUSES}
+    {
+        "error",
+        "type",
+        "success",
+        "base_resp",
+        "detail",
+        "errors",
+        *_ENVELOPE_CODES,
+        *_ENVELOPE_STATUSES,
+    }
 )
 # Fields of results: an object with one of them is no envelope around an error.
 _RESULT_FIELDS = (
     "choices", "output", "content", "candidates", "delta", "response", "embedding", "embeddings",
-    "results", "done", "id",
+    "results", "result", "data", "done", "id",
 )  # fmt: skip
 
 # MiniMax's codes (`base_resp.status_code`) as HTTP statuses.
@@ -77,9 +86,11 @@ def find_error(parsed: object) -> ReportedError | None:
     """Return the error in a parsed body whose status was good; `None` if it reports none.
 
     Read are an `error` that is not empty, at the top, in a choice or in an element of
-    an array; objects that are an error themselves; and gateways' envelopes: a code
-    and a message, and no result.
+    an array; objects that are an error themselves; gateways' envelopes, which are a
+    code and a message, and no result; and all that as JSON in a text.
     """
+    if isinstance(parsed, str):
+        parsed = _json_in_text(parsed)
     if isinstance(parsed, list):
         return next((error for error in map(_find_in_object, parsed) if error), None)
     return _find_in_object(parsed)
@@ -137,7 +148,15 @@ def _find_in_object(parsed: object) -> ReportedError | None:
 
 def _says_something(error: object) -> bool:
     """Return whether an `error` field reports one: new-api sends an object of empty fields."""
-    return any(error.values()) if isinstance(error, dict) else bool(error)
+    if isinstance(error, dict):
+        return not all(map(_says_nothing, error.values()))
+    return not _says_nothing(error)
+
+
+def _says_nothing(value: object) -> bool:
+    if isinstance(value, str):
+        return _GOOD_CODE.fullmatch(value.strip()) is not None
+    return not value or value == 200
 
 
 def _is_error_itself(parsed: Mapping[str, Any]) -> bool:
@@ -150,6 +169,8 @@ def _is_error_itself(parsed: Mapping[str, Any]) -> bool:
         return True
     if any(parsed.get(field) is not None for field in _RESULT_FIELDS):
         return False
+    if parsed.get("errors"):
+        return True
     if not any(isinstance(parsed.get(field), str) for field in _ENVELOPE_MESSAGES):
         return False
     codes = [code for field in _ENVELOPE_CODES for code in _code(parsed, field)]

@@ -35,14 +35,19 @@ _CALLERS_FAULTS = frozenset(
         "unsupportedparameter", "unsupportedvalue", "validation", "validationerror",
     }
 )  # fmt: skip
+_COME_AGAIN_CODES = frozenset(
+    {
+        "engineoverloaded", "engineoverloadederror", "overloaded", "overloadederror",
+        "ratelimit", "ratelimited", "ratelimiterror", "ratelimitexceeded", "ratelimitreached",
+        "resourceexhausted", "serverisoverloaded", "serveroverloaded", "serviceoverloaded",
+        "throttling", "throttlingerror", "throttlingexception", "toomanyrequests",
+    }
+)  # fmt: skip
 _SERVERS_FAULTS = frozenset(
     {
-        "engineoverloaded", "engineoverloadederror", "insufficientquota", "internal",
-        "internalerror", "internalservererror", "overloaded", "overloadederror",
-        "quotaexceeded", "ratelimit", "ratelimited", "ratelimiterror", "ratelimitexceeded",
-        "ratelimitreached", "resourceexhausted", "servererror", "serveroverloaded",
-        "serviceunavailable", "serviceunavailableerror", "throttling", "throttlingerror",
-        "timeout", "timeouterror", "toomanyrequests", "unavailable", "unavailableerror",
+        "insufficientquota", "internal", "internalerror", "internalservererror",
+        "quotaexceeded", "servererror", "serviceunavailable", "serviceunavailableerror",
+        "timeout", "timeouterror", "unavailable", "unavailableerror",
     }
 )  # fmt: skip
 
@@ -109,6 +114,9 @@ class VerdictRules:
         if chosen := self.chosen(status, error):
             return chosen
         if not _COME_AGAIN.isdisjoint((status, *error.statuses)):
+            return Verdict.FAILURE
+        # Groq says `rate_limit_exceeded` of a request that no limit would ever let through (413).
+        if status != 413 and not _COME_AGAIN_CODES.isdisjoint(error.codes):
             return Verdict.FAILURE
         if not _CALLERS_FAULTS.isdisjoint(error.codes):
             return Verdict.IGNORED

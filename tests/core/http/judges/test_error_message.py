@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote
@@ -314,6 +315,11 @@ def test_no_judge_quotes_a_prompt(make: Callable[[httpx.Request], Judge], status
         ("insufficient balance (1008)", "insufficient balance (1008)"),
         ("wsarecv: error 10054 at port 7", "wsarecv: error 10054 at port 7"),
         ("model gpt-4-0613 and o3-2025-04-16", "model gpt-4-0613 and o3-2025-04-16"),
+        ("Given: 6 `inputs` tokens", "Given: … `inputs` tokens"),
+        ("limited (retry_after: 12.5)", "limited (retry_after: …)"),
+        ('"retryDelay":"23s"', '"retryDelay":"…"'),
+        ("no seat for ada@example.org here", "no seat for … here"),
+        ("Incorrect API key provided: sk-proj-****cdef.", "Incorrect API key provided: …."),
         ("balance of $0.48 is too low", "balance of … is too low"),
         ("account 123456789012 (trace id: 0a1b-2c)", "account … (trace id: …)"),
         (
@@ -334,5 +340,20 @@ def test_variable_parts_are_masked(message: str, stable: str) -> None:
 
 
 @given(st.text(alphabet="0123456789abcdef.:-TZ x[]()@", max_size=320))
-def test_masking_takes_bounded_time(message: str) -> None:
+def test_a_masked_message_is_short(message: str) -> None:
     assert len(message_of(message, requests_with("hi")["generate"])) <= 120
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["1", "1,", "1.", "1:", "a@", "a.", "-", "0x1", "1s", "1m", "$1", "try again in 1",
+     "limit: 1", "req_1", "1 a ", "[:", "retry after 1", "f1", "1-"],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["", "x", "_", " tokens", "é"])
+def test_masking_takes_bounded_time(unit: str, end: str) -> None:
+    message = (unit * 320)[: 320 - len(end)] + end
+    request = requests_with("hi")["generate"]
+    started = time.process_time()
+    message_of(f"try again in {message}", request)
+    message_of(message, request)
+    assert time.process_time() - started < 0.5
