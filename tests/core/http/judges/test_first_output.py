@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from fuseboard.http import llm_judge
+from fuseboard import CircuitBreaker, CountWindow, SlowCallRate, State
+from fuseboard.http import BreakerTransport, llm_judge
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 COMPLETIONS, GENERATE, OLLAMA_CHAT = "/v1/completions", "/api/generate", "/api/chat"
@@ -121,3 +123,23 @@ def test_comments_and_blank_lines_are_no_first_token() -> None:
     for chunk in (b"\n\n", b": keep-alive\n\n", b"event: ping\ndata: {}\n\n"):
         judge.feed(chunk)
         assert not judge.content_started
+
+
+def test_a_breaker_that_counts_slow_first_tokens_does_not_sleep_through_azures_filter() -> None:
+    now = 0.0
+    trip = SlowCallRate(0.5, 0.5, CountWindow(1), minimum_calls=1, first_item=True)
+    breaker = CircuitBreaker("azure", trip=trip, clock=lambda: now)
+
+    class Slow(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            nonlocal now
+            filtered = {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
+            for item in (filtered, delta(role="assistant", content="")):
+                yield f"data: {json.dumps(item)}\n\n".encode()
+            now = 0.8
+            yield f"data: {json.dumps(delta('stop', content='hi'))}\n\n".encode()
+
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, stream=Slow()))
+    with httpx.Client(transport=BreakerTransport(breaker, inner, judge=llm_judge)) as client:
+        client.post(f"http://here{CHAT}")
+    assert breaker.state is State.OPEN
