@@ -26,8 +26,9 @@ def judge_with(
 
     A number is an HTTP status, or the same number as the code of an error in a
     body. A text is the code or type of an error in a body, such as
-    `insufficient_quota`, without regard to case, `_` and `-`; it decides before
-    a number. What is not named keeps the verdict of `judge`.
+    `insufficient_quota`, or a `finish_reason`, such as `content_filter`, without
+    regard to case, `_` and `-`; it decides before a number. What is not named
+    keeps the verdict of `judge`.
 
     Args:
         judge: One of this package's: `http_judge`, `llm_judge`, …

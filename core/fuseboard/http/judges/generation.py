@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fuseboard.breaker.outcome import Verdict
@@ -62,9 +62,13 @@ class Generation:
     audio, Anthropic's messages, and the own forms of llama.cpp, TGI, SGLang,
     DashScope, Cohere, Gemini and LM Studio. An object in a form that is not
     known is output.
+
+    Args:
+        chosen: Returns the verdict that the user gives a reason to finish; `None` for none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chosen: Callable[[str], Verdict | None] = lambda _: None) -> None:
+        self._chosen = chosen
         self.content_started = False
         """Whether something of the output has arrived: text, thought, a tool call, its end."""
         self.missing = "[DONE]"
@@ -133,10 +137,12 @@ class Generation:
             reason = reason.get("type")
         if not isinstance(reason, str) or reason.casefold() in _UNFINISHED:
             return False
-        if reason.casefold() in _CANCELLED:
-            raise cancelled()
-        if reason.casefold() in _FAILED:
-            raise InvalidResponseError(f"error in the answer: finish_reason {reason.casefold()}")
+        verdict = self._chosen(reason) or _verdict_on_finish(reason.casefold())
+        if verdict is not Verdict.SUCCESS:
+            # Only reasons that we or the user named come here.
+            raise InvalidResponseError(
+                f"error in the answer: finish_reason {reason.casefold()}", verdict
+            )
         self.content_started = True
         return True
 
@@ -165,7 +171,7 @@ class Generation:
             case "response.failed":
                 raise InvalidResponseError("error in the answer: unnamed")
             case "response.cancelled" | "response.canceled":
-                raise cancelled()
+                self._finishes("cancelled")
             case _ if kind in _LAST_EVENTS:
                 if isinstance(response := event.get("response"), dict):
                     self._read_response(response)
@@ -191,7 +197,7 @@ class Generation:
         """Read an object of OpenAI's Responses API; one that runs in the background is good."""
         status = response.get("status")
         if status in ("cancelled", "canceled"):
-            raise cancelled()
+            self._finishes("cancelled")
         if status == "failed":
             raise InvalidResponseError("error in the answer: unnamed")
         self.content_started = True
@@ -225,9 +231,10 @@ class Generation:
             self.content_started = True
 
 
-def cancelled() -> InvalidResponseError:
-    """Return the exception for a response that somebody cancelled, which no server does."""
-    return InvalidResponseError("the answer was cancelled", Verdict.IGNORED)
+def _verdict_on_finish(reason: str) -> Verdict:
+    if reason in _CANCELLED:  # by somebody, which no server does by itself
+        return Verdict.IGNORED
+    return Verdict.FAILURE if reason in _FAILED else Verdict.SUCCESS
 
 
 def _has_output(part: object) -> bool:

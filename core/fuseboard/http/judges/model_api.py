@@ -74,7 +74,7 @@ class ModelApiJudge(ModelJudge):
         self._body = bytearray()
         self._bytes = 0
         self._events = EventParser()
-        self._generation = Generation()
+        self._generation = Generation(rules.on_finish)
 
     @property
     def ruling(self) -> Ruling | None:

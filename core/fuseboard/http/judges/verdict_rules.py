@@ -57,8 +57,9 @@ class VerdictRules:
     """The user's own rules for statuses and error codes, which come before the judges'.
 
     A number is an HTTP status, or the same number as a code in a body; a text is a
-    code or type in a body (`insufficient_quota`), without regard to case, `_` and `-`.
-    A text decides before a number, and a number in the body before the status.
+    code or type in a body (`insufficient_quota`), or a `finish_reason`, without
+    regard to case, `_` and `-`. A text decides before a number, and a number in the
+    body before the status.
     """
 
     failures: frozenset[int | str] = frozenset()
@@ -127,6 +128,10 @@ class VerdictRules:
         if not _SERVERS_FAULTS.isdisjoint(error.codes):
             return Verdict.FAILURE
         return Verdict.IGNORED if error.statuses else Verdict.FAILURE
+
+    def on_finish(self, reason: str) -> Verdict | None:
+        """Return the verdict of the user's rule for a `finish_reason`; `None` if there is none."""
+        return self.chosen(200, ReportedError(codes=(normalize_code(reason),)))
 
     def chosen(self, status: int, error: ReportedError) -> Verdict | None:
         """Return the verdict of the user's rule for an error; `None` if there is none."""

@@ -73,6 +73,26 @@ def test_a_vendors_number_is_a_code() -> None:
     assert verdict_of(chosen, 400, error(code="1114")) is IGNORED
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_reason_to_finish_can_be_chosen(streamed: bool) -> None:
+    def finished(make: Any, reason: str) -> Verdict:
+        judge = make(httpx.Request("POST", "http://here/v1/chat/completions"))
+        judge.begin(200, httpx.Headers())
+        choice = {"index": 0, "finish_reason": reason, "message": {}, "delta": {}}
+        item = json.dumps({"choices": [choice]})
+        judge.feed((f"data: {item}\n\n" if streamed else item).encode())
+        verdict: Verdict = judge.end().verdict
+        return verdict
+
+    chosen = judge_with(llm_judge, failures=["content_filter"], ignored=["abort"])
+    assert finished(llm_judge, "content_filter") is SUCCESS
+    assert finished(chosen, "content_filter") is FAILURE
+    assert finished(llm_judge, "abort") is FAILURE
+    assert finished(chosen, "abort") is IGNORED
+    assert finished(llm_judge, "cancelled") is IGNORED
+    assert finished(judge_with(llm_judge, successes=["cancelled"]), "cancelled") is SUCCESS
+
+
 def test_a_chosen_400_stands_for_a_crashed_runner_too() -> None:
     crash = {"error": "do embedding request: EOF"}
     assert verdict_of(ollama_judge, 400, crash, "/api/embed") is FAILURE
