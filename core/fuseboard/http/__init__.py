@@ -22,11 +22,11 @@ says how to add a judge for another protocol.
 """
 
 from fuseboard.http.judges.anthropic import anthropic_judge
-from fuseboard.http.judges.choosing import judge_with
 from fuseboard.http.judges.http import http_judge
 from fuseboard.http.judges.llm import llm_judge
 from fuseboard.http.judges.ollama import ollama_judge
 from fuseboard.http.judges.openai import openai_judge
+from fuseboard.http.judges.verdict_rules import judge_with
 from fuseboard.http.transport import BreakerTransport, RequestRejectedError
 
 __all__ = [

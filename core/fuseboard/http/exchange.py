@@ -42,7 +42,7 @@ class GuardedExchange:
 
     @property
     def ruling(self) -> Ruling | None:
-        """The ruling once the exchange has ended; before that, what is final already."""
+        """The ruling once the exchange has ended; before that, the one that holds so far."""
         return self._settled or self._final_ruling()
 
     def begin(self, status: int, headers: httpx.Headers) -> None:

@@ -3,7 +3,7 @@
 | modules | what they do |
 | --- | --- |
 | `http`, `ollama`, `openai`, `anthropic`, `llm` | a judge's factory for each protocol |
-| `choosing`, `verdict_rules` | which statuses and codes are failures, and how to choose them |
+| `verdict_rules` | which statuses and codes are failures, and how to choose them |
 | `model_judge` | what the judges of models share |
 | `model_api`, `generation` | bodies of JSON and events; how far the output has come in them |
 | `embeddings` | whether there is one for each input |

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import sys
 from array import array
 from collections.abc import Mapping
@@ -21,12 +22,12 @@ _ROUTES = ("/embed", "/embeddings", "/embedding", "/embed_all")
 _OTHER_NUMBERS = ("output_dtype", "embedding_type", "embedding_types")
 
 # How Ollama words it, under a 400, when it could not reach the process that runs the model.
-_RUNNER_CRASHED = (
-    "do embedding request", "eof", "connection re", "connection was", "forcibly closed",
-    "broken pipe", "dial tcp", "i/o timeout", "wsarecv", "wsasend", "socket address",
-    "runner process", "llama runner", "cuda error", "rocm error", "out of memory",
-    "failed to allocate", "unsupported value: nan",
-)  # fmt: skip
+_RUNNER_CRASHED = re.compile(
+    r"do embedding request|\beof\b|connection (?:refused|reset|was)|forcibly closed|broken pipe"
+    r"|dial tcp|i/o timeout|wsa(?:recv|send)|socket address|\brunner\b|(?:cuda|rocm) error"
+    r"|out of memory|failed to allocate|unsupported value: nan",
+    re.IGNORECASE,
+)
 
 
 def is_embedding_route(path: str) -> bool:
@@ -36,8 +37,7 @@ def is_embedding_route(path: str) -> bool:
 
 def tells_of_a_crash(message: str) -> bool:
     """Return whether the message of a 400 on an embedding tells of a runner that crashed."""
-    folded = message.casefold()
-    return any(words in folded for words in _RUNNER_CRASHED)
+    return _RUNNER_CRASHED.search(message) is not None
 
 
 def check_embeddings(parsed: Any, request: httpx.Request) -> None:

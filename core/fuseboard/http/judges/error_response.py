@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import httpx
 
@@ -53,9 +54,13 @@ class ErrorResponse:
             verdict = self._decide(self._status, error)
             message = self._messages.clean(error.message)
             reason = f"HTTP {self._status}: {message}" if message else f"HTTP {self._status}"
-            wait = retry_after(self._headers) if verdict is Verdict.FAILURE else None
+            wait = self._retry_after if verdict is Verdict.FAILURE else None
             self._ruling = Ruling(verdict, reason, retry_after=wait)
         return self._ruling
+
+    @cached_property
+    def _retry_after(self) -> float | None:
+        return retry_after(self._headers)
 
 
 def retry_after(headers: httpx.Headers) -> float | None:

@@ -37,16 +37,10 @@ _ENVELOPE_STATUSES = ("status", "status_code", "statusCode")
 # An object without any of these is no error, but may have choices that are.
 _TELLTALES = frozenset(
     {
-        "error",
-        "type",
-        "success",
-        "base_resp",
-        "detail",
-        "errors",
-        *_ENVELOPE_CODES,
-        *_ENVELOPE_STATUSES,
+        "error", "errors", "type", "success", "base_resp", "detail",
+        *_ENVELOPE_CODES, *_ENVELOPE_STATUSES,
     }
-)
+)  # fmt: skip
 # Fields of results: an object with one of them is no envelope around an error.
 _RESULT_FIELDS = (
     "choices", "output", "content", "candidates", "delta", "response", "embedding", "embeddings",
@@ -55,9 +49,9 @@ _RESULT_FIELDS = (
 
 # MiniMax's codes (`base_resp.status_code`) as HTTP statuses.
 _MINIMAX_STATUSES = {
-    1000: 500, 1001: 504, 1002: 429, 1004: 401, 1008: 402, 1013: 500, 1024: 500, 1026: 400,
-    1027: 400, 1033: 500, 1039: 429, 1041: 429, 1042: 400, 2013: 400, 2045: 429, 2049: 401,
-    2056: 429,
+    "1000": 500, "1001": 504, "1002": 429, "1004": 401, "1008": 402, "1013": 500, "1024": 500,
+    "1026": 400, "1027": 400, "1033": 500, "1039": 429, "1041": 429, "1042": 400, "2013": 400,
+    "2045": 429, "2049": 401, "2056": 429,
 }  # fmt: skip
 
 
@@ -79,7 +73,7 @@ NO_ERROR = ReportedError()
 
 def normalize_code(code: str) -> str:
     """Return a code without what varies between servers: `Rate_Limit` as `ratelimit`."""
-    return re.sub(r"[\s_.\-]+", "", code).casefold()
+    return re.sub(r"[\s_.\-]+", "", code.rpartition("#")[2]).casefold()  # AWS has a namespace
 
 
 def find_error(parsed: object) -> ReportedError | None:
@@ -103,9 +97,10 @@ def read_error(parsed: object) -> ReportedError:
     statuses = [int(code) for code in texts if re.fullmatch("[45][0-9][0-9]", code)]
     for holder in holders:
         minimax = holder.get("base_resp")
-        if isinstance(minimax, dict) and isinstance(code := minimax.get("status_code"), int):
-            texts.append(str(code))
-            statuses.append(_MINIMAX_STATUSES.get(code, 500))
+        for code in _code(minimax, "status_code") if isinstance(minimax, dict) else ():
+            if not _GOOD_CODE.fullmatch(code):
+                texts.append(code)
+                statuses.append(_MINIMAX_STATUSES.get(code, 500))
     return ReportedError(
         _message_in(parsed, _MAX_DEPTH),
         tuple(dict.fromkeys(map(normalize_code, texts))),
@@ -163,7 +158,7 @@ def _is_error_itself(parsed: Mapping[str, Any]) -> bool:
     if parsed.get("type") == "error" or parsed.get("success") is False:
         return True
     minimax = parsed.get("base_resp")
-    if isinstance(minimax, dict) and minimax.get("status_code"):
+    if isinstance(minimax, dict) and _says_something(minimax.get("status_code")):
         return True
     if parsed.keys() == {"detail"}:  # FastAPI's
         return True

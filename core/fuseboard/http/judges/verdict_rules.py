@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import httpx
 
 from fuseboard.breaker.outcome import Verdict
+from fuseboard.http.judge import Judge
 from fuseboard.http.judges.reported_error import NO_ERROR, ReportedError, normalize_code
 
 # The server did not serve the request, and asks to come again: whatever else it says.
@@ -52,6 +56,30 @@ _SERVERS_FAULTS = frozenset(
 )  # fmt: skip
 
 
+def _checked(name: str, codes: object) -> frozenset[int | str]:
+    if isinstance(codes, str | bytes) or not isinstance(codes, Collection):
+        raise TypeError(f"{name} is a collection of statuses and codes, not {codes!r}")
+    return frozenset(_checked_code(name, code) for code in codes)
+
+
+def _checked_code(name: str, code: object) -> int | str:
+    if isinstance(code, int) and not isinstance(code, bool):
+        if not 400 <= code <= 599:
+            raise ValueError(
+                f"{name}: {code} is no error status (400 to 599); "
+                f"give the code of an error in a body as text: {str(code)!r}"
+            )
+        return int(code)
+    if not isinstance(code, str):
+        raise TypeError(f"{name} has statuses (int) and codes (str), not {code!r}")
+    text = normalize_code(code)
+    if not text:
+        raise ValueError(f"{name}: {code!r} is no code of an error")
+    if re.fullmatch("[45][0-9][0-9]", text):
+        raise ValueError(f"{name}: give the status {code} as a number")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class VerdictRules:
     """The user's own rules for statuses and error codes, which come before the judges'.
@@ -60,39 +88,24 @@ class VerdictRules:
     code or type in a body (`insufficient_quota`), or a `finish_reason`, without
     regard to case, `_` and `-`. A text decides before a number, and a number in the
     body before the status.
+
+    Raises:
+        TypeError: If a field is no collection of numbers and texts.
+        ValueError: If a number is no error status, or something has two verdicts.
     """
 
-    failures: frozenset[int | str] = frozenset()
-    ignored: frozenset[int | str] = frozenset()
-    successes: frozenset[int | str] = frozenset()
+    failures: Collection[int | str] = frozenset()
+    ignored: Collection[int | str] = frozenset()
+    successes: Collection[int | str] = frozenset()
 
-    @classmethod
-    def of(
-        cls,
-        *,
-        failures: Iterable[int | str] = (),
-        ignored: Iterable[int | str] = (),
-        successes: Iterable[int | str] = (),
-    ) -> VerdictRules:
-        """Return checked rules.
-
-        Raises:
-            TypeError: If an argument is no collection of numbers and texts.
-            ValueError: If a number is no error status, or something has two verdicts.
-        """
-        rules = cls(
-            _checked("failures", failures),
-            _checked("ignored", ignored),
-            _checked("successes", successes),
-        )
-        both = (
-            rules.failures & rules.ignored
-            | rules.failures & rules.successes
-            | rules.ignored & rules.successes
-        )
-        if both:
-            raise ValueError(f"{min(both, key=str)!r} cannot have two verdicts")
-        return rules
+    def __post_init__(self) -> None:
+        seen: set[int | str] = set()
+        for field in fields(self):
+            codes = _checked(field.name, getattr(self, field.name))
+            if twice := codes & seen:
+                raise ValueError(f"{min(twice, key=str)!r} cannot have two verdicts")
+            seen |= codes
+            object.__setattr__(self, field.name, codes)
 
     def http_verdict(self, status: int, error: ReportedError = NO_ERROR) -> Verdict:
         """Return the verdict of plain HTTP on an error status.
@@ -148,26 +161,35 @@ class VerdictRules:
 NO_RULES = VerdictRules()
 """No rules of the user's: the judges decide."""
 
-
-def _checked(name: str, codes: Iterable[int | str]) -> frozenset[int | str]:
-    if isinstance(codes, str | bytes) or not isinstance(codes, Iterable):
-        raise TypeError(f"{name} is a collection of statuses and codes, not {codes!r}")
-    return frozenset(_checked_code(name, code) for code in codes)
+J = TypeVar("J", bound=Judge)
 
 
-def _checked_code(name: str, code: object) -> int | str:
-    if isinstance(code, int) and not isinstance(code, bool):
-        if not 400 <= code <= 599:
-            raise ValueError(
-                f"{name}: {code} is no error status (400 to 599); "
-                f"give the code of an error in a body as text: {str(code)!r}"
-            )
-        return int(code)
-    if not isinstance(code, str):
-        raise TypeError(f"{name} has statuses (int) and codes (str), not {code!r}")
-    text = normalize_code(code)
-    if not text:
-        raise ValueError(f"{name}: {code!r} is no code of an error")
-    if re.fullmatch("[45][0-9][0-9]", text):
-        raise ValueError(f"{name}: give the status {code} as a number")
-    return text
+def judge_with(
+    judge: Callable[[httpx.Request, VerdictRules], J],
+    *,
+    failures: Collection[int | str] = (),
+    ignored: Collection[int | str] = (),
+    successes: Collection[int | str] = (),
+) -> Callable[[httpx.Request], J]:
+    """Return a judge that gives chosen statuses and error codes another verdict.
+
+        BreakerTransport(breaker, judge=judge_with(llm_judge, failures={401, 402, 403}))
+
+    A number is an HTTP status, or the same number as the code of an error in a
+    body. A text is the code or type of an error in a body, such as
+    `insufficient_quota`, or a `finish_reason`, such as `content_filter`, without
+    regard to case, `_` and `-`; it decides before a number. What is not named
+    keeps the verdict of `judge`.
+
+    Args:
+        judge: One of this package's: `http_judge`, `llm_judge`, …
+        failures: Failures of the service.
+        ignored: What says nothing about it.
+        successes: What shows that it works.
+
+    Raises:
+        TypeError: If an argument is no collection of numbers and texts.
+        ValueError: If a number is no error status, or something has two verdicts.
+    """
+    rules = VerdictRules(failures, ignored, successes)
+    return lambda request: judge(request, rules)
