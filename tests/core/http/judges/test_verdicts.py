@@ -1,4 +1,4 @@
-"""Responses that real servers send, through the transport: each gets the verdict it deserves."""
+"""Responses in the forms that real servers send: each gets the verdict it deserves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses that real servers send, and what the breaker says of each."""
+"""Responses in the forms that real servers send, and what the breaker says of each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class VerdictCase:
     name: str
     provider: str
     source: str
-    """Where it was reported, or the documentation that has it."""
+    """Where it was reported; `after` or `class of` what it was written, if not captured."""
     judge: str
     method: str
     path: str

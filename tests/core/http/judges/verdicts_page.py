@@ -17,8 +17,10 @@ PAGE = Path(__file__).parents[4] / "docs" / "verdicts.md"
 _HEAD = """\
 # What is said of which response
 
-Responses that servers of models have been reported to send, and the verdict that a breaker
-behind `BreakerTransport` gives each with its reason. The table is made of the tests' own data
+Responses in the forms that servers of models send, and the verdict that a breaker behind
+`BreakerTransport` gives each with its reason. The source is where one was reported, shortened to
+what matters; where it begins with *after* or *class of*, the response is written after a report,
+its kind or a documentation, and was not captured. The table is made of the tests' own data
 (`tests/core/http/judges/verdicts.jsonl`) by `python -m tests.core.http.judges.verdicts_page`.
 [http.md](http.md) tells the rules, and how to choose others.
 """
