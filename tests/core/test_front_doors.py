@@ -44,6 +44,7 @@ EXPORTS = {
         "llm_judge",
         "ollama_judge",
         "openai_judge",
+        "rejection_of",
     },
     "fuseboard.metrics": {
         "METRICS_ENABLED",
@@ -115,6 +116,8 @@ def test_an_unknown_name_is_an_attribute_error(door: str) -> None:
     ("door", "absent"),
     [
         ("fuseboard", {"httpx", "prometheus_client", "textual", "cachetools", "fuseboard.http"}),
+        ("fuseboard.http", {"httpx", "httpx2", "textual"}),
+        ("fuseboard.http.httpx2", {"httpx", "textual"}),
         ("fuseboard.metrics", {"httpx", "prometheus_client", "textual"}),
         ("fuseboard.ollama", {"httpx", "cachetools", "textual"}),
     ],

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import NoReturn
@@ -111,14 +113,30 @@ class Permit(Admission):
         """Record that the first item of the call's stream has come; further calls do nothing."""
         self._core._first_item_came(self)
 
-    def __enter__(self) -> Permit:
-        if self._entered:
-            raise RuntimeError("a permit guards one block: acquire another")
-        self._entered = True
+    @contextmanager
+    def making_call(self) -> Iterator[None]:
+        """Return a block in which calls of the same breaker are part of this one.
+
+        Unlike `with permit` it does not settle the call.
+        """
+        self._mark_context()
+        try:
+            yield
+        finally:
+            if self._mark is not None:
+                self._mark.core = None
+
+    def _mark_context(self) -> None:
         if self.generation is not None:
             self._core.marks_contexts = True
             self._mark = ActiveCall()
             mark(self._mark, self._core)
+
+    def __enter__(self) -> Permit:
+        if self._entered:
+            raise RuntimeError("a permit guards one block: acquire another")
+        self._entered = True
+        self._mark_context()
         return self
 
     def __exit__(

@@ -8,14 +8,18 @@ from importlib import import_module
 from itertools import chain
 from typing import Any, Protocol
 
-import httpx
+from fuseboard.http.judge import Headers
 
 _CHUNK_SIZE = 64 * 1024  # bytes; bounds what a small compressed chunk expands to at a time
 _MAX_CODINGS = 4
 
 
+class DecodingError(Exception):
+    """A body is not what its content coding says."""
+
+
 class Decoder(Protocol):
-    """Undo a content coding; both methods raise `httpx.DecodingError` on a corrupt body."""
+    """Undo a content coding; both methods raise `DecodingError` on a corrupt body."""
 
     def decode(self, data: bytes) -> Iterable[bytes]:
         """Return what the next chunk of the body expands to, in chunks."""
@@ -26,11 +30,11 @@ class Decoder(Protocol):
         ...
 
 
-def decoder_for(headers: httpx.Headers) -> Decoder | None:
+def decoder_for(headers: Headers) -> Decoder | None:
     """Return a decoder for a response's `Content-Encoding`.
 
     `None` if a coding is unknown, needs a package that is not installed, or if
-    there are too many: httpx cannot decode such a body either.
+    there are too many: the client cannot decode such a body either.
     """
     names = [name.lower() for name in headers.get_list("Content-Encoding", split_commas=True)]
     codings = [name for name in map(str.strip, names) if name not in {"", "identity"}]
@@ -72,7 +76,7 @@ class _ZlibDecoder:
             try:
                 chunk = self._decompressor.decompress(data, _CHUNK_SIZE)
             except zlib.error as error:
-                raise httpx.DecodingError(str(error)) from error
+                raise DecodingError(str(error)) from error
             data = self._decompressor.unconsumed_tail
             if chunk:
                 yield chunk
@@ -124,27 +128,28 @@ class _BrotliDecoder:
             try:
                 yield self._process(data)
             except self._error as error:
-                raise httpx.DecodingError(str(error)) from error
+                raise DecodingError(str(error)) from error
 
     def end(self) -> None:
         _require_complete(self._started, self._decompressor.is_finished())
 
 
 class _ZstandardDecoder:
-    def __init__(self, module: Any) -> None:
-        self._module = module
-        self._decompressor = module.ZstdDecompressor().decompressobj()
+    def __init__(self, make_decompressor: Callable[[], Any], error: type[Exception]) -> None:
+        self._make_decompressor = make_decompressor
+        self._decompressor = make_decompressor()
+        self._error = error
         self._started = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         self._started = self._started or bool(data)
         while data:
             if self._decompressor.eof:  # another frame follows
-                self._decompressor = self._module.ZstdDecompressor().decompressobj()
+                self._decompressor = self._make_decompressor()
             try:
                 chunk = self._decompressor.decompress(data)
-            except self._module.ZstdError as error:
-                raise httpx.DecodingError(str(error)) from error
+            except self._error as error:
+                raise DecodingError(str(error)) from error
             data = self._decompressor.unused_data
             yield chunk
 
@@ -154,7 +159,7 @@ class _ZstandardDecoder:
 
 def _require_complete(started: bool, complete: bool) -> None:
     if started and not complete:
-        raise httpx.DecodingError("the compressed body breaks off")
+        raise DecodingError("the compressed body breaks off")
 
 
 def _brotli_decoder() -> Decoder | None:
@@ -163,12 +168,17 @@ def _brotli_decoder() -> Decoder | None:
 
 
 def _zstandard_decoder() -> Decoder | None:
-    module = _import_first("zstandard")
-    return _ZstandardDecoder(module) if module else None
+    if module := _import_first("zstandard"):  # httpx's
+        return _ZstandardDecoder(
+            lambda: module.ZstdDecompressor().decompressobj(), module.ZstdError
+        )
+    if module := _import_first("compression.zstd", "backports.zstd"):  # httpx2's
+        return _ZstandardDecoder(module.ZstdDecompressor, module.ZstdError)
+    return None
 
 
 def _import_first(*names: str) -> Any:
-    """Return the first module that is installed, in httpx's own order; `None` if none is."""
+    """Return the first module that is installed, in the clients' own order; `None` if none is."""
     for name in names:
         try:
             return import_module(name)

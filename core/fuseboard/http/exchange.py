@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-import httpx
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 from fuseboard.breaker.permit import Permit
-from fuseboard.http.decompression import Decoder, decoder_for
-from fuseboard.http.judge import Judge
+from fuseboard.http.decompression import Decoder, DecodingError, decoder_for
+from fuseboard.http.judge import Headers, Judge, Request
 from fuseboard.http.judges.http import HttpJudge
-from fuseboard.http.judges.transport_error import STOPPED_BY_CALLER, judge_error
+from fuseboard.http.judges.transport_error import STOPPED_BY_CALLER, UNDECODABLE, judge_error
 
 _logger = logging.getLogger(__name__)
 
@@ -21,9 +19,11 @@ _logger = logging.getLogger(__name__)
 class GuardedExchange:
     """An exchange that feeds its judge and settles its permit once, however it ends.
 
-    The first call of `ended()`, `raised()` or `stopped()` ends it; later calls
-    do nothing. An exception in the judge is logged and ignored: it says nothing
-    about the server, and must not reach the caller. Used by one thread at a time.
+    It ends with the byte that tells of a failure, at the latest with the first call
+    of `ended()`, `raised()` or `stopped()`; later calls do nothing. An error response
+    is read on, because its body has the message. An exception in the judge is logged
+    and ignored: it says nothing about the server, and must not reach the caller. Used
+    by one thread at a time.
 
     Args:
         judge: The judge of this exchange only.
@@ -31,12 +31,13 @@ class GuardedExchange:
         request: The request of the exchange.
     """
 
-    def __init__(self, judge: Judge, permit: Permit | None, request: httpx.Request) -> None:
+    def __init__(self, judge: Judge, permit: Permit | None, request: Request) -> None:
         self._judge = judge
         self._permit = permit
         self._request = request
         self._decoder: Decoder | None = None
         self._decoding_failure: Ruling | None = None
+        self._has_error_status = False
         self._content_started = False
         self._settled: Ruling | None = None
 
@@ -45,13 +46,18 @@ class GuardedExchange:
         """The ruling once the exchange has ended; before that, the one that holds so far."""
         return self._settled or self._final_ruling()
 
-    def begin(self, status: int, headers: httpx.Headers) -> None:
+    def being_sent(self) -> AbstractContextManager[None]:
+        """Return a block in which requests through the same breaker are part of this one."""
+        return nullcontext() if self._permit is None else self._permit.making_call()
+
+    def begin(self, status: int, headers: Headers) -> None:
         """Process the head of the response."""
+        self._has_error_status = status >= 300
         self._decoder = decoder_for(headers)
         if self._decoder is None:
             if self._request.headers.get("Accept-Encoding") == "identity":
                 # The client accepts plain bytes only, so the caller cannot decode it either.
-                self._decoding_failure = judge_error(httpx.DecodingError("a coding not asked for"))
+                self._decoding_failure = UNDECODABLE
             elif status < 400:
                 self._judge = HttpJudge(self._request)  # the body cannot be read
         with self._catch_judge_errors():
@@ -65,9 +71,12 @@ class GuardedExchange:
             try:
                 for chunk in self._decoder.decode(data):
                     self._judge.feed(chunk)
-            except httpx.DecodingError as error:
-                self._decoding_failure = judge_error(error)
+            except DecodingError:
+                self._decoding_failure = UNDECODABLE
             self._report_first_item()
+            ruling = self._final_ruling()
+            if ruling and ruling.verdict is not Verdict.SUCCESS and not self._has_error_status:
+                self._settle(ruling)  # some clients raise on what they read, and leave it open
 
     def ended(self) -> None:
         """Settle an exchange whose body ended regularly."""
@@ -77,8 +86,8 @@ class GuardedExchange:
             if self._decoder is not None and not self._decoding_failure:
                 try:
                     self._decoder.end()
-                except httpx.DecodingError as error:
-                    self._decoding_failure = judge_error(error)
+                except DecodingError:
+                    self._decoding_failure = UNDECODABLE
             ruling = self._final_ruling() if self._decoding_failure else self._judge.end()
             self._report_first_item()
             self._settle(ruling or STOPPED_BY_CALLER)

@@ -2,11 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import httpx
+from typing import Any, Protocol, TypeVar, overload
 
 from fuseboard.breaker.outcome import Ruling
+
+T = TypeVar("T")
+
+
+class Headers(Protocol):
+    """The headers of a message as httpx and httpx2 have them; names match in any case."""
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+
+    @overload
+    def get(self, key: str, default: T, /) -> str | T: ...
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """Return the values of a header, joined by commas; `default` if it is absent."""
+        ...
+
+    def get_list(self, key: str, split_commas: bool = False) -> list[str]:
+        """Return the values of a header one by one."""
+        ...
+
+
+class Url(Protocol):
+    """What a judge reads of a URL."""
+
+    @property
+    def path(self) -> str:
+        """The path, its escapes undone."""
+        ...
+
+
+class Request(Protocol):
+    """What a judge reads of a request, whether httpx or httpx2 made it."""
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+        ...
+
+    @property
+    def url(self) -> Url:
+        """The URL."""
+        ...
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """The body; raises a `RuntimeError` if it is sent as a stream."""
+        ...
 
 
 class Judge(Protocol):
@@ -39,7 +90,7 @@ class Judge(Protocol):
         """
         ...
 
-    def begin(self, status: int, headers: httpx.Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> None:
         """Process the head of the response."""
         ...
 

@@ -15,17 +15,13 @@ from fuseboard.breaker.breaker import CircuitBreaker
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.http.cancel_safe_transport import CancelSafeTransport
 from fuseboard.http.exchange import GuardedExchange
+from fuseboard.http.guarded_transport import EXCHANGE_EXTENSION, JUDGE_EXTENSION
 from fuseboard.http.judges.error_response import MAX_ERROR_BODY
 from fuseboard.http.judges.json_object import InvalidResponseError
 from fuseboard.http.judges.ollama import OllamaJudge
 from fuseboard.http.judges.transport_error import judge_error
 from fuseboard.http.pool import ConnectionPool
-from fuseboard.http.transport import (
-    EXCHANGE_EXTENSION,
-    JUDGE_EXTENSION,
-    BreakerTransport,
-    RequestRejectedError,
-)
+from fuseboard.http.transport import BreakerTransport, RequestRejectedError
 from fuseboard.ollama.deadline_transport import (
     DEADLINES_EXTENSION,
     DeadlineTransport,

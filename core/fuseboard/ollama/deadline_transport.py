@@ -24,6 +24,10 @@ def httpx_timeout(deadlines: Deadlines) -> httpx.Timeout:
     return httpx.Timeout(None, connect=deadlines.connect, pool=_HTTPX_POOL_TIMEOUT)
 
 
+class _ResponseTooLate(DeadlineExceeded, httpx.ReadTimeout):
+    """A deadline passed, which is a timeout for whoever knows httpx."""
+
+
 class DeadlineTransport(httpx.AsyncBaseTransport):
     """A transport that enforces each request's deadlines and raises `DeadlineExceeded`.
 
@@ -48,7 +52,7 @@ class DeadlineTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout_at(deadline.at):
                 response = await self._inner.handle_async_request(request)
         except TimeoutError:
-            raise DeadlineExceeded(deadline.reason) from None
+            raise _ResponseTooLate(deadline.reason) from None
         if "Content-Encoding" in response.headers:
             deadlines = deadlines.for_object()  # lines cannot be counted in compressed data
         body = cast("httpx.AsyncByteStream", response.stream)
@@ -85,7 +89,7 @@ class _DeadlineBody(httpx.AsyncByteStream):
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise DeadlineExceeded(deadline.reason) from None
+                raise _ResponseTooLate(deadline.reason) from None
             if detector is not None:
                 detector.add(loop.time() - wait_started, chunk.count(b"\n"))
             elif deadlines.slowest_pace:

@@ -326,6 +326,23 @@ class TestTransports:
             assert get("http://model/").text == "hello"
         assert breaker.state is State.CLOSED
 
+    def test_one_transport_in_another(self, breaker: CircuitBreaker, clock: ManualClock) -> None:
+        breaker.trip()
+        clock.advance(10)
+        with self.client(breaker, b"hello", twice=True) as client:
+            assert client.get("http://model/").text == "hello"
+            assert breaker.state is State.CLOSED
+            assert client.get("http://model/").text == "hello"
+        assert counts(breaker) == (2, 0, 0, 0, 0)
+
+    async def test_one_transport_in_another_asynchronously(self, breaker: CircuitBreaker) -> None:
+        inner = BreakerTransport(
+            breaker, httpx.MockTransport(lambda _: httpx.Response(500, text="broken"))
+        )
+        async with httpx.AsyncClient(transport=BreakerTransport(breaker, inner)) as client:
+            await client.get("http://model/")
+        assert counts(breaker) == (0, 1, 0, 0, 0)
+
     def test_a_stream_is_judged_at_its_end(self, breaker: CircuitBreaker) -> None:
         with self.client(breaker, b"hello", twice=False) as client:
             request = client.build_request("GET", "http://model/")

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 
 import brotli  # type: ignore[import-untyped]
 import httpx
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard.http import decompression
-from fuseboard.http.decompression import decoder_for
+from fuseboard.http.decompression import DecodingError, decoder_for
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -67,9 +68,9 @@ def test_a_body_comes_out_as_it_was_however_it_is_cut(name: str, body: bytes, si
 def test_a_body_that_breaks_off_is_broken(name: str, size: int) -> None:
     coding, pack = CODINGS[name]
     whole = pack(b"what the server said" * 20)
-    with pytest.raises(httpx.DecodingError):
+    with pytest.raises(DecodingError):
         decoded(coding, cut(whole[:-1], size))
-    with pytest.raises(httpx.DecodingError):
+    with pytest.raises(DecodingError):
         decoded(coding, [whole[:1]])
 
 
@@ -77,7 +78,7 @@ def test_a_body_that_breaks_off_is_broken(name: str, size: int) -> None:
 @given(chunks=st.lists(st.binary(max_size=200), max_size=5))
 def test_any_bytes_are_decoded_or_broken(name: str, chunks: list[bytes]) -> None:
     coding, _ = CODINGS[name]
-    with suppress(httpx.DecodingError):
+    with suppress(DecodingError):
         decoded(coding, chunks)
 
 
@@ -101,6 +102,29 @@ def test_codings_need_the_packages_that_httpx_needs(
 
     monkeypatch.setattr(decompression, "import_module", refuse)
     assert decoder_for(httpx.Headers({"Content-Encoding": coding})) is None
+
+
+@pytest.fixture
+def without_zstandard(monkeypatch: pytest.MonkeyPatch) -> None:
+    def import_other(name: str) -> object:
+        if name == "zstandard":
+            raise ImportError(name)
+        return import_module(name)
+
+    monkeypatch.setattr(decompression, "import_module", import_other)
+
+
+@pytest.mark.usefixtures("without_zstandard")
+@pytest.mark.parametrize("name", ["zstd", "zstd in two frames"])
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_zstd_needs_the_module_of_either_library(name: str, size: int) -> None:
+    coding, pack = CODINGS[name]
+    body = b"what the server said" * 20
+    assert decoded(coding, cut(pack(body), size)) == body
+    with pytest.raises(DecodingError):
+        decoded(coding, cut(pack(body)[:-1], size))
+    with pytest.raises(DecodingError):
+        decoded(coding, [b"no zstd at all"])
 
 
 def test_a_small_body_that_expands_a_lot_comes_in_chunks() -> None:

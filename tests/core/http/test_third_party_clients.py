@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import httpx
+import httpx2
 import ollama
 import openai
 import pytest
@@ -19,7 +20,8 @@ from starlette.routing import Route
 
 from fuseboard import CircuitBreaker, ConsecutiveFailures
 from fuseboard.faults.switches import FaultSwitches
-from fuseboard.http import ollama_judge, openai_judge
+from fuseboard.http import httpx2 as for_httpx2
+from fuseboard.http import ollama_judge, openai_judge, rejection_of
 from fuseboard.http.transport import BreakerTransport, RequestRejectedError
 from fuseboard.ollama import Operation
 from tests.core.http.test_transport import DELTA, EVENTS_HEAD, STOP
@@ -226,17 +228,29 @@ async def completions(request: Request) -> Response:
 COMPLETIONS = Starlette(routes=[Route("/v1/chat/completions", completions, methods=["POST"])])
 QUESTION: Any = {"messages": MESSAGES}
 
+on_httpx2 = pytest.mark.skipif(
+    int(openai.__version__.partition(".")[0]) < 3, reason="openai is built on httpx2 from 3 on"
+)
+OPENAI_WAYS = [*WAYS, *(pytest.param(f"{way} on httpx2", marks=on_httpx2) for way in WAYS)]
+
+
+def library_of(way: str, breaker: CircuitBreaker) -> tuple[Any, Any]:
+    """Return the HTTP library of a way to call openai, and the transport for it."""
+    if way.endswith("httpx2"):
+        return httpx2, for_httpx2.BreakerTransport(breaker, judge=openai_judge)
+    return httpx, BreakerTransport(breaker, judge=openai_judge)
+
 
 @asynccontextmanager
 async def openai_prompting(
     way: str, url: str, breaker: CircuitBreaker, model: str = MODEL, **more: Any
 ) -> AsyncIterator[SendPrompt]:
-    kind, _, streams = way.partition(" ")
-    transport = BreakerTransport(breaker, judge=openai_judge)
+    library, transport = library_of(way, breaker)
+    streams = "streaming" in way
     settings: Any = {"base_url": f"{url}/v1", "api_key": "none", "max_retries": 0, **more}
-    if kind == "async":
-        async with httpx.AsyncClient(transport=transport) as http:
-            client = openai.AsyncOpenAI(http_client=cast("Any", http), **settings)
+    if way.startswith("async"):
+        async with library.AsyncClient(transport=transport) as http:
+            client = openai.AsyncOpenAI(http_client=http, **settings)
 
             async def send_prompt() -> str:
                 if not streams:
@@ -247,8 +261,8 @@ async def openai_prompting(
 
             yield send_prompt
     else:
-        with httpx.Client(transport=transport) as sync_http:
-            sync_client = openai.OpenAI(http_client=cast("Any", sync_http), **settings)
+        with library.Client(transport=transport) as sync_http:
+            sync_client = openai.OpenAI(http_client=sync_http, **settings)
 
             def send_prompt_sync() -> str:
                 if not streams:
@@ -260,7 +274,7 @@ async def openai_prompting(
             yield lambda: asyncio.to_thread(send_prompt_sync)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", OPENAI_WAYS)
 async def test_openai_works(way: str) -> None:
     breaker = new_breaker()
     async with served(COMPLETIONS) as url, openai_prompting(way, url, breaker) as send_prompt:
@@ -269,7 +283,7 @@ async def test_openai_works(way: str) -> None:
     assert verdicts(breaker) == (2, 0, 0, 0)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", OPENAI_WAYS)
 @pytest.mark.parametrize("fault", ["refuse", "error500", "busy503", "midreset"])
 async def test_openai_behind_a_broken_wire(way: str, fault: str) -> None:
     breaker, switches = new_breaker(), FaultSwitches()
@@ -283,15 +297,19 @@ async def test_openai_behind_a_broken_wire(way: str, fault: str) -> None:
         for _ in range(3):
             with pytest.raises((openai.APIError, httpx.TransportError)) as failed:
                 await send_prompt()
-            assert not isinstance(failed.value.__cause__, RequestRejectedError)
+            assert rejection_of(failed.value) is None
         assert verdicts(breaker) == (1, 3, 0, 0)
         with pytest.raises(openai.APIConnectionError) as caught:
             await send_prompt()
-        assert isinstance(caught.value.__cause__, RequestRejectedError)
+        rejection = rejection_of(caught.value)
+        assert rejection is caught.value.__cause__
+        assert rejection is not None
+        assert rejection.retry_after is not None
+        assert 0 < rejection.retry_after <= 30
     assert breaker.snapshot().calls.rejected == 1
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if "streaming" in way])
+@pytest.mark.parametrize("way", [way for way in OPENAI_WAYS if "streaming" in str(way)])
 @pytest.mark.parametrize(
     ("respond", "verdict"),
     [
@@ -315,12 +333,17 @@ async def test_what_openai_streams(
     async with raw_server(respond) as url, openai_prompting(way, url, breaker) as send_prompt:
         try:
             await send_prompt()
-        except (openai.APIError, httpx.TransportError, ValueError) as caught:
+        except (
+            openai.APIError,
+            httpx.TransportError,
+            httpx2.TransportError,
+            ValueError,
+        ) as caught:
             error = caught
     assert verdicts(breaker) == verdict, error
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", OPENAI_WAYS)
 async def test_a_model_that_openai_does_not_have_is_the_callers_fault(way: str) -> None:
     breaker = new_breaker()
     async with (

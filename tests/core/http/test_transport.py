@@ -1,4 +1,4 @@
-"""The breaker as a transport, under httpx's own clients, against bytes on a socket."""
+"""The breaker as a transport, under the clients of httpx and httpx2, against bytes on a socket."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 
 from fuseboard import Call, CircuitBreaker, CircuitOpenError, ConsecutiveFailures, State, Verdict
 from fuseboard.breaker.outcome import Ruling
 from fuseboard.faults.switches import FaultSwitches
 from fuseboard.http import http_judge, ollama_judge, openai_judge
-from fuseboard.http.judge import Judge
+from fuseboard.http import httpx2 as for_httpx2
+from fuseboard.http.guarded_transport import JUDGE_EXTENSION
+from fuseboard.http.judge import Headers, Judge, Request
 from fuseboard.http.judges.http import HttpJudge
 from fuseboard.http.judges.transport_error import judge_error
-from fuseboard.http.transport import JUDGE_EXTENSION, BreakerTransport, RequestRejectedError
+from fuseboard.http.transport import BreakerTransport
 from fuseboard.server.sockets import bind, url_of
 from tests.core.ollama.test_client import (
     DONE,
@@ -42,8 +45,6 @@ from tests.core.ollama.test_client import MODES as OLLAMA_MODES
 from tests.core.serving import ResponseHandler, proxied, raw_server, simulated
 
 SUCCESS, FAILURE, IGNORED = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)
-LONG_TIMEOUT = httpx.Timeout(10)
-SHORT_TIMEOUT = httpx.Timeout(10, read=0.02)
 
 EVENTS_HEAD = STREAM_HEAD.replace(b"application/x-ndjson", b"text/event-stream")
 DELTA = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
@@ -84,30 +85,29 @@ def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
 
 
 class Caller:
-    """An httpx client of either kind with guarded calls, used from the event loop of a test."""
+    """A client of either library and kind with guarded calls, used from a test's event loop."""
 
-    def __init__(self, *settings: Any, **more: Any) -> None:
-        raise NotImplementedError
+    library: Any
+    guard: Any
+    client: Any
+    inner: Any
+    other_inner: Any
 
     async def send(
-        self,
-        url: str,
-        method: str = "POST",
-        timeouts: httpx.Timeout = LONG_TIMEOUT,
-        prompt: str = "",
-    ) -> httpx.Response:
+        self, url: str, method: str = "POST", *, prompt: str = "", **timeouts: float
+    ) -> Any:
         """Return a complete response."""
         raise NotImplementedError
 
-    async def read_some(self, url: str, chunks: int) -> httpx.Response:
+    async def read_some(self, url: str, chunks: int) -> Any:
         """Read some chunks of a response and close it."""
         raise NotImplementedError
 
-    async def open_response(self, url: str) -> httpx.Response:
+    async def open_response(self, url: str) -> Any:
         """Return a response of which only the head is read."""
         raise NotImplementedError
 
-    async def close_response(self, response: httpx.Response) -> None:
+    async def close_response(self, response: Any) -> None:
         """Close a response."""
         raise NotImplementedError
 
@@ -115,35 +115,38 @@ class Caller:
         """Close the client."""
         raise NotImplementedError
 
+    def _timeout(self, timeouts: dict[str, float]) -> Any:
+        return self.library.Timeout(10, **timeouts)
+
 
 class AsyncCaller(Caller):
-    inner = httpx.AsyncHTTPTransport
-    other_inner: type = httpx.HTTPTransport
+    library: Any = httpx
+    guard: Any = BreakerTransport
+    inner: Any = httpx.AsyncHTTPTransport
+    other_inner: Any = httpx.HTTPTransport
 
     def __init__(self, *settings: Any, **more: Any) -> None:
-        self.client = httpx.AsyncClient(transport=BreakerTransport(*settings, **more))
+        self.client = self.library.AsyncClient(transport=self.guard(*settings, **more))
 
     async def send(
-        self,
-        url: str,
-        method: str = "POST",
-        timeouts: httpx.Timeout = LONG_TIMEOUT,
-        prompt: str = "",
-    ) -> httpx.Response:
+        self, url: str, method: str = "POST", *, prompt: str = "", **timeouts: float
+    ) -> Any:
         body = {"prompt": prompt} if prompt else None
-        return await self.client.request(method, url, timeout=timeouts, json=body)
+        timeout = self._timeout(timeouts)
+        return await self.client.request(method, url, timeout=timeout, json=body)
 
-    async def read_some(self, url: str, chunks: int) -> httpx.Response:
+    async def read_some(self, url: str, chunks: int) -> Any:
         async with self.client.stream("POST", url) as response:
             body = response.aiter_bytes()
             for _ in range(chunks):
                 await anext(body)
         return response
 
-    async def open_response(self, url: str) -> httpx.Response:
-        return await self.client.send(self.client.build_request("POST", url), stream=True)
+    async def open_response(self, url: str) -> Any:
+        request = self.client.build_request("POST", url)
+        return await self.client.send(request, stream=True)
 
-    async def close_response(self, response: httpx.Response) -> None:
+    async def close_response(self, response: Any) -> None:
         await response.aclose()
 
     async def close(self) -> None:
@@ -151,26 +154,23 @@ class AsyncCaller(Caller):
 
 
 class SyncCaller(Caller):
-    inner = httpx.HTTPTransport
-    other_inner: type = httpx.AsyncHTTPTransport
+    library: Any = httpx
+    guard: Any = BreakerTransport
+    inner: Any = httpx.HTTPTransport
+    other_inner: Any = httpx.AsyncHTTPTransport
 
     def __init__(self, *settings: Any, **more: Any) -> None:
-        self.client = httpx.Client(transport=BreakerTransport(*settings, **more))
+        self.client = self.library.Client(transport=self.guard(*settings, **more))
 
     async def send(
-        self,
-        url: str,
-        method: str = "POST",
-        timeouts: httpx.Timeout = LONG_TIMEOUT,
-        prompt: str = "",
-    ) -> httpx.Response:
+        self, url: str, method: str = "POST", *, prompt: str = "", **timeouts: float
+    ) -> Any:
         body = {"prompt": prompt} if prompt else None
-        return await asyncio.to_thread(
-            self.client.request, method, url, timeout=timeouts, json=body
-        )
+        timeout = self._timeout(timeouts)
+        return await asyncio.to_thread(self.client.request, method, url, timeout=timeout, json=body)
 
-    async def read_some(self, url: str, chunks: int) -> httpx.Response:
-        def read() -> httpx.Response:
+    async def read_some(self, url: str, chunks: int) -> Any:
+        def read() -> Any:
             with self.client.stream("POST", url) as response:
                 body = response.iter_bytes()
                 for _ in range(chunks):
@@ -179,23 +179,53 @@ class SyncCaller(Caller):
 
         return await asyncio.to_thread(read)
 
-    async def open_response(self, url: str) -> httpx.Response:
+    async def open_response(self, url: str) -> Any:
         request = self.client.build_request("POST", url)
         return await asyncio.to_thread(self.client.send, request, stream=True)
 
-    async def close_response(self, response: httpx.Response) -> None:
+    async def close_response(self, response: Any) -> None:
         await asyncio.to_thread(response.close)
 
     async def close(self) -> None:
         self.client.close()
 
 
+class Httpx2AsyncCaller(AsyncCaller):
+    library: Any = httpx2
+    guard: Any = for_httpx2.BreakerTransport
+    inner: Any = httpx2.AsyncHTTPTransport
+    other_inner: Any = httpx2.HTTPTransport
+
+
+class Httpx2SyncCaller(SyncCaller):
+    library: Any = httpx2
+    guard: Any = for_httpx2.BreakerTransport
+    inner: Any = httpx2.HTTPTransport
+    other_inner: Any = httpx2.AsyncHTTPTransport
+
+
 Kind = type[AsyncCaller] | type[SyncCaller]
+KINDS: dict[str, Any] = {
+    "async": AsyncCaller,
+    "sync": SyncCaller,
+    "httpx2 async": Httpx2AsyncCaller,
+    "httpx2 sync": Httpx2SyncCaller,
+}
 
 
-@pytest.fixture(params=[AsyncCaller, SyncCaller], ids=["async", "sync"])
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    return request.param  # type: ignore[no-any-return]
+    return KINDS[request.param]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=["async", "httpx2 async"])
+def async_kind(request: pytest.FixtureRequest) -> type[AsyncCaller]:
+    return KINDS[request.param]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=["sync", "httpx2 sync"])
+def sync_kind(request: pytest.FixtureRequest) -> type[SyncCaller]:
+    return KINDS[request.param]  # type: ignore[no-any-return]
 
 
 @asynccontextmanager
@@ -290,7 +320,7 @@ def streamed(head: bytes, item: bytes, last: bytes, unended: str) -> list[Mode]:
     ]  # fmt: skip
 
 
-MODES: dict[str, tuple[Callable[[httpx.Request], Judge], str, bytes, list[Mode]]] = {
+MODES: dict[str, tuple[Callable[[Request], Judge], str, bytes, list[Mode]]] = {
     "ollama": (
         ollama_judge,
         "/api/generate",
@@ -353,7 +383,7 @@ CASES = [
 @pytest.mark.parametrize(("judge", "path", "good", "respond", "verdict", "reason"), CASES)
 async def test_every_failure_is_judged_right(
     kind: Kind,
-    judge: Callable[[httpx.Request], Judge],
+    judge: Callable[[Request], Judge],
     path: str,
     good: bytes,
     respond: ResponseHandler,
@@ -362,13 +392,13 @@ async def test_every_failure_is_judged_right(
     breaker: CircuitBreaker,
     settlements: Settlements,
 ) -> None:
-    hangs = reason == "timed out"
+    deadlines: Any = {"read": 0.02} if reason == "timed out" else {}
     async with (
         raw_server(first_then(respond, good)) as url,
         calling(kind, breaker, judge=judge) as caller,
     ):
-        with suppress(httpx.TransportError):
-            await caller.send(url + path, timeouts=SHORT_TIMEOUT if hangs else LONG_TIMEOUT)
+        with suppress(kind.library.TransportError):
+            await caller.send(url + path, **deadlines)
         assert verdicts(breaker) == verdict
         assert settlements.reasons == ([reason] if reason else [])
         response = await caller.send(url + path)
@@ -399,7 +429,7 @@ async def test_reasons_are_those_of_the_ollama_client(
         raw_server(first_then(respond, b"")) as url,
         calling(kind, breaker, judge=ollama_judge) as caller,
     ):
-        with suppress(httpx.HTTPError):
+        with suppress(kind.library.HTTPError):
             await caller.send(f"{url}/api/generate", prompt="hello")
     assert verdicts(breaker) == verdict
     assert settlements.reasons == ([reason] if verdict == FAILURE else [])
@@ -420,7 +450,7 @@ async def test_an_untrusted_certificate(
     server = await asyncio.start_server(close_at_once, "127.0.0.1", 0, ssl=tls)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, calling(kind, breaker) as caller:
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(kind.library.ConnectError):
             await caller.send(url)
     assert settlements.reasons == ["certificate not trusted"]
 
@@ -435,7 +465,7 @@ async def test_a_server_without_tls(
     server = await asyncio.start_server(respond_in_plain_http, "127.0.0.1", 0)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, calling(kind, breaker) as caller:
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(kind.library.ConnectError):
             await caller.send(url)
     assert settlements.reasons == ["TLS handshake failed"]
 
@@ -445,9 +475,9 @@ async def test_a_proxy_that_does_not_connect(
 ) -> None:
     async with (
         raw_server(writes(plain(407, b""))) as proxy,
-        calling(kind, breaker, kind.inner(proxy=httpx.Proxy(proxy))) as caller,
+        calling(kind, breaker, kind.inner(proxy=kind.library.Proxy(proxy))) as caller,
     ):
-        with pytest.raises(httpx.ProxyError):
+        with pytest.raises(kind.library.ProxyError):
             await caller.send("https://model.invalid")
     assert settlements.reasons == ["the proxy did not connect"]
 
@@ -541,13 +571,39 @@ def test_what_the_http2_package_raises_itself_is_named() -> None:
     assert judge_error(error) == Ruling(Verdict.FAILURE, "broken HTTP/2")
 
 
+ERRORS = [
+    name
+    for name, value in vars(httpx).items()
+    if isinstance(value, type) and issubclass(value, httpx.RequestError)
+]
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_of_httpx2_has_the_reason_of_its_counterpart(name: str) -> None:
+    class Derived(getattr(httpx2, name)):  # type: ignore[misc]
+        """What a transport of somebody else may raise."""
+
+    ruling = judge_error(getattr(httpx, name)("x"))
+    assert judge_error(getattr(httpx2, name)("x")) == ruling
+    assert judge_error(Derived("x")) == (
+        ruling if ruling.reason != name else Ruling(Verdict.FAILURE, "Derived")
+    )
+
+
+def test_an_error_of_no_library_is_not_taken_for_one() -> None:
+    class PoolTimeout(Exception):  # noqa: N818
+        """An error with the name of one of httpx's."""
+
+    assert judge_error(PoolTimeout()) == Ruling(Verdict.FAILURE, "PoolTimeout")
+
+
 async def test_a_refused_connection(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     with bind("127.0.0.1", 0) as listener:
         url = url_of(listener)
     async with calling(kind, breaker) as caller:
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(kind.library.ConnectError):
             await caller.send(url)
     assert verdicts(breaker) == FAILURE
     assert settlements.reasons == ["connect refused"]
@@ -557,7 +613,7 @@ async def test_a_host_that_does_not_exist(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
     async with calling(kind, breaker) as caller:
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(kind.library.ConnectError):
             await caller.send("http://nobody.invalid/")
     assert verdicts(breaker) == FAILURE
     assert settlements.reasons == ["host name not found"]
@@ -575,8 +631,8 @@ async def test_a_connection_that_is_never_accepted(
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
         async with calling(kind, breaker) as caller:
-            with pytest.raises(httpx.ConnectTimeout):
-                await caller.send(url_of(listener), timeouts=httpx.Timeout(10, connect=0.02))
+            with pytest.raises(kind.library.ConnectTimeout):
+                await caller.send(url_of(listener), connect=0.02)
     assert verdicts(breaker) == FAILURE
     assert settlements.reasons == ["connect timed out"]
 
@@ -586,7 +642,7 @@ async def test_a_request_that_cannot_be_sent(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements, url: str
 ) -> None:
     async with calling(kind, breaker) as caller:
-        with pytest.raises(httpx.UnsupportedProtocol):
+        with pytest.raises(kind.library.UnsupportedProtocol):
             await caller.send(url)
     assert verdicts(breaker) == IGNORED
     assert settlements.unsent == 1
@@ -595,14 +651,14 @@ async def test_a_request_that_cannot_be_sent(
 async def test_a_full_pool_is_not_the_servers_fault(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
-    inner = kind.inner(limits=httpx.Limits(max_connections=1))
+    inner = kind.inner(limits=kind.library.Limits(max_connections=1))
     async with (
         raw_server(hangs_after(STREAM_HEAD, http_chunk(TOKEN))) as url,
         calling(kind, breaker, inner) as caller,
     ):
         held = await caller.open_response(url)
-        with pytest.raises(httpx.PoolTimeout):
-            await caller.send(url, timeouts=httpx.Timeout(10, pool=0.02))
+        with pytest.raises(kind.library.PoolTimeout):
+            await caller.send(url, pool=0.02)
         assert verdicts(breaker) == (0, 0, 1, 1)
         assert settlements.unsent == 1
         await caller.close_response(held)
@@ -653,14 +709,14 @@ async def test_every_request_of_a_redirect_is_a_call(kind: Kind, breaker: Circui
         raw_server(first_then(writes(hop), plain(200, b"there"))) as url,
         calling(kind, breaker) as caller,
     ):
-        caller.client.follow_redirects = True  # type: ignore[attr-defined]
+        caller.client.follow_redirects = True
         assert (await caller.send(url)).text == "there"
     assert verdicts(breaker) == (2, 0, 0, 0)
 
 
 @pytest.mark.parametrize("judge", [None, ollama_judge])
 async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
-    kind: Kind, breaker: CircuitBreaker, judge: Callable[[httpx.Request], Judge] | None
+    kind: Kind, breaker: CircuitBreaker, judge: Callable[[Request], Judge] | None
 ) -> None:
     guards = {"/guarded": breaker}
     async with (
@@ -669,7 +725,7 @@ async def test_a_request_can_go_unguarded_and_is_judged_all_the_same(
             kind, lambda request: guards.get(request.url.path), judge=judge or ollama_judge
         ) as caller,
     ):
-        request = httpx.Request("GET", f"{url}/free")
+        request = kind.library.Request("GET", f"{url}/free")
         brought = request.extensions[JUDGE_EXTENSION] = HttpJudge(request)
         if isinstance(caller, AsyncCaller):
             await caller.client.send(request)
@@ -724,7 +780,7 @@ async def test_a_body_that_cannot_be_decoded_is_a_failure(
 ) -> None:
     raw_response = plain(status, b"this is no gzip", b"Content-Encoding: gzip")
     async with raw_server(writes(raw_response)) as url, calling(kind, breaker) as caller:
-        with pytest.raises(httpx.DecodingError):
+        with pytest.raises(kind.library.DecodingError):
             await caller.send(url)
     assert verdicts(breaker) == FAILURE
     assert settlements.reasons == [reason]
@@ -778,6 +834,28 @@ async def test_a_reader_may_stop_early(
     assert verdicts(breaker)[3] == 0
 
 
+@pytest.mark.parametrize("last", [b'{"error":"oom"}\n', b"\x00\n"], ids=["error", "garbage"])
+async def test_a_response_that_is_left_open_after_an_error_in_it_is_settled(
+    kind: Kind, breaker: CircuitBreaker, last: bytes
+) -> None:
+    respond = hangs_after(STREAM_HEAD, http_chunk(TOKEN + last))
+    async with (
+        raw_server(respond) as url,
+        calling(kind, breaker, judge=ollama_judge) as caller,
+    ):
+        held = await caller.open_response(f"{url}/api/generate")
+        assert verdicts(breaker) == (0, 0, 0, 1)
+        if isinstance(caller, AsyncCaller):
+            body = held.aiter_bytes()
+            await anext(body)
+        else:
+            body = held.iter_bytes()
+            await asyncio.to_thread(next, body)
+        assert verdicts(breaker) == FAILURE
+        await caller.close_response(held)
+    assert verdicts(breaker) == FAILURE
+
+
 async def test_the_status_of_an_unread_response_counts(
     kind: Kind, breaker: CircuitBreaker, settlements: Settlements
 ) -> None:
@@ -794,29 +872,35 @@ async def test_a_response_is_settled_once(kind: Kind, breaker: CircuitBreaker) -
         assert breaker.snapshot().in_flight == 1
         if isinstance(caller, AsyncCaller):
             assert await held.aread() == b"fine"
-            with pytest.raises(httpx.StreamConsumed):
+            with pytest.raises(kind.library.StreamConsumed):
                 await anext(held.aiter_raw())
         else:
             assert await asyncio.to_thread(held.read) == b"fine"
-            with pytest.raises(httpx.StreamConsumed):
+            with pytest.raises(kind.library.StreamConsumed):
                 next(held.iter_raw())
         await caller.close_response(held)
         await caller.close_response(held)
     assert verdicts(breaker) == SUCCESS
 
 
-async def test_reading_a_body_twice_changes_nothing(breaker: CircuitBreaker) -> None:
-    inner = httpx.MockTransport(lambda _: httpx.Response(200, content=b"fine"))
-    response = BreakerTransport(breaker, inner).handle_request(httpx.Request("GET", "http://x"))
-    assert isinstance(response.stream, httpx.SyncByteStream)
+def test_reading_a_body_twice_changes_nothing(
+    sync_kind: type[SyncCaller], breaker: CircuitBreaker
+) -> None:
+    library = sync_kind.library
+    inner = library.MockTransport(lambda _: library.Response(200, content=b"fine"))
+    response = sync_kind.guard(breaker, inner).handle_request(library.Request("GET", "http://x"))
+    assert isinstance(response.stream, library.SyncByteStream)
     assert b"".join(response.stream) == b"".join(response.stream) == b"fine"
     assert verdicts(breaker) == SUCCESS
 
 
-def test_a_dropped_reader_stops_its_response(breaker: CircuitBreaker) -> None:
-    inner = httpx.MockTransport(lambda _: httpx.Response(200, content=iter([b"a", b"b"])))
-    response = BreakerTransport(breaker, inner).handle_request(httpx.Request("GET", "http://x"))
-    assert isinstance(response.stream, httpx.SyncByteStream)
+def test_a_dropped_reader_stops_its_response(
+    sync_kind: type[SyncCaller], breaker: CircuitBreaker
+) -> None:
+    library = sync_kind.library
+    inner = library.MockTransport(lambda _: library.Response(200, content=iter([b"a", b"b"])))
+    response = sync_kind.guard(breaker, inner).handle_request(library.Request("GET", "http://x"))
+    assert isinstance(response.stream, library.SyncByteStream)
     body = iter(response.stream)
     assert next(body) == b"a"
     del body
@@ -824,7 +908,9 @@ def test_a_dropped_reader_stops_its_response(breaker: CircuitBreaker) -> None:
 
 
 @pytest.mark.parametrize("parts", [(), (STREAM_HEAD, http_chunk(TOKEN))], ids=["head", "body"])
-async def test_cancelling_is_no_verdict(breaker: CircuitBreaker, parts: tuple[bytes, ...]) -> None:
+async def test_cancelling_is_no_verdict(
+    async_kind: type[AsyncCaller], breaker: CircuitBreaker, parts: tuple[bytes, ...]
+) -> None:
     waiting = asyncio.Event()
 
     async def hang(reader: Reader, writer: Writer) -> None:
@@ -841,7 +927,7 @@ async def test_cancelling_is_no_verdict(breaker: CircuitBreaker, parts: tuple[by
     good = MODES["ollama"][2]
     async with (
         raw_server(first_then(hang, good)) as url,
-        calling(AsyncCaller, breaker, judge=ollama_judge) as caller,
+        calling(async_kind, breaker, judge=ollama_judge) as caller,
     ):
         assert isinstance(caller, AsyncCaller)
         call = asyncio.create_task(read(caller, url))
@@ -854,15 +940,10 @@ async def test_cancelling_is_no_verdict(breaker: CircuitBreaker, parts: tuple[by
     assert verdicts(breaker) == (1, 0, 1, 0)
 
 
-class Interrupted(httpx.SyncByteStream):
-    """A body that is interrupted by Ctrl-C after some chunks."""
-
-    def __init__(self, *chunks: bytes) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-        raise KeyboardInterrupt
+def interrupted(*chunks: bytes) -> Iterator[bytes]:
+    """Yield a body that is interrupted by Ctrl-C after some chunks."""
+    yield from chunks
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
@@ -871,11 +952,15 @@ class Interrupted(httpx.SyncByteStream):
     ids=["at once", "in the middle", "after the last"],
 )
 def test_an_interrupt_is_no_verdict(
-    breaker: CircuitBreaker, chunks: tuple[bytes, ...], verdict: tuple[int, int, int, int]
+    sync_kind: type[SyncCaller],
+    breaker: CircuitBreaker,
+    chunks: tuple[bytes, ...],
+    verdict: tuple[int, int, int, int],
 ) -> None:
-    inner = httpx.MockTransport(lambda _: httpx.Response(200, stream=Interrupted(*chunks)))
-    transport = BreakerTransport(breaker, inner, judge=ollama_judge)
-    with httpx.Client(transport=transport) as client, pytest.raises(KeyboardInterrupt):
+    library = sync_kind.library
+    inner = library.MockTransport(lambda _: library.Response(200, content=interrupted(*chunks)))
+    transport = sync_kind.guard(breaker, inner, judge=ollama_judge)
+    with library.Client(transport=transport) as client, pytest.raises(KeyboardInterrupt):
         client.post("http://x/api/generate")
     assert verdicts(breaker) == verdict
 
@@ -892,12 +977,12 @@ async def test_an_open_breaker_sends_nothing(kind: Kind, breaker: CircuitBreaker
 
     breaker.trip()
     async with raw_server(count) as url, calling(kind, breaker) as caller:
-        with pytest.raises(RequestRejectedError) as caught:
+        with pytest.raises(kind.guard.rejection) as caught:
             await caller.send(f"{url}/path")
     rejection = caught.value
     assert isinstance(rejection, CircuitOpenError)
-    assert isinstance(rejection, httpx.TransportError)
-    assert not isinstance(rejection, httpx.NetworkError)
+    assert isinstance(rejection, kind.library.TransportError)
+    assert not isinstance(rejection, kind.library.NetworkError)
     assert rejection.state is State.OPEN
     assert rejection.retry_after is not None
     assert rejection.request.url.path == "/path"
@@ -918,7 +1003,7 @@ async def test_failures_trip_it_and_a_good_probe_closes_it(kind: Kind) -> None:
         switches.switch("busy503", active=True)
         for _ in range(3):
             assert (await caller.send(f"{url}/api/tags", "GET")).status_code == 503
-        with pytest.raises(RequestRejectedError):
+        with pytest.raises(kind.guard.rejection):
             await caller.send(f"{url}/api/tags", "GET")
         switches.clear()
         now = 30.0
@@ -968,7 +1053,7 @@ async def test_a_reset_after_the_last_choice_is_finished_is_no_failure(
         raw_server(respond) as url,
         calling(kind, breaker, judge=openai_judge) as caller,
     ):
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(kind.library.ReadError):
             await caller.send(f"{url}/v1/chat/completions")
     assert verdicts(breaker) == verdict
     assert settlements.reasons == reason
@@ -982,54 +1067,86 @@ async def test_an_inner_transport_of_the_other_kind_is_refused(
 ) -> None:
     inner = kind.other_inner()
     async with calling(kind, breaker, inner) as caller:
-        with pytest.raises(TypeError, match=r"works in an httpx\.(Async)?Client only"):
+        with pytest.raises(TypeError, match=r"works in an httpx2?\.(Async)?Client only"):
             await caller.send("http://x")
     assert verdicts(breaker) == (0, 0, 0, 0)
 
 
-def test_an_inner_object_that_is_no_transport_is_refused(breaker: CircuitBreaker) -> None:
-    with pytest.raises(TypeError, match="not an httpx transport"):
-        BreakerTransport(breaker, httpx.Client)  # type: ignore[arg-type]
+def test_an_inner_object_that_is_no_transport_is_refused(
+    kind: Kind, breaker: CircuitBreaker
+) -> None:
+    with pytest.raises(TypeError, match=f"not an {kind.library.__name__} transport: 'http"):
+        kind.guard(breaker, "http://x")
+
+
+OTHER_LIBRARY: dict[Any, tuple[Any, str]] = {
+    httpx: (httpx2, "for httpx2, import BreakerTransport from fuseboard.http.httpx2$"),
+    httpx2: (httpx, "for httpx, import BreakerTransport from fuseboard.http$"),
+}
+
+
+async def test_an_inner_transport_of_the_other_library_is_refused(
+    kind: Kind, breaker: CircuitBreaker
+) -> None:
+    other, advice = OTHER_LIBRARY[kind.library]
+    for inner in (other.HTTPTransport(), other.AsyncHTTPTransport()):
+        with pytest.raises(TypeError, match=advice):
+            kind.guard(breaker, inner)
+
+
+async def test_a_client_of_the_other_library_is_told_which_transport_it_needs(
+    kind: Kind, breaker: CircuitBreaker
+) -> None:
+    class Mistaken(kind):  # type: ignore[misc, valid-type]
+        library, advice = OTHER_LIBRARY[kind.library]
+
+    async with calling(Mistaken, breaker) as caller:
+        with pytest.raises(TypeError, match=Mistaken.advice):
+            await caller.send("http://x")
+    assert verdicts(breaker) == (0, 0, 0, 0)
 
 
 async def test_a_response_that_is_complete_from_the_start_is_settled(
     kind: Kind, breaker: CircuitBreaker
 ) -> None:
-    inner = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": 1}))
+    inner = kind.library.MockTransport(lambda _: kind.library.Response(200, json={"id": 1}))
     async with calling(kind, breaker, inner) as caller:
         assert (await caller.send("http://x")).json() == {"id": 1}
     assert verdicts(breaker) == SUCCESS
 
 
-async def test_one_transport_serves_both_kinds_of_client(breaker: CircuitBreaker) -> None:
-    transport = BreakerTransport(breaker)
+async def test_one_transport_serves_both_kinds_of_client(
+    sync_kind: type[SyncCaller], breaker: CircuitBreaker
+) -> None:
+    library, transport = sync_kind.library, sync_kind.guard(breaker)
     async with raw_server(writes(closing(plain(200, b"fine")))) as url:
-        async with httpx.AsyncClient(transport=transport) as client:
+        async with library.AsyncClient(transport=transport) as client:
             assert (await client.get(url)).text == "fine"
-        with httpx.Client(transport=transport) as sync_client:
+        with library.Client(transport=transport) as sync_client:
             assert (await asyncio.to_thread(sync_client.get, url)).text == "fine"
     assert verdicts(breaker) == (2, 0, 0, 0)
 
 
 async def test_threads_share_one_pool(
-    breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch
+    sync_kind: type[SyncCaller], breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[httpx.HTTPTransport] = []
+    library = sync_kind.library
+    made: list[object] = []
     together = threading.Barrier(4)
+    make = library.HTTPTransport
 
-    class Counted(httpx.HTTPTransport):
-        def __init__(self) -> None:
-            super().__init__()
-            made.append(self)
+    def count() -> object:
+        made.append(make())
+        return made[-1]
 
-    monkeypatch.setattr(httpx, "HTTPTransport", Counted)
+    monkeypatch.setattr(library, "HTTPTransport", count)
     async with simulated() as url:
 
-        def send(client: httpx.Client) -> int:
+        def send(client: Any) -> object:
             together.wait()
             return client.get(url).status_code
 
-        with httpx.Client(transport=BreakerTransport(breaker)) as client:
+        with library.Client(transport=sync_kind.guard(breaker)) as client:
             statuses = await asyncio.gather(*(asyncio.to_thread(send, client) for _ in range(4)))
     assert statuses == [200] * 4
     assert len(made) == 1
@@ -1042,7 +1159,7 @@ async def test_threads_share_one_pool(
 class Faulty(HttpJudge):
     """A judge that raises in one of its methods."""
 
-    def __init__(self, request: httpx.Request, where: str) -> None:
+    def __init__(self, request: Request, where: str) -> None:
         super().__init__(request)
         self._where = where
 
@@ -1050,7 +1167,7 @@ class Faulty(HttpJudge):
         if where == self._where:
             raise LookupError(where)
 
-    def begin(self, status: int, headers: httpx.Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> None:
         self._stumble("begin")
 
     def feed(self, data: bytes) -> None:

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-import httpx
-
+from fuseboard.http.judge import Request
 from fuseboard.http.judges.json_object import InvalidResponseError
 
 _ROUTES = ("/embed", "/embeddings", "/embedding", "/embed_all")
@@ -40,7 +39,7 @@ def tells_of_a_crash(message: str) -> bool:
     return _RUNNER_CRASHED.search(message) is not None
 
 
-def check_embeddings(parsed: Any, request: httpx.Request) -> None:
+def check_embeddings(parsed: Any, request: Request) -> None:
     """Check a parsed response of any API that embeds: OpenAI's, Ollama's, TEI's.
 
     Raises:
@@ -111,10 +110,10 @@ def _is_packed_vector(text: str) -> bool:
     return bool(numbers) and all(map(isfinite, numbers))
 
 
-def _parsed_body(request: httpx.Request) -> dict[str, Any]:
+def _parsed_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(request.content)
-    except (httpx.RequestNotRead, ValueError, RecursionError):
+    except (RuntimeError, ValueError):
         return {}
     return body if isinstance(body, dict) else {}
 

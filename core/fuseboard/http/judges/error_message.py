@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import httpx
-
+from fuseboard.http.judge import Request
 from fuseboard.http.judges.redaction import find_quotation
 from fuseboard.http.judges.reported_error import read_error, read_error_body
 
@@ -59,7 +58,7 @@ class ErrorMessageReader:
     errors (ports, identifiers, accounts, times, sizes, counts) is replaced by `…`.
     """
 
-    def __init__(self, request: httpx.Request) -> None:
+    def __init__(self, request: Request) -> None:
         self._request = request
 
     def from_body(self, body: bytes) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
-import httpx
-
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.breaker.retry_after import parse_http_date, read_retry_after
+from fuseboard.http.judge import Headers
 from fuseboard.http.judges.error_message import ErrorMessageReader
 from fuseboard.http.judges.reported_error import NO_ERROR, ReportedError, read_error_body
 
@@ -29,7 +28,7 @@ class ErrorResponse:
     def __init__(
         self,
         status: int,
-        headers: httpx.Headers,
+        headers: Headers,
         messages: ErrorMessageReader,
         decide: Callable[[int, ReportedError], Verdict],
     ) -> None:
@@ -63,7 +62,7 @@ class ErrorResponse:
         return retry_after(self._headers)
 
 
-def retry_after(headers: httpx.Headers) -> float | None:
+def retry_after(headers: Headers) -> float | None:
     """Return in seconds from now what the headers ask clients to wait; `None` if nothing.
 
     `retry-after-ms` and `x-ms-retry-after-ms` (Azure's and OpenAI's) are more

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import httpx
-
 from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
+from fuseboard.http.judge import Headers, Request
 from fuseboard.http.judges.error_message import ErrorMessageReader
 from fuseboard.http.judges.error_response import ErrorResponse
 from fuseboard.http.judges.reported_error import ReportedError
@@ -28,7 +27,7 @@ class HttpJudge:
 
     def __init__(
         self,
-        request: httpx.Request,
+        request: Request,
         decide: Callable[[int, ReportedError], Verdict] = NO_RULES.http_verdict,
     ) -> None:
         self._messages = ErrorMessageReader(request)
@@ -46,7 +45,7 @@ class HttpJudge:
         """Whether a byte of a good response has arrived."""
         return self._content_started
 
-    def begin(self, status: int, headers: httpx.Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> None:
         """Process the head of the response."""
         if status >= 400:
             self._error = ErrorResponse(status, headers, self._messages, self._decide)
@@ -63,6 +62,6 @@ class HttpJudge:
         return self.ruling or GOOD
 
 
-def http_judge(request: httpx.Request, rules: VerdictRules = NO_RULES) -> HttpJudge:
+def http_judge(request: Request, rules: VerdictRules = NO_RULES) -> HttpJudge:
     """Return the judge of a request to any HTTP server."""
     return HttpJudge(request, rules.http_verdict)

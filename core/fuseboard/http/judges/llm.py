@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
-
-from fuseboard.http.judge import Judge
+from fuseboard.http.judge import Judge, Request
 from fuseboard.http.judges.ollama import is_ollamas_own, ollama_judge
 from fuseboard.http.judges.openai import openai_judge
 from fuseboard.http.judges.verdict_rules import NO_RULES, VerdictRules
 
 
-def llm_judge(request: httpx.Request, rules: VerdictRules = NO_RULES) -> Judge:
+def llm_judge(request: Request, rules: VerdictRules = NO_RULES) -> Judge:
     """Return the judge of a request to a model: of Ollama's own API by its path, or of the others.
 
     The path may begin with anything, as gateways have it: `/api/v1/chat/completions`,

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any
 
-import httpx
-
 from fuseboard.breaker.outcome import GOOD, Ruling
+from fuseboard.http.judge import Headers, Request
 from fuseboard.http.judges.embeddings import check_embeddings
 from fuseboard.http.judges.generation import Generation
 from fuseboard.http.judges.json_object import InvalidResponseError, parse_json, require_object
@@ -60,7 +59,7 @@ class ModelApiJudge(ModelJudge):
     unread.
     """
 
-    def __init__(self, request: httpx.Request, rules: VerdictRules = NO_RULES) -> None:
+    def __init__(self, request: Request, rules: VerdictRules = NO_RULES) -> None:
         super().__init__(request, rules)
         self._path = path = request.url.path.rstrip("/")
         self._posts = request.method == "POST"
@@ -82,7 +81,7 @@ class ModelApiJudge(ModelJudge):
         ruling = super().ruling
         return GOOD if ruling is None and self._generation.whole else ruling
 
-    def _begin_body(self, headers: httpx.Headers) -> None:
+    def _begin_body(self, headers: Headers) -> None:
         self._media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         no_text = _NO_TEXT.match(self._media_type) and not self._needs_json
         said = _SAID.match(self._media_type) and _SPEECH_ROUTE.search(self._path)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-import httpx
-
 from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
+from fuseboard.http.judge import Headers, Request
 from fuseboard.http.judges.embeddings import is_embedding_route, tells_of_a_crash
 from fuseboard.http.judges.error_message import ErrorMessageReader
 from fuseboard.http.judges.error_response import ErrorResponse
@@ -28,7 +27,7 @@ class ModelJudge(ABC):
         rules: The user's own rules for statuses and codes, which come first.
     """
 
-    def __init__(self, request: httpx.Request, rules: VerdictRules) -> None:
+    def __init__(self, request: Request, rules: VerdictRules) -> None:
         self._request = request
         self._rules = rules
         self._messages = ErrorMessageReader(request)
@@ -48,7 +47,7 @@ class ModelJudge(ABC):
         """Whether something of the model's output, or a body of another kind, has arrived."""
         return self._content_started
 
-    def begin(self, status: int, headers: httpx.Headers) -> None:
+    def begin(self, status: int, headers: Headers) -> None:
         """Process the head of the response."""
         self._status = status
         if status >= 300:
@@ -76,7 +75,7 @@ class ModelJudge(ABC):
         return self.ruling or GOOD
 
     @abstractmethod
-    def _begin_body(self, headers: httpx.Headers) -> None:
+    def _begin_body(self, headers: Headers) -> None:
         """Prepare for the body of a response with a good status."""
 
     @abstractmethod

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, Generic, TypeVar
 
-import httpx
-
 from fuseboard.breaker.outcome import GOOD
-from fuseboard.http.judge import Judge
+from fuseboard.http.judge import Headers, Judge, Request
 from fuseboard.http.judges.embeddings import check_embeddings
 from fuseboard.http.judges.http import HttpJudge
 from fuseboard.http.judges.json_object import (
@@ -56,7 +54,7 @@ class OllamaJudge(ModelJudge, Generic[T]):
 
     def __init__(
         self,
-        request: httpx.Request,
+        request: Request,
         read: Callable[[dict[str, Any]], T] | None = None,
         *,
         rules: VerdictRules = NO_RULES,
@@ -77,7 +75,7 @@ class OllamaJudge(ModelJudge, Generic[T]):
         values, self._values = self._values, []
         return values
 
-    def _begin_body(self, headers: httpx.Headers) -> None:
+    def _begin_body(self, headers: Headers) -> None:
         pass
 
     def _read_body(self, data: bytes) -> None:
@@ -134,7 +132,7 @@ def is_ollamas_own(path: str) -> bool:
     return _OWN_ROUTE.search(path) is not None
 
 
-def ollama_judge(request: httpx.Request, rules: VerdictRules = NO_RULES) -> Judge:
+def ollama_judge(request: Request, rules: VerdictRules = NO_RULES) -> Judge:
     """Return the judge of a request to Ollama, chosen by the API that the path belongs to."""
     path = request.url.path
     own, other = path.rfind("/api/"), path.rfind("/v1/")  # a base path may contain one as well

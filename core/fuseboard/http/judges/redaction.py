@@ -9,8 +9,7 @@ import unicodedata
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
-import httpx
-
+from fuseboard.http.judge import Request
 from fuseboard.http.judges.server_words import find_foreign_word
 
 MAX_SEARCHED = 32 * 1024
@@ -44,7 +43,7 @@ _MODEL = re.compile(rb'[{,]\s*"model"\s*:\s*"([^"\\]*)"')
 _MODEL_WITHIN = 1024  # bytes of the beginning and of the end
 
 
-def find_quotation(text: str, request: httpx.Request) -> int | None:
+def find_quotation(text: str, request: Request) -> int | None:
     """Return the index in `text` at which it starts to quote a request; `None` if nowhere.
 
     A quotation is `MIN_QUOTATION` consecutive letters and digits of the body,
@@ -57,7 +56,7 @@ def find_quotation(text: str, request: httpx.Request) -> int | None:
     """
     try:
         content = request.content
-    except httpx.RequestNotRead:
+    except RuntimeError:  # RequestNotRead of either library
         return 0
     values = (value for name in _KEY_HEADERS for value in request.headers.get_list(name))
     keys = _Secrets((value.rpartition(" ")[2] for value in values), _MIN_KEY_QUOTATION)

@@ -7,9 +7,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import httpx
-
 from fuseboard.breaker.outcome import Ruling, Verdict
+from fuseboard.http.causes import causes
 from fuseboard.http.judges.json_object import TOO_LONG
 
 STOPPED_BY_CALLER = Ruling(Verdict.IGNORED, "stopped by the caller")
@@ -29,7 +28,13 @@ _HTTP2_PACKAGES = ("h2", "hpack", "hyperframe")
 _BROKEN_HTTP2 = "broken HTTP/2"
 
 
-class DeadlineExceeded(httpx.ReadTimeout):
+UNDECODABLE = Ruling(Verdict.FAILURE, "answer cannot be decoded")
+"""The ruling on a body that is not what its content coding says."""
+
+_LIBRARIES = frozenset({"httpx", "httpx2"})
+
+
+class DeadlineExceeded(Exception):  # noqa: N818 (a timeout, as the libraries call theirs)
     """A deadline of the client's passed; the message is the reason of the ruling."""
 
 
@@ -40,35 +45,37 @@ def judge_error(error: BaseException) -> Ruling:
     occur before anything is sent, and cancellation, say nothing about the
     server and are ignored.
     """
+    if isinstance(error, DeadlineExceeded):
+        return Ruling(Verdict.FAILURE, str(error))
+    for kind in _kinds(error):
+        match kind:
+            case "PoolTimeout":
+                return Ruling(Verdict.IGNORED, "no free connection in the pool", sent=False)
+            case "LocalProtocolError" if _is_servers_fault(error):
+                return Ruling(Verdict.FAILURE, _BROKEN_HTTP2)
+            case "UnsupportedProtocol" | "LocalProtocolError":
+                return Ruling(Verdict.IGNORED, "request cannot be sent", sent=False)
+            case "ConnectTimeout":
+                return Ruling(Verdict.FAILURE, "connect timed out")
+            case "ConnectError":
+                return Ruling(Verdict.FAILURE, _connect_error_reason(error))
+            case "ProxyError":
+                return Ruling(Verdict.FAILURE, "the proxy did not connect")
+            case "WriteTimeout":
+                return Ruling(Verdict.FAILURE, "sending timed out")
+            case "WriteError":
+                return Ruling(Verdict.FAILURE, "connection reset while sending")
+            case "TimeoutException":
+                return Ruling(Verdict.FAILURE, "timed out")
+            case "NetworkError":
+                return Ruling(Verdict.FAILURE, "connection reset")
+            case "RemoteProtocolError":
+                return Ruling(Verdict.FAILURE, _protocol_error_reason(str(error)))
+            case "DecodingError":
+                return UNDECODABLE
+            case "TooManyRedirects":
+                return Ruling(Verdict.FAILURE, "too many redirects")
     match error:
-        case DeadlineExceeded():
-            return Ruling(Verdict.FAILURE, str(error))
-        case httpx.PoolTimeout():
-            return Ruling(Verdict.IGNORED, "no free connection in the pool", sent=False)
-        case httpx.LocalProtocolError() if _is_servers_fault(error):
-            return Ruling(Verdict.FAILURE, _BROKEN_HTTP2)
-        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-            return Ruling(Verdict.IGNORED, "request cannot be sent", sent=False)
-        case httpx.ConnectTimeout():
-            return Ruling(Verdict.FAILURE, "connect timed out")
-        case httpx.ConnectError():
-            return Ruling(Verdict.FAILURE, _connect_error_reason(error))
-        case httpx.ProxyError():
-            return Ruling(Verdict.FAILURE, "the proxy did not connect")
-        case httpx.WriteTimeout():
-            return Ruling(Verdict.FAILURE, "sending timed out")
-        case httpx.WriteError():
-            return Ruling(Verdict.FAILURE, "connection reset while sending")
-        case httpx.TimeoutException():
-            return Ruling(Verdict.FAILURE, "timed out")
-        case httpx.NetworkError():
-            return Ruling(Verdict.FAILURE, "connection reset")
-        case httpx.RemoteProtocolError():
-            return Ruling(Verdict.FAILURE, _protocol_error_reason(str(error)))
-        case httpx.DecodingError():
-            return Ruling(Verdict.FAILURE, "answer cannot be decoded")
-        case httpx.TooManyRedirects():
-            return Ruling(Verdict.FAILURE, "too many redirects")
         case Exception() if type(error).__module__.partition(".")[0] in _HTTP2_PACKAGES:
             return Ruling(Verdict.FAILURE, _BROKEN_HTTP2)
         case Exception():
@@ -77,8 +84,19 @@ def judge_error(error: BaseException) -> Ruling:
             return STOPPED_BY_CALLER
 
 
+def _kinds(error: BaseException) -> Iterator[str]:
+    """Yield the names of the classes of httpx or httpx2 that an error belongs to, nearest first.
+
+    Both libraries have the same ones. Only one of them needs to be installed, so that
+    neither is imported.
+    """
+    for kind in type(error).__mro__:
+        if kind.__module__.partition(".")[0] in _LIBRARIES:
+            yield kind.__name__
+
+
 def _connect_error_reason(error: BaseException) -> str:
-    for cause in _causes(error):
+    for cause in causes(error):
         match cause:
             case ConnectionRefusedError():
                 return "connect refused"
@@ -114,22 +132,7 @@ def _http2_error_name(code: str) -> str:
     return _HTTP2_ERRORS[number] if number < len(_HTTP2_ERRORS) else f"error {number}"
 
 
-def _is_servers_fault(error: httpx.LocalProtocolError) -> bool:
+def _is_servers_fault(error: BaseException) -> bool:
     """Return whether an error that is called local comes of what was received over HTTP/2."""
     message = str(error)
     return "RECV_" in message or "received" in message.casefold()
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and everything that led to it, once each."""
-    seen: set[int] = set()
-    pending = [error]
-    while pending:
-        cause = pending.pop()
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        if isinstance(cause, BaseExceptionGroup):
-            pending.extend(cause.exceptions)
-        pending.extend(linked for linked in (cause.__cause__, cause.__context__) if linked)

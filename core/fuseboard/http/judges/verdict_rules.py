@@ -7,10 +7,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-import httpx
-
 from fuseboard.breaker.outcome import Verdict
-from fuseboard.http.judge import Judge
+from fuseboard.http.judge import Judge, Request
 from fuseboard.http.judges.reported_error import NO_ERROR, ReportedError, normalize_code
 
 # The server did not serve the request, and asks to come again: whatever else it says.
@@ -165,12 +163,12 @@ J = TypeVar("J", bound=Judge)
 
 
 def judge_with(
-    judge: Callable[[httpx.Request, VerdictRules], J],
+    judge: Callable[[Request, VerdictRules], J],
     *,
     failures: Collection[int | str] = (),
     ignored: Collection[int | str] = (),
     successes: Collection[int | str] = (),
-) -> Callable[[httpx.Request], J]:
+) -> Callable[[Request], J]:
     """Return a judge that gives chosen statuses and error codes another verdict.
 
         BreakerTransport(breaker, judge=judge_with(llm_judge, failures={401, 402, 403}))

@@ -21,8 +21,8 @@ from fuseboard.http import (
     openai_judge,
 )
 from fuseboard.http.exchange import GuardedExchange
+from fuseboard.http.guarded_transport import EXCHANGE_EXTENSION
 from fuseboard.http.judge import Judge
-from fuseboard.http.transport import EXCHANGE_EXTENSION
 
 CASES_FILE = Path(__file__).with_name("verdicts.jsonl")
 
