@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import cast
 
 from starlette.applications import Starlette
@@ -10,7 +11,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from fuseboard.simulator.errors import ApiError, ollama_error, openai_error
+from fuseboard.simulator.anthropic_api.route import MessagesRoute
+from fuseboard.simulator.errors import (
+    ApiError,
+    anthropic_error,
+    ollama_error,
+    openai_error,
+)
 from fuseboard.simulator.go_json import json_response
 from fuseboard.simulator.ollama_api.embedding_routes import EmbeddingRoutes
 from fuseboard.simulator.ollama_api.model_routes import ModelRoutes
@@ -19,12 +26,13 @@ from fuseboard.simulator.openai_api.routes import OpenAIRoutes
 from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import VERSION, SimulatorSettings
 
+_MESSAGES_PATH = "/v1/messages"
 _PATHS_WITH_HEAD = {"/", "/api/version", "/api/tags"}
 _ROUTING_ERRORS = {404: "404 page not found", 405: "405 method not allowed"}
 
 
 def simulator_app(settings: SimulatorSettings | None = None) -> Starlette:
-    """Return an application that serves the API of Ollama."""
+    """Return an application that serves the APIs of Ollama."""
     settings = settings or SimulatorSettings()
     scheduler = Scheduler(settings)
     models = ModelRoutes(settings, scheduler)
@@ -43,6 +51,8 @@ def simulator_app(settings: SimulatorSettings | None = None) -> Starlette:
         Route("/api/embeddings", embeddings.embed_one, methods=["POST"]),
         Route("/v1/chat/completions", openai.chat_completions, methods=["POST"]),
         Route("/v1/completions", openai.completions, methods=["POST"]),
+        Route("/v1/responses", openai.responses, methods=["POST"]),
+        Route(_MESSAGES_PATH, MessagesRoute(texts).messages, methods=["POST"]),
         Route("/v1/embeddings", openai.embeddings, methods=["POST"]),
         Route("/v1/models", openai.models, methods=["GET"]),
         Route("/v1/models/{model}", openai.model, methods=["GET"]),
@@ -66,8 +76,14 @@ async def _version(_: Request) -> Response:
 
 async def _handle_api_error(request: Request, error: Exception) -> Response:
     api_error = cast("ApiError", error)
-    body = openai_error if request.url.path.startswith("/v1/") else ollama_error
-    return json_response(body(api_error), api_error.status)
+    path = request.url.path
+    body = openai_error if path.startswith("/v1/") else ollama_error
+    if path == _MESSAGES_PATH:
+        body = anthropic_error
+    response = json_response(body(api_error), api_error.status)
+    if api_error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        response.headers["Connection"] = "close"  # else the rest of the request would be read
+    return response
 
 
 async def _handle_routing_error(_: Request, error: Exception) -> Response:

@@ -1,6 +1,8 @@
-"""The error responses of both APIs."""
+"""The error responses of the APIs."""
 
 from __future__ import annotations
+
+import secrets
 
 
 class ApiError(Exception):
@@ -17,6 +19,12 @@ class ApiError(Exception):
 
 _OPENAI_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    404: "not_found_error",
+    503: "overloaded_error",
+}
+
 
 def ollama_error(error: ApiError) -> dict[str, object]:
     """Return the body of the error in Ollama's format."""
@@ -27,3 +35,13 @@ def openai_error(error: ApiError) -> dict[str, object]:
     """Return the body of the error in OpenAI's format."""
     kind = _OPENAI_TYPES.get(error.status, "api_error")
     return {"error": {"message": str(error), "type": kind, "param": None, "code": None}}
+
+
+def anthropic_error(error: ApiError) -> dict[str, object]:
+    """Return the body of the error in Anthropic's format."""
+    kind = _ANTHROPIC_TYPES.get(error.status, "api_error")
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": str(error)},
+        "request_id": f"req_{secrets.token_hex(12)}",
+    }

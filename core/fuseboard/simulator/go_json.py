@@ -13,8 +13,13 @@ _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u20
 
 def go_json(content: object) -> bytes:
     """Return compact JSON in which the characters that Go escapes for HTML are escaped."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
-    return text.encode("utf-8", "replace")  # a request may contain half of a surrogate pair
+    # A request may contain half of a surrogate pair, and repeat it here.
+    return compact_json(content).encode("utf-8", "replace")
+
+
+def compact_json(content: object) -> str:
+    """Return the JSON of `go_json()` as a text, to be part of another JSON."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
 
 
 def json_response(content: Mapping[str, object], status: int = 200) -> Response:

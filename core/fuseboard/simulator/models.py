@@ -9,6 +9,11 @@ from dataclasses import dataclass
 MODIFIED_AT = 1_767_225_600.0
 """The time at which every model was pulled, in Unix seconds."""
 
+CONTEXT_LENGTH = 4096
+"""Tokens of context of a model that generates text."""
+EMBEDDING_CONTEXT_LENGTH = 2048
+"""Tokens of context of an embedding model."""
+
 _SEGMENT = r"[a-zA-Z0-9_][\w-]*"
 _DOTTED = r"[a-zA-Z0-9_][\w.-]*"
 _NAME = re.compile(  # host:port/namespace/name:tag
@@ -39,7 +44,7 @@ class Model:
     @property
     def context_length(self) -> int:
         """The maximum number of tokens of its context."""
-        return 2048 if self.embeds else 4096
+        return EMBEDDING_CONTEXT_LENGTH if self.embeds else CONTEXT_LENGTH
 
     def summary(self) -> dict[str, object]:
         """Return the fields that every list of models contains."""

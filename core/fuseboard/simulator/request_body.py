@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn, TypeVar
 
 from starlette.requests import Request
@@ -11,6 +12,13 @@ from starlette.requests import Request
 from fuseboard.simulator.errors import ApiError
 
 T = TypeVar("T")
+
+MAX_BODY = 8 * 1024 * 1024
+"""The size limit of a request body in bytes: some hundred times what fits into a context."""
+_MAX_VALUES = 400_000  # in one body: each takes up to a hundred bytes of memory
+_LARGE_BODY = 64 * 1024  # bytes; what is larger is processed on a thread
+_MAX_DEPTH = 250  # levels; what is deeper could be parsed, but not always written again
+_TOO_DEEP = "invalid JSON: it is nested too deep"
 
 _JSON_NAMES: dict[type, str] = {
     bool: "bool",
@@ -30,11 +38,17 @@ class RequestBody:
     Args:
         go_struct: The name of the struct in Ollama's source, for error messages.
         fields: The JSON object.
+        size: How large it was, in bytes.
     """
 
-    def __init__(self, go_struct: str, fields: Mapping[str, object]) -> None:
+    def __init__(self, go_struct: str, fields: Mapping[str, object], size: int = 0) -> None:
         self._go_struct = go_struct
         self._fields = fields
+        self._size = size
+
+    async def converted(self, convert: Callable[[RequestBody], T]) -> T:
+        """Return `convert(self)`, which runs on a thread if the body is large."""
+        return await _run(self._size, lambda: convert(self))
 
     def value(self, key: str) -> object:
         """Return a field of any type, `None` if it is missing."""
@@ -108,22 +122,62 @@ async def read_body(
         if_empty: The error message for an empty body.
 
     Raises:
-        ApiError: If the body is not a JSON object.
+        ApiError: If the body is not a JSON object, or too large.
     """
-    text = (await request.body()).decode("utf-8", "replace").strip()
+    data = await _receive(request)
+    return await _run(len(data), lambda: _parse(data, go_struct, if_empty))
+
+
+async def _receive(request: Request) -> bytes:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY:
+            raise ApiError(413, f"the request is larger than {MAX_BODY // 2**20} MiB")
+    return bytes(data)
+
+
+async def _run(size: int, work: Callable[[], T]) -> T:
+    return work() if size < _LARGE_BODY else await asyncio.to_thread(work)
+
+
+def _parse(data: bytes, go_struct: str, if_empty: str) -> RequestBody:
+    text = data.decode("utf-8", "replace").strip()
     if not text:
         raise ApiError(400, if_empty)
+    # Each value but the first of an array or object follows a comma, which texts have fewer of.
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > _MAX_VALUES:
+        raise ApiError(413, f"the request has more than {_MAX_VALUES:,} values")
     try:
         # Like Go's decoder, and unlike json.loads(), raw_decode() ignores what follows the object.
         fields, _ = json.JSONDecoder(parse_constant=_reject_constant).raw_decode(text)
     except json.JSONDecodeError as error:
         raise ApiError(400, _go_syntax_error(text, error)) from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ApiError(400, _TOO_DEEP) from error
+    except ValueError as error:
         raise ApiError(400, f"invalid JSON: {error}") from error
     if not isinstance(fields, dict | None):
         found = _JSON_NAMES[type(fields)]
         raise ApiError(400, f"json: cannot unmarshal {found} into Go value of type {go_struct}")
-    return RequestBody(go_struct, fields or {})
+    if _is_deep(fields):
+        raise ApiError(400, _TOO_DEEP)
+    return RequestBody(go_struct, fields or {}, len(data))
+
+
+def _is_deep(value: object) -> bool:
+    """Return whether a JSON value has more levels than `_MAX_DEPTH`."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _reject_constant(name: str) -> NoReturn:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fuseboard.simulator.go_json import json_response
 from fuseboard.simulator.text.generation import GenerationResult, TokenStream
+from fuseboard.simulator.text.tool_calls import ToolCall
 
 
 class ResponseEncoder(Protocol):
@@ -21,6 +22,10 @@ class ResponseEncoder(Protocol):
 
     def token(self, token: str) -> bytes:
         """Return the part of a stream that carries one token."""
+        ...
+
+    def tool_call(self, call: ToolCall) -> bytes:
+        """Return the part of a stream that carries one call of a tool."""
         ...
 
     def end(self, result: GenerationResult) -> bytes:
@@ -45,10 +50,13 @@ def stream_response(tokens: TokenStream, encoder: ResponseEncoder) -> ASGIApp:
                     await send(
                         {"type": "http.response.start", "status": 200, "headers": [content_type]}
                     )
-                if isinstance(token, GenerationResult):
-                    body = encoder.end(token)
-                else:
-                    body = encoder.token(token)
+                match token:
+                    case GenerationResult():
+                        body = encoder.end(token)
+                    case ToolCall():
+                        body = encoder.tool_call(token)
+                    case str():
+                        body = encoder.token(token)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

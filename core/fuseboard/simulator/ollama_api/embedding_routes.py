@@ -10,14 +10,16 @@ from starlette.types import ASGIApp
 from fuseboard.simulator.errors import ApiError
 from fuseboard.simulator.go_json import omit_empty
 from fuseboard.simulator.keep_alive import parse_keep_alive
-from fuseboard.simulator.models import Model, is_valid_name
+from fuseboard.simulator.models import EMBEDDING_CONTEXT_LENGTH, Model, is_valid_name
 from fuseboard.simulator.request_body import RequestBody, read_body
 from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard.simulator.streaming import deferred_response
 from fuseboard.simulator.text.embedding import EmbeddingJob, EmbeddingResult, embed_texts
 from fuseboard.simulator.text.options import read_options
-from fuseboard.simulator.text.tokens import tokenize
+from fuseboard.simulator.text.tokens import truncate
+
+_MAX_TEXTS = 2048  # in one request, as at OpenAI; Ollama itself has no limit
 
 
 class EmbeddingRoutes:
@@ -30,7 +32,7 @@ class EmbeddingRoutes:
     async def embed(self, request: Request) -> ASGIApp:
         """Embed a text or a list of texts."""
         body = await read_body(request, "api.EmbedRequest")
-        job = self.read_job(body)
+        job = await body.converted(self.read_job)
 
         async def response_body() -> Mapping[str, object]:
             result = await self.run(job)
@@ -64,12 +66,10 @@ class EmbeddingRoutes:
             ApiError: If the request is invalid, or its model does not exist.
         """
         texts = _texts(body.value("input"))
-        job = self._read_job(body, texts, body.integer("dimensions") or 0)
-        if not body.flag("truncate", default=True):
-            context_length = job.model.context_length
-            if any(len(tokenize(text)) > context_length for text in texts):
-                raise ApiError(400, "the input length exceeds the context length")
-        return job
+        if not body.flag("truncate", default=True) and any(map(_is_too_long, texts)):
+            self._find(body.text("model"))
+            raise ApiError(400, "the input length exceeds the context length")
+        return self._read_job(body, texts, body.integer("dimensions") or 0)
 
     async def run(self, job: EmbeddingJob) -> EmbeddingResult:
         """Run a job; raise `ApiError` if the queue is full."""
@@ -81,6 +81,7 @@ class EmbeddingRoutes:
         keep_alive = parse_keep_alive(body.value("keep_alive"))
         model = self._find(body.text("model"))
         read_options(body.mapping("options"))
+        texts = [truncate(text, EMBEDDING_CONTEXT_LENGTH) for text in texts]
         return EmbeddingJob(model, texts, keep_alive, dimensions)
 
     def _find(self, name: str) -> Model:
@@ -100,4 +101,10 @@ def _texts(value: object) -> list[str]:
     texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):
         raise ApiError(400, "invalid input type")
+    if len(texts) > _MAX_TEXTS:
+        raise ApiError(400, f"too many inputs: {len(texts)}, at most {_MAX_TEXTS} at once")
     return list(map(str, texts))
+
+
+def _is_too_long(text: str) -> bool:
+    return truncate(text, EMBEDDING_CONTEXT_LENGTH) != text

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from fuseboard.simulator.errors import ApiError
 from fuseboard.simulator.keep_alive import parse_keep_alive
+from fuseboard.simulator.models import CONTEXT_LENGTH
+from fuseboard.simulator.ollama_api.tool_request import NO_DIRECTIVE, ToolDirective, read_tool_use
 from fuseboard.simulator.request_body import RequestBody
+from fuseboard.simulator.text.tokens import fit_context
+from fuseboard.simulator.text.tool_calls import NO_TOOLS, ToolUse
 
 _THINK_LEVELS = ("high", "medium", "low", "max")
 
@@ -32,6 +36,7 @@ class TextRequest:
     """Whether the text is to be inserted before a suffix."""
     raw: bool = False
     """Whether the prompt is used without the model's template."""
+    tool_use: ToolUse = NO_TOOLS
 
 
 def read_generate_request(body: RequestBody) -> TextRequest:
@@ -48,7 +53,7 @@ def read_generate_request(body: RequestBody) -> TextRequest:
     return TextRequest(
         endpoint="generate",
         model=body.text("model"),
-        prompt=f"{system}\n{prompt}" if prompt and system else prompt,
+        prompt=fit_context(f"{system}\n{prompt}" if prompt and system else prompt, CONTEXT_LENGTH),
         stream=body.flag("stream", default=True),
         keep_alive=parse_keep_alive(body.value("keep_alive")),
         options=body.mapping("options"),
@@ -60,22 +65,26 @@ def read_generate_request(body: RequestBody) -> TextRequest:
     )
 
 
-def read_chat_request(body: RequestBody) -> TextRequest:
+def read_chat_request(body: RequestBody, directive: ToolDirective = NO_DIRECTIVE) -> TextRequest:
     """Return the request in a body of `/api/chat`.
 
+    Args:
+        body: The body.
+        directive: What the request says about the use of its tools in another API.
+
     Raises:
-        ApiError: If a field has the wrong type.
+        ApiError: If a field has the wrong type, or a tool cannot be used so.
     """
     messages = body.objects("messages", "api.Message")
     images = [
         image for message in messages for image in message.items("images", str, "api.ImageData")
     ]
-    body.objects("tools", "api.Tool")
     return TextRequest(
         endpoint="chat",
         model=body.text("model"),
-        prompt="\n".join(
-            f"{message.text('role')}: {message.text('content')}" for message in messages
+        prompt=fit_context(
+            "\n".join(f"{message.text('role')}: {message.text('content')}" for message in messages),
+            CONTEXT_LENGTH,
         ),
         stream=body.flag("stream", default=True),
         keep_alive=parse_keep_alive(body.value("keep_alive")),
@@ -83,6 +92,7 @@ def read_chat_request(body: RequestBody) -> TextRequest:
         format=body.value("format"),
         wants_thinking=_wants_thinking(body.value("think")),
         has_images=bool(images),
+        tool_use=read_tool_use(body, messages, directive),
     )
 
 

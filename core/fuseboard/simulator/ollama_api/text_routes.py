@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from fuseboard.simulator.errors import ApiError
 from fuseboard.simulator.go_json import go_json, json_response, rfc3339
-from fuseboard.simulator.models import Model, is_valid_name
+from fuseboard.simulator.models import CONTEXT_LENGTH, Model, is_valid_name
 from fuseboard.simulator.ollama_api.text_request import (
     TextRequest,
     read_chat_request,
@@ -30,6 +30,7 @@ from fuseboard.simulator.text.generation import GenerationJob, GenerationResult,
 from fuseboard.simulator.text.json_format import read_format
 from fuseboard.simulator.text.options import read_options
 from fuseboard.simulator.text.tokens import token_id, tokenize
+from fuseboard.simulator.text.tool_calls import ToolCall
 
 
 class TextRoutes:
@@ -41,12 +42,14 @@ class TextRoutes:
 
     async def generate(self, request: Request) -> ASGIApp:
         """Complete a prompt."""
-        text_request = read_generate_request(await read_body(request, "api.GenerateRequest"))
+        body = await read_body(request, "api.GenerateRequest")
+        text_request = await body.converted(read_generate_request)
         return self.respond(text_request, _GenerateEncoder(text_request))
 
     async def chat(self, request: Request) -> ASGIApp:
         """Generate the next message of a chat."""
-        text_request = read_chat_request(await read_body(request, "api.ChatRequest"))
+        body = await read_body(request, "api.ChatRequest")
+        text_request = await body.converted(read_chat_request)
         return self.respond(text_request, _ChatEncoder(text_request))
 
     def respond(self, request: TextRequest, encoder: ResponseEncoder) -> ASGIApp:
@@ -66,7 +69,9 @@ class TextRoutes:
         if request.has_images:
             raise ApiError(500, "this model is missing data required for image input")
         schema = read_format(request.format)
-        job = GenerationJob(model, request.prompt, options, schema, request.keep_alive)
+        job = GenerationJob(
+            model, request.prompt, options, schema, request.keep_alive, request.tool_use
+        )
         tokens = generate_text(job, self._scheduler, self._settings)
         return (stream_response if request.stream else whole_response)(tokens, encoder)
 
@@ -111,6 +116,9 @@ class _NdjsonEncoder(ABC):
     def token(self, token: str) -> bytes:
         return go_json({**self._object(token), "done": False}) + b"\n"
 
+    def tool_call(self, call: ToolCall) -> bytes:
+        raise AssertionError(f"{self._request.endpoint} has no tools, but calls {call.name}")
+
     def end(self, result: GenerationResult) -> bytes:
         return go_json(self._last_object("", result)) + b"\n"
 
@@ -135,6 +143,13 @@ class _ChatEncoder(_NdjsonEncoder):
     def _text_fields(self, text: str) -> dict[str, object]:
         return {"message": {"role": "assistant", "content": text}}
 
+    def tool_call(self, call: ToolCall) -> bytes:
+        return go_json({**self._object(""), **_message_with([call]), "done": False}) + b"\n"
+
+    def body(self, result: GenerationResult) -> Mapping[str, object]:
+        body = self._last_object(result.text, result)
+        return {**body, **_message_with(result.tool_calls)} if result.tool_calls else body
+
 
 class _GenerateEncoder(_NdjsonEncoder):
     def _text_fields(self, text: str) -> dict[str, object]:
@@ -145,5 +160,16 @@ class _GenerateEncoder(_NdjsonEncoder):
         last = super()._last_object(text, result)
         if result.tokens and not self._request.raw:
             tokens = tokenize(self._request.prompt) + tokenize(result.text)
-            last["context"] = [token_id(token) for token in tokens]
+            last["context"] = [token_id(token) for token in tokens[-CONTEXT_LENGTH:]]
         return last
+
+
+def _message_with(calls: Sequence[ToolCall]) -> dict[str, object]:
+    tool_calls = [
+        {
+            "id": call.id,
+            "function": {"index": call.index, "name": call.name, "arguments": call.arguments},
+        }
+        for call in calls
+    ]
+    return {"message": {"role": "assistant", "content": "", "tool_calls": tool_calls}}

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 from fuseboard.simulator.errors import ApiError
 from fuseboard.simulator.request_body import RequestBody
 
-_EFFORTS = ("high", "medium", "low", "none")
+_THINK_LEVELS = {  # OpenAI's and its clients' efforts that Ollama knows by another name
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "max": "max",
+    "xhigh": "max",
+    "ultra": "max",
+}
 _IMAGE_PREFIX = "data:image/"
 
 
@@ -28,7 +38,7 @@ def to_chat_request(body: RequestBody) -> RequestBody:
             "stream": body.flag("stream", default=False),
             "options": _options(body),
             "format": _format(body),
-            "think": _think(body),
+            "think": read_effort(_effort(body)),
             "tools": body.value("tools"),
         },
     )
@@ -72,28 +82,68 @@ def _format(body: RequestBody) -> object:
     return None
 
 
-def _think(body: RequestBody) -> str | None:
-    effort = body.text("reasoning_effort")
-    if effort and effort not in _EFFORTS:
+def read_effort(effort: str) -> str | None:
+    """Return the level of thinking that an effort stands for; `None` for no thinking.
+
+    Raises:
+        ApiError: If there is no such effort.
+    """
+    if effort in {"", "none"}:
+        return None
+    if effort not in _THINK_LEVELS:
         raise ApiError(
             400,
-            f'invalid reasoning value: \'{effort}\' (must be "high", "medium", "low", or "none")',
+            f'invalid reasoning value: "{effort}" (must be "minimal", "low", "medium", "high",'
+            ' "xhigh", "ultra", "max", or "none")',
         )
-    return None if effort == "none" else effort or None
+    return _THINK_LEVELS[effort]
+
+
+def read_arguments(text: object) -> dict[str, object]:
+    """Return the arguments of an earlier call, which are JSON in a text.
+
+    Raises:
+        ApiError: If they are not an object.
+    """
+    try:
+        arguments = json.loads(text) if isinstance(text, str) and text else {}
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ApiError(400, "invalid tool call arguments")
+    return arguments
+
+
+def _effort(body: RequestBody) -> str:
+    reasoning = body.mapping("reasoning")
+    if reasoning:
+        return RequestBody("openai.ChatCompletionRequest.reasoning", reasoning).text("effort")
+    return body.text("reasoning_effort")
 
 
 def _convert_message(message: RequestBody) -> list[dict[str, object]]:
     role, content = message.text("role"), message.value("content")
+    calls = [_convert_call(call) for call in message.objects("tool_calls", "openai.ToolCall")]
     match content:
         case str():
-            return [{"role": role, "content": content}]
+            converted: list[dict[str, object]] = [{"role": role, "content": content}]
         case list():
-            return [{"role": role, **_convert_part(part)} for part in content]
-        case None if message.value("tool_calls"):
-            return [{"role": role}]
-    go_types = {type(None): "<nil>", bool: "bool", dict: "map[string]interface {}"}
-    found = go_types.get(type(content), "float64")
-    raise ApiError(400, f"invalid message content type: {found}")
+            converted = [{"role": role, **_convert_part(part)} for part in content]
+        case None if calls:
+            converted = [{"role": role}]
+        case _:
+            go_types = {type(None): "<nil>", bool: "bool", dict: "map[string]interface {}"}
+            found = go_types.get(type(content), "float64")
+            raise ApiError(400, f"invalid message content type: {found}")
+    if calls and converted:
+        converted[-1]["tool_calls"] = calls
+    return converted
+
+
+def _convert_call(call: RequestBody) -> dict[str, object]:
+    function = call.mapping("function")
+    arguments = read_arguments(function.get("arguments"))
+    return {"id": call.text("id"), "function": {**function, "arguments": arguments}}
 
 
 def _convert_part(part: object) -> dict[str, object]:
@@ -101,7 +151,16 @@ def _convert_part(part: object) -> dict[str, object]:
         case {"type": "text", "text": str() as text}:
             return {"content": text}
         case {"type": "image_url", "image_url": {"url": str() as url} | (str() as url)}:
-            if not url.startswith(_IMAGE_PREFIX):
-                raise ApiError(400, "invalid image input")
-            return {"images": [url.partition(",")[2]]}
+            return {"images": [image_data(url)]}
     raise ApiError(400, "invalid message format")
+
+
+def image_data(url: str) -> str:
+    """Return the image in a URL, as it is encoded there.
+
+    Raises:
+        ApiError: If it is somewhere else.
+    """
+    if not url.startswith(_IMAGE_PREFIX):
+        raise ApiError(400, "invalid image input")
+    return url.partition(",")[2]

@@ -18,6 +18,9 @@ from fuseboard.simulator.ollama_api.text_request import read_chat_request, read_
 from fuseboard.simulator.ollama_api.text_routes import TextRoutes
 from fuseboard.simulator.openai_api.requests import to_chat_request, to_generate_request
 from fuseboard.simulator.openai_api.responses import ChatCompletionEncoder, CompletionEncoder
+from fuseboard.simulator.openai_api.responses_api.encoder import ResponsesEncoder
+from fuseboard.simulator.openai_api.responses_api.request import to_chat_request as from_responses
+from fuseboard.simulator.openai_api.tool_choice import read_directive
 from fuseboard.simulator.request_body import RequestBody, read_body
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard.simulator.streaming import deferred_response
@@ -36,16 +39,28 @@ class OpenAIRoutes:
     async def chat_completions(self, request: Request) -> ASGIApp:
         """Generate the next message of a chat."""
         body = await _read_body(request, "ChatCompletionRequest")
-        text_request = read_chat_request(to_chat_request(body))
+        text_request = await body.converted(
+            lambda body: read_chat_request(to_chat_request(body), read_directive(body))
+        )
         encoder = ChatCompletionEncoder(text_request.model, includes_usage=_includes_usage(body))
         return self._texts.respond(text_request, encoder)
 
     async def completions(self, request: Request) -> ASGIApp:
         """Complete a prompt."""
         body = await _read_body(request, "CompletionRequest")
-        text_request = read_generate_request(to_generate_request(body))
+        text_request = await body.converted(
+            lambda body: read_generate_request(to_generate_request(body))
+        )
         encoder = CompletionEncoder(text_request.model, includes_usage=_includes_usage(body))
         return self._texts.respond(text_request, encoder)
+
+    async def responses(self, request: Request) -> ASGIApp:
+        """Generate the next items of a conversation."""
+        body = await _read_body(request, "ResponsesRequest")
+        text_request = await body.converted(
+            lambda body: read_chat_request(from_responses(body), read_directive(body))
+        )
+        return self._texts.respond(text_request, ResponsesEncoder(body))
 
     async def embeddings(self, request: Request) -> ASGIApp:
         """Embed a text or a list of texts."""
@@ -65,7 +80,8 @@ class OpenAIRoutes:
             "input": [""] if texts == "" else texts,
             "dimensions": body.integer("dimensions"),
         }
-        job = self._embeddings.read_job(RequestBody("api.EmbedRequest", fields))
+        converted = RequestBody("api.EmbedRequest", fields)
+        job = await body.converted(lambda _: self._embeddings.read_job(converted))
 
         async def response_body() -> Mapping[str, object]:
             result = await self._embeddings.run(job)

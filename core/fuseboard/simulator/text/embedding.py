@@ -53,11 +53,14 @@ async def embed_texts(
         if not job.texts:
             return EmbeddingResult([])
         async with runner.slots:
-            await asyncio.sleep(settings.embed_seconds * len(job.texts))
-            vectors = [_embed(text, settings.dimensions, job.dimensions) for text in job.texts]
+            vectors, tokens = [], 0
+            for text in job.texts:  # one at a time, so that the loop does other things in between
+                await asyncio.sleep(settings.embed_seconds)
+                vectors.append(_embed(text, settings.dimensions, job.dimensions))
+                tokens += len(tokenize(text))
     return EmbeddingResult(
         vectors,
-        prompt_tokens=sum(len(tokenize(text)) for text in job.texts),
+        prompt_tokens=tokens,
         total_duration=nanoseconds(loop.time() - started),
         load_duration=nanoseconds(loaded - started),
     )

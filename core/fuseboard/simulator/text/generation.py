@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fuseboard.simulator.go_json import nanoseconds, omit_empty
@@ -13,8 +14,11 @@ from fuseboard.simulator.scheduler import Scheduler
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard.simulator.text.json_format import write_json
 from fuseboard.simulator.text.options import Options
-from fuseboard.simulator.text.sentences import write_sentences
+from fuseboard.simulator.text.sentences import SentenceWriter
 from fuseboard.simulator.text.tokens import tokenize
+from fuseboard.simulator.text.tool_calls import NO_TOOLS, ToolCall, ToolUse
+
+_FEW_STOPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,14 @@ class GenerationJob:
     """The schema of the JSON to generate; `None` generates sentences."""
     keep_alive: float | None
     """Seconds; `None` leaves the model's as it is."""
+    tool_use: ToolUse = NO_TOOLS
+
+    @property
+    def is_small(self) -> bool:
+        """Whether planning it takes no longer than a millisecond or so."""
+        return (
+            self.schema is None and not self.tool_use.tools and len(self.options.stop) <= _FEW_STOPS
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class GenerationResult:
     """`stop` or `length`; `load` or `unload` if no text was requested."""
     text: str = ""
     """The whole text."""
+    tool_calls: tuple[ToolCall, ...] = ()
     tokens: int = 0
     prompt_tokens: int = 0
     total_duration: int = 0
@@ -61,8 +74,8 @@ class GenerationResult:
         )
 
 
-TokenStream = AsyncGenerator[str | GenerationResult, None]
-"""The tokens of a text, and then its result."""
+TokenStream = AsyncGenerator[str | ToolCall | GenerationResult]
+"""The tokens of a text, or the calls of tools, and then the result."""
 
 
 async def generate_text(
@@ -70,12 +83,15 @@ async def generate_text(
 ) -> TokenStream:
     """Wait for the model and for one of its slots, then yield each token at its time.
 
+    A call of a tool is yielded when its last token is due.
+
     Raises:
-        ApiError: Before the first token, if the queue is full.
+        ApiError: Before the first token, if the queue is full, or if what the
+            job asks for cannot be generated.
     """
     loop = asyncio.get_running_loop()
     rng = _random_generator(job)
-    tokens, done_reason = _truncate(_write_text(job, rng), job.options)
+    plan = _make_plan(job, rng) if job.is_small else await asyncio.to_thread(_make_plan, job, rng)
     started = loop.time()
     async with scheduler.loaded(job.model, job.keep_alive) as runner:
         loaded = loop.time()
@@ -83,22 +99,60 @@ async def generate_text(
             prompt_started = loop.time()
             await asyncio.sleep(settings.prompt_seconds)
             token_time = prompt_ended = loop.time()
-            for number, token in enumerate(tokens):
-                if number:
+            generated = 0
+            for piece, tokens in plan.pieces:
+                for _ in range(tokens if generated else tokens - 1):
                     token_time += rng.uniform(0.6, 1.4) / settings.tokens_per_second
-                    await asyncio.sleep(max(0.0, token_time - loop.time()))
-                yield token
+                await asyncio.sleep(max(0.0, token_time - loop.time()))
+                generated += tokens
+                yield piece
             ended = loop.time()
     yield GenerationResult(
-        done_reason,
-        "".join(tokens),
-        tokens=len(tokens),
-        prompt_tokens=len(tokenize(job.prompt)),
+        plan.done_reason,
+        "".join(piece for piece, _ in plan.pieces if isinstance(piece, str)),
+        tool_calls=tuple(piece for piece, _ in plan.pieces if isinstance(piece, ToolCall)),
+        tokens=plan.tokens,
+        prompt_tokens=min(len(tokenize(job.prompt)), job.model.context_length),
         total_duration=nanoseconds(ended - started),
         load_duration=nanoseconds(loaded - started),
         prompt_duration=nanoseconds(prompt_ended - prompt_started),
         token_duration=nanoseconds(ended - prompt_ended),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is going to be generated."""
+
+    pieces: Sequence[tuple[str | ToolCall, int]]
+    """Each token, or call of a tool, and how many tokens it has."""
+    tokens: int
+    done_reason: str
+
+
+def _make_plan(job: GenerationJob, rng: random.Random) -> _Plan:
+    if calls := job.tool_use.calls(rng):
+        return _plan_calls(calls, job.options.num_predict)
+    sentences = SentenceWriter(job.prompt, rng)
+    if job.schema is not None:
+        text = write_json(job.schema, job.prompt, lambda: sentences.write(1), rng)
+    else:
+        text = sentences.write(rng.randint(2, 4))
+    tokens, done_reason = _truncate(text, job.options)
+    return _Plan([(token, 1) for token in tokens], len(tokens), done_reason)
+
+
+def _plan_calls(calls: Sequence[ToolCall], num_predict: int) -> _Plan:
+    """Return a plan with the calls that are complete before `num_predict` tokens."""
+    pieces: list[tuple[str | ToolCall, int]] = []
+    generated = 0
+    for call in calls:
+        tokens = len(tokenize(json.dumps({"name": call.name, "parameters": call.arguments})))
+        if 0 < num_predict < generated + tokens:
+            return _Plan(pieces, num_predict, "length")
+        pieces.append((call, tokens))
+        generated += tokens
+    return _Plan(pieces, generated, "stop")
 
 
 def _random_generator(job: GenerationJob) -> random.Random:
@@ -110,12 +164,6 @@ def _random_generator(job: GenerationJob) -> random.Random:
     else:
         seed = str(job.options.seed)
     return random.Random(f"{seed} {job.model.name} {job.prompt}".encode("utf-8", "replace"))  # noqa: S311
-
-
-def _write_text(job: GenerationJob, rng: random.Random) -> str:
-    if job.schema is not None:
-        return write_json(job.schema, lambda: write_sentences(job.prompt, rng, count=1), rng)
-    return write_sentences(job.prompt, rng, count=rng.randint(2, 4))
 
 
 def _truncate(text: str, options: Options) -> tuple[list[str], str]:

@@ -23,24 +23,41 @@ _PASSAGE = re.compile(r"^- (.+)$", re.MULTILINE)
 _QUESTION = re.compile(r"^Question: (.+)$", re.MULTILINE)
 _SENTENCE_BOUNDARY = re.compile(r"(?<=[.!?])\s+")
 _KEYWORD = re.compile(r"\w{4,}")
+_MAX_CANDIDATES = 100  # sentences that one text is chosen from
 
 
-def write_sentences(prompt: str, rng: random.Random, *, count: int) -> str:
-    """Return sentences that share words with the prompt, or with the question in it.
+class SentenceWriter:
+    """The sentences of one text, in which each word of the prompt makes some more likely.
 
-    They are taken from the passages that the prompt lists, if it lists any.
+    They are taken from the passages that the prompt lists, if it lists any. The
+    cost of a sentence does not depend on the length of the prompt.
+
+    Args:
+        prompt: The prompt, or one that contains a question.
+        rng: The source of randomness.
     """
-    question = _QUESTION.search(prompt)
-    keywords = _keywords(question[1] if question else prompt)
-    passages = _PASSAGE.findall(prompt) if question else []
-    candidates = [
-        sentence for passage in passages for sentence in _SENTENCE_BOUNDARY.split(passage)
-    ] or _SENTENCES
 
-    def relevance(sentence: str) -> float:
-        return len(keywords & _keywords(sentence)) + rng.uniform(0, 3)
+    def __init__(self, prompt: str, rng: random.Random) -> None:
+        question = _QUESTION.search(prompt)
+        keywords = _keywords(question[1] if question else prompt)
+        passages = _PASSAGE.findall(prompt) if question else []
+        sentences = [
+            sentence for passage in passages for sentence in _SENTENCE_BOUNDARY.split(passage)
+        ] or _SENTENCES
+        self._candidates = [
+            (len(keywords & _keywords(sentence)), sentence)
+            for sentence in sentences[:_MAX_CANDIDATES]
+        ]
+        self._rng = rng
 
-    return " ".join(sorted(candidates, key=relevance, reverse=True)[:count])
+    def write(self, count: int) -> str:
+        """Return `count` sentences, or all there are."""
+
+        def relevance(candidate: tuple[int, str]) -> float:
+            return candidate[0] + self._rng.uniform(0, 3)
+
+        chosen = sorted(self._candidates, key=relevance, reverse=True)[:count]
+        return " ".join(sentence for _, sentence in chosen)
 
 
 def _keywords(text: str) -> set[str]:

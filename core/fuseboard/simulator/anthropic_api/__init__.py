@@ -1,0 +1,1 @@
+"""The route of Anthropic's Messages API, `/v1/messages`."""
