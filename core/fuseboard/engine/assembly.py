@@ -25,7 +25,7 @@ from fuseboard.ollama.discovery import DEFAULT_EMBEDDING_MODEL, load_model
 from fuseboard.ollama.host import ollama_api_key, ollama_url
 from fuseboard.ollama.response_cache import ResponseCache
 from fuseboard.server.limits import ConnectionLimiter
-from fuseboard.server.local_hosts import listens_locally
+from fuseboard.server.local_hosts import AllowedCallers, listens_locally
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import bind, bind_from
 from fuseboard.snapshot.snapshot import TargetSnapshot
@@ -120,6 +120,7 @@ class Assembly:
         self.player = ScenarioPlayer(self.switches, settings.seed)
         self._settings = settings
         self._clock = clock
+        self._allowed_callers = AllowedCallers(settings.allowed_hosts, settings.allowed_origins)
         self._cache: ResponseCache | None = None
         if settings.cache_entries:
             self._cache = ResponseCache("ollama", settings.cache_entries, settings.cache_ttl, clock)
@@ -141,6 +142,7 @@ class Assembly:
             namespace=self._settings.metrics_namespace,
             not_ready_reason=not_ready_reason,
             only_local=listens_locally(listener),
+            allowed_callers=self._allowed_callers,
         )
         endpoint = HttpServer(app, listener, ConnectionLimiter())
         stack.push_async_callback(endpoint.stop)

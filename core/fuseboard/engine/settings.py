@@ -50,6 +50,10 @@ class EngineSettings:
     """0 is any free port; `None` is 9464 or the next free one."""
     proxy_port: int = 0
     """0 is any free port."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which clients may call this machine; see `AllowedCallers`."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web sites whose pages may use the ports; see `AllowedCallers`."""
     cache_entries: int = 1000
     """Maximum number of cached responses; 0 disables the cache."""
     cache_ttl: float = 600.0

@@ -12,6 +12,7 @@ from fuseboard.ollama.discovery import (
     DiscoveredOllama,
     discover,
 )
+from fuseboard.server.local_hosts import AllowedCallers, OnlyLocalHosts
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import bind
 from fuseboard.simulator.app import simulator_app
@@ -57,7 +58,9 @@ async def _start_simulator(stack: AsyncExitStack, settings: EngineSettings) -> T
     embedding_model = settings.embedding_model or DEFAULT_EMBEDDING_MODEL
     if simulated.find(embedding_model) is None:
         simulated = simulated.with_embedding_model(embedding_model)
-    server = HttpServer(simulator_app(simulated), bind("127.0.0.1", 0))
+    allowed = AllowedCallers(settings.allowed_hosts, settings.allowed_origins)
+    app = OnlyLocalHosts(simulator_app(simulated), allowed)
+    server = HttpServer(app, bind("127.0.0.1", 0))
     stack.push_async_callback(server.stop)
     await server.start()
     return TargetSnapshot(server.url, model, simulated=True, embedding_model=embedding_model)

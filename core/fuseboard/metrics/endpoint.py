@@ -18,7 +18,7 @@ from starlette.routing import Route
 from fuseboard.breaker.registry import Registry
 from fuseboard.metrics import report
 from fuseboard.metrics.namespace import NAMESPACE
-from fuseboard.server.local_hosts import OnlyLocalHosts
+from fuseboard.server.local_hosts import AllowedCallers, OnlyLocalHosts
 from fuseboard.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def endpoint_app(
     namespace: str = NAMESPACE,
     not_ready_reason: Callable[[], str] = str,
     only_local: bool = False,
+    allowed_callers: AllowedCallers | None = None,
 ) -> Starlette:
     """Return the ASGI application of the endpoint.
 
@@ -47,7 +48,8 @@ def endpoint_app(
         registry: What `/metrics` and `/health` report.
         namespace: Prefix of every metric name.
         not_ready_reason: Returns why `/ready` is 503; empty if it is 200.
-        only_local: Refuse requests whose `Host` is not this machine.
+        only_local: Refuse requests that are not from this machine.
+        allowed_callers: Who may send requests nevertheless.
 
     Raises:
         ValueError: If a metric name cannot begin with `namespace`.
@@ -76,7 +78,7 @@ def endpoint_app(
     ]
     middleware = [Middleware(_ResponseHeaders), Middleware(GZipMiddleware)]
     if only_local:
-        middleware.insert(1, Middleware(OnlyLocalHosts))
+        middleware.insert(1, Middleware(OnlyLocalHosts, allowed_callers))
     app = Starlette(routes=routes, middleware=middleware)
     app.router.redirect_slashes = False
     return app

@@ -69,6 +69,8 @@ def test_makes_one_response_at_a_time_as_ollama_does() -> None:
         (["--load-seconds", "-1"], "'-1' is not a number from 0 on"),
         (["--tokens-per-second", "0"], "'0' is not a number above 0"),
         (["--model", "a b"], "'a b' is no name of a model"),
+        (["--allow-host", "http://a"], "'http://a' is no host's name"),
+        (["--allow-origin", "chat.example"], "'chat.example' is no web site's origin"),
         (["--host", "no.such.host.invalid", "--port", "0"], "there is no address called"),
     ],
 )
@@ -85,3 +87,13 @@ def test_a_taken_port_is_an_error_with_advice() -> None:
         ran = run("simulator", "--port", port)
     assert f"port {port} on 127.0.0.1 is taken; choose another with --port" in ran.stderr
     assert (ran.returncode, ran.stdout) == (2, "")
+
+
+def test_foreign_web_pages_are_refused_unless_they_are_allowed() -> None:
+    sent = [{"Host": "box.example"}, {"Origin": "https://chat.example"}]
+    allowed = ["--allow-host", "box.example", "--allow-origin", "https://chat.example"]
+    for options, status in (([], 403), (allowed, 200)):
+        with started(*ARGUMENTS, *options) as process:
+            url = f"http://{address_of(process)}/api/version"
+            statuses = [httpx.get(url, headers=headers).status_code for headers in sent]
+        assert statuses == [status, status]

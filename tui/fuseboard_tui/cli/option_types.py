@@ -84,6 +84,20 @@ def server(text: str) -> str:
     return text
 
 
+def allowed_host(text: str) -> str:
+    """Check that a text is a host's name, or `*`, and return it as it is."""
+    from fuseboard.server.local_hosts import check_host
+
+    return _read(check_host, text)
+
+
+def allowed_origin(text: str) -> str:
+    """Check that a text is a web site's origin, or `*`, and return it as it is."""
+    from fuseboard.server.local_hosts import check_origin
+
+    return _read(check_origin, text)
+
+
 def fault(text: str) -> tuple[str, FaultSetting]:
     """Read a fault and how it is set, as in `cut:0.5,chunks=10`."""
     from fuseboard.faults.notation import parse_fault

@@ -33,6 +33,8 @@ _SETTING_OF = {
         )
     },
     "prompts": "questions",
+    "allow_host": "allowed_hosts",
+    "allow_origin": "allowed_origins",
 }
 
 
@@ -333,5 +335,30 @@ def _ports() -> list[click.Parameter]:
             type=types.port,
             metavar="PORT",
             help="where the fault proxy listens, for other apps too (default: any free port)",
+        ),
+        *caller_options("ports"),
+    ]
+
+
+def caller_options(section: str = "options") -> list[click.Parameter]:
+    """Return the options that say who may use a port that is reachable from this machine only."""
+    return [
+        Option(
+            "--allow-host",
+            section=section,
+            type=types.allowed_host,
+            multiple=True,
+            metavar="NAME",
+            help="another name by which clients may call this machine, as host.docker.internal;"
+            " * is any name; may be repeated",
+        ),
+        Option(
+            "--allow-origin",
+            section=section,
+            type=types.allowed_origin,
+            multiple=True,
+            metavar="ORIGIN",
+            help="a web site whose pages may use the ports, as https://chat.example; * is any"
+            " site; may be repeated (default: pages of this machine)",
         ),
     ]

@@ -6,7 +6,9 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from fuseboard.server.local_hosts import AllowedCallers, OnlyLocalHosts, listens_locally
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import ListenError, bind
 from fuseboard.simulator.app import simulator_app
@@ -15,7 +17,11 @@ from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.help_sections import Command, Option
 from fuseboard_tui.cli.problems import port_problem, report
+from fuseboard_tui.cli.run_options import caller_options
 from fuseboard_tui.cli.stop_request import StopRequest
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _OLLAMA_PORT = 11434
 
@@ -27,6 +33,8 @@ def _simulator(
     *,
     host: str,
     port: int,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
     chat_models: tuple[str, ...],
     embedding_models: tuple[str, ...],
     tokens_per_second: float,
@@ -44,12 +52,12 @@ def _simulator(
     )
     resume_collecting()
     try:
-        return simulate(settings, host, port)
+        return simulate(settings, host, port, AllowedCallers(allow_host, allow_origin))
     except ListenError as error:
         return report(port_problem(error, "--port"))
 
 
-def simulate(settings: SimulatorSettings, host: str, port: int) -> int:
+def simulate(settings: SimulatorSettings, host: str, port: int, allowed: AllowedCallers) -> int:
     """Serve the simulator until a signal comes and return the exit code.
 
     Raises:
@@ -57,7 +65,11 @@ def simulate(settings: SimulatorSettings, host: str, port: int) -> int:
     """
     with StopRequest() as stopping:
         stopping.on_signals()
-        server = HttpServer(simulator_app(settings), bind(host, port))
+        listener = bind(host, port)
+        app: ASGIApp = simulator_app(settings)
+        if listens_locally(listener):
+            app = OnlyLocalHosts(app, allowed)
+        server = HttpServer(app, listener)
         with _running(server):
             address = server.url.removeprefix("http://")
             print(  # noqa: T201
@@ -103,6 +115,7 @@ COMMAND = Command(
             metavar="PORT",
             help=f"0 is any free port (default: {_OLLAMA_PORT})",
         ),
+        *caller_options(),
         Option(
             "--model",
             "chat_models",
