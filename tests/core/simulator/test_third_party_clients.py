@@ -7,8 +7,9 @@ reason to run it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import openai
@@ -27,7 +28,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], object]], None]:
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[str], object]], None]]:
     """Run a blocking function with the URL of a simulator, which is on another thread."""
 
     async def serve(use: Callable[[str], object]) -> None:
@@ -36,7 +37,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], object]], 
 
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setitem(os.environ, "LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    return lambda use: asyncio.run(serve(use))
+    yield lambda use: asyncio.run(serve(use))
+    gc.collect()  # what they leave open is noticed here, where it does not count
 
 
 def package(name: str, distribution: str) -> Any:
