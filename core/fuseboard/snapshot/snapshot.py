@@ -93,7 +93,14 @@ class TrafficSnapshot(Struct, frozen=True, gc=False):
     """How many calls may be in flight at once."""
     in_flight: int
     skipped: int
-    """Calls that were not started because `concurrency` was reached."""
+    """Calls that were due but not started: `concurrency` was reached, or the process was busy."""
+    actual_rate: float | None = None
+    """Calls per second that were started lately; `None` if that is not known."""
+
+    @property
+    def falls_behind(self) -> bool:
+        """Whether noticeably fewer calls are started than it aims at."""
+        return self.actual_rate is not None and self.actual_rate < 0.99 * self.rate
 
 
 class WarmingSnapshot(Struct, frozen=True, gc=False):

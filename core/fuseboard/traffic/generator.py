@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
@@ -13,15 +14,21 @@ from fuseboard.ollama.client import OllamaError
 from fuseboard.snapshot.snapshot import TrafficSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
 
+_PACE_SECONDS = 5  # of the actual rate
+_SHORTEST_WAIT = 0.001  # seconds; what is due in between is started together
+_MAX_DUE = 2**53
+_ROUNDING = 1e-6  # of a call: one that is due within so little is due now
+
 _logger = logging.getLogger(__name__)
 
 
 class TrafficGenerator:
     """Start `rate` calls a second, of which at most `concurrency` run at the same time.
 
-    The load is an open loop: if the server is slow, calls are skipped, but the
-    schedule does not slow down. Belongs to one event loop; `snapshot()` may be
-    called from any thread.
+    The load is an open loop: the schedule does not slow down. What is due but
+    cannot be started, because the server or this process is too slow, is
+    counted as skipped. Belongs to one event loop; `snapshot()` may be called
+    from any thread.
 
     Args:
         kind: Shown in the snapshot.
@@ -44,6 +51,7 @@ class TrafficGenerator:
         self._running = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._skipped = 0
+        self._pace = _Pace()
         self._next_at = 0.0  # on the loop's clock
         self._rate_changed = asyncio.Event()
 
@@ -81,19 +89,24 @@ class TrafficGenerator:
                     await self._running.wait()
                     self._next_at = loop.time()
                 await self._wait_for_next()
-                self._next_at = max(self._next_at + 1 / self._rate, loop.time())
-                if not self._running.is_set():
-                    continue
-                if len(self._calls) >= self._concurrency:
-                    self._skipped += 1
-                    continue
-                call = asyncio.create_task(_log_errors(self._make_call()))
-                self._calls.add(call)
-                call.add_done_callback(self._calls.discard)
+                if self._running.is_set():
+                    self._start_due_calls(loop.time())
         finally:
             for call in self._calls:
                 call.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
+
+    def _start_due_calls(self, now: float) -> None:
+        """Start the calls that are due by now, as far as there is capacity; skip the others."""
+        due = max(int(min((now - self._next_at) * self._rate + _ROUNDING, _MAX_DUE)) + 1, 1)
+        self._next_at = max(self._next_at + due / self._rate, now)
+        started = min(due, max(self._concurrency - len(self._calls), 0))
+        self._skipped += due - started
+        self._pace.record(now, started, due)
+        for _ in range(started):
+            call = asyncio.create_task(_log_errors(self._make_call()))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
 
     async def _wait_for_next(self) -> None:
         """Wait until the next call is due, even if a new rate brings that forward."""
@@ -101,7 +114,7 @@ class TrafficGenerator:
         while (left := self._next_at - loop.time()) > 0:
             self._rate_changed.clear()
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(max(left, _SHORTEST_WAIT)):
                     await self._rate_changed.wait()
             except TimeoutError:
                 return
@@ -121,7 +134,33 @@ class TrafficGenerator:
             concurrency=self._concurrency,
             in_flight=len(self._calls),
             skipped=self._skipped,
+            actual_rate=self._rate * self._pace.started_share,
         )
+
+
+class _Pace:
+    """How many of the calls that were due lately have been started.
+
+    Measured against what was due, not against a clock: so a rate that is kept
+    is the rate that was asked for, whatever the moment of the measurement.
+    """
+
+    def __init__(self) -> None:
+        self.started_share = 1.0
+        """Of the calls that were due (0-1); a float, which other threads may read."""
+        self._buckets: deque[list[float]] = deque()  # second, started, due
+
+    def record(self, now: float, started: int, due: int) -> None:
+        """Record what was due at a time of the event loop's clock, and started."""
+        second = now // 1
+        if not self._buckets or self._buckets[-1][0] != second:
+            self._buckets.append([second, 0, 0])
+        self._buckets[-1][1] += started
+        self._buckets[-1][2] += due
+        while self._buckets[0][0] <= second - _PACE_SECONDS:
+            self._buckets.popleft()
+        total = sum(bucket[2] for bucket in self._buckets)
+        self.started_share = sum(bucket[1] for bucket in self._buckets) / total
 
 
 async def _log_errors(call: Coroutine[Any, Any, None]) -> None:

@@ -236,3 +236,83 @@ async def test_a_new_rate_applies_at_once() -> None:
             traffic.set_rate(invalid)
     driving.cancel()
     await asyncio.gather(driving, return_exceptions=True)
+
+
+@asynccontextmanager
+async def driven(
+    rate: float, concurrency: int = 8
+) -> AsyncIterator[tuple[TrafficGenerator, list[float]]]:
+    """Drive calls that end at once; yield the generator and the times of the calls."""
+    made: list[float] = []
+
+    async def make_call() -> None:
+        made.append(asyncio.get_running_loop().time())
+
+    traffic = TrafficGenerator(TrafficKind.GENERATE, make_call, rate, concurrency)
+    driving = asyncio.create_task(traffic.run())
+    traffic.start()
+    skip_ahead(0.0)
+    while not made:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    try:
+        yield traffic, made
+    finally:
+        driving.cancel()
+        await asyncio.gather(driving, return_exceptions=True)
+
+
+async def turn(seconds: float) -> None:
+    """Let time pass at once, as on a loop that is busy so long, and the calls that are due begin."""
+    skip_ahead(seconds)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_rate_that_is_kept_is_the_rate_that_was_asked_for() -> None:
+    async with driven(rate=20) as (traffic, made):
+        assert traffic.snapshot().actual_rate == 20
+        for _ in range(100):
+            await turn(0.05)
+        shown = traffic.snapshot()
+        assert (shown.actual_rate, shown.skipped, shown.falls_behind) == (20, 0, False)
+        assert 99 <= len(made) <= 102
+
+
+async def test_what_cannot_be_started_in_time_is_skipped_and_both_rates_are_shown() -> None:
+    async with driven(rate=1000) as (traffic, made):
+        begun, before = asyncio.get_running_loop().time(), len(made)
+        skipped = traffic.snapshot().skipped
+        for _ in range(140):  # 50 calls are due in each, of which 8 fit in
+            await turn(0.05)
+        due = (asyncio.get_running_loop().time() - begun) * 1000
+        started = len(made) - before
+        shown = traffic.snapshot()
+        assert started == pytest.approx(140 * 8, rel=0.1)
+        assert started + shown.skipped - skipped == pytest.approx(due, abs=2)
+        assert shown.rate == 1000
+        assert shown.actual_rate == pytest.approx(160, rel=0.1)
+        assert shown.falls_behind
+
+
+async def test_a_process_that_stood_still_has_skipped_what_was_due() -> None:
+    async with driven(rate=100) as (traffic, made):
+        await turn(60)
+        shown = traffic.snapshot()
+        assert len(made) <= 10
+        assert shown.skipped == pytest.approx(6000, abs=20)
+        before, begun = len(made), asyncio.get_running_loop().time()
+        for _ in range(700):
+            await turn(0.01)
+        due = (asyncio.get_running_loop().time() - begun) * 100
+        assert len(made) - before == pytest.approx(due, abs=10)
+        assert traffic.snapshot().actual_rate == 100, "what is over counts for good"
+
+
+@pytest.mark.parametrize("rate", [1e9, 1e300])
+async def test_no_rate_is_too_high(rate: float) -> None:
+    async with driven(rate) as (traffic, made):
+        await turn(1)
+        await turn(1)
+        assert len(made) <= 100
+        assert traffic.snapshot().skipped >= 1e9
+        assert traffic.snapshot().falls_behind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuseboard.snapshot.snapshot import Phase, Snapshot
+from fuseboard.snapshot.snapshot import Phase, Snapshot, TrafficSnapshot
 from fuseboard_tui.text.clock_time import format_clock_time
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.lines import Line, LinesWidget, join_spans, plain_text
@@ -84,7 +84,15 @@ def _traffic(snapshot: Snapshot) -> list[Line]:
     traffic = snapshot.traffic
     if traffic is None:
         return []
-    return [(f"traffic {traffic.rate:g}/s" if traffic.running else "traffic off",)]
+    return [(f"traffic {format_rate(traffic)}" if traffic.running else "traffic off",)]
+
+
+def format_rate(traffic: TrafficSnapshot) -> str:
+    """Return the rate that the traffic aims at, after the actual one if that is lower."""
+    actual = traffic.actual_rate
+    if actual is None or not traffic.falls_behind:
+        return f"{traffic.rate:,g}/s"
+    return f"{float(f'{actual:.3g}'):,g} of {traffic.rate:,g}/s"
 
 
 def _has_faults(snapshot: Snapshot) -> bool:

@@ -11,6 +11,7 @@ from fuseboard.snapshot.quantile import quantile
 from fuseboard.snapshot.snapshot import Snapshot, TrafficSnapshot
 from fuseboard_tui.text.charts import bar
 from fuseboard_tui.text.sanitize import sanitize
+from fuseboard_tui.widgets.header_line import format_rate
 from fuseboard_tui.widgets.lines import Line, ScrollableLines, Span
 
 _BAR_WIDTH = 8
@@ -48,7 +49,7 @@ def _bar(share: float, style: str) -> Line:
 
 
 def _traffic(traffic: TrafficSnapshot) -> str:
-    rate = f"{traffic.rate:g}/s" if traffic.running else "off"
+    rate = format_rate(traffic) if traffic.running else "off"
     skipped = f", {traffic.skipped:,} skipped" if traffic.skipped else ""
     return f"{traffic.kind.value} {rate}, {traffic.in_flight} in flight{skipped}"
 
