@@ -85,7 +85,9 @@ class Running:
 
     target: TargetSnapshot
     target_problem: str
-    """Why the target is not reachable yet; empty if it is."""
+    """Why the target cannot be called, or not yet; empty if it can."""
+    is_ollama: bool
+    """Whether the target speaks Ollama's API; if not, nothing is called."""
     proxy_url: str
     traffic_kind: TrafficKind
     traffic: TrafficGenerator
@@ -158,14 +160,20 @@ class Assembly:
             NoModelError: If the target lacks a model that the settings need.
         """
         settings = self._settings
-        target, problem = await find_target(stack, settings, self._ollama_url, self._api_key)
+        found = await find_target(stack, settings, self._ollama_url, self._api_key)
+        target, problem = found.snapshot, found.problem
         proxy_url = await self._start_proxy(stack, proxy_listener, target)
-        kind, notices = self._choose_traffic_kind(target, problem)
-        simulated = target.simulated
-        rate = settings.rate or (_SIMULATED_RATE if simulated else _REAL_RATE)
-        concurrency = settings.concurrency or (
-            _SIMULATED_CONCURRENCY if simulated else _REAL_CONCURRENCY
-        )
+        kind, notices = TrafficKind.GENERATE, found.notices
+        if found.other_server:
+            problem = (
+                f"{target.url} is {found.other_server}, no Ollama, so nothing is called:"
+                f" point your own program at the fault proxy in front of it, {proxy_url}"
+            )
+            _logger.warning(problem)
+        else:
+            kind, about_kind = choose_traffic_kind(settings, target.embedding_model, problem)
+            notices += about_kind
+        rate, concurrency = choose_rate(settings, simulated=target.simulated)
         client = await self._connect_client(stack, proxy_url, concurrency + _SPARE_CONNECTIONS)
         manual_prompt = ManualPrompt(client, target.model, self._clock)
         stack.callback(manual_prompt.stop)
@@ -185,6 +193,7 @@ class Assembly:
         return Running(
             target=target,
             target_problem=problem,
+            is_ollama=not found.other_server,
             proxy_url=proxy_url,
             traffic_kind=kind,
             traffic=traffic,
@@ -210,9 +219,11 @@ class Assembly:
                 show_loading(target.model)
                 await load_model(target.url, target.model, api_key=key)
             show_loading("")
-        running.traffic.start()
         if self._settings.scenario is not None:
             self.player.play(self._settings.scenario)
+        if not running.is_ollama:
+            await asyncio.Event().wait()  # nothing sets it: only the proxy works
+        running.traffic.start()
         async with asyncio.TaskGroup() as group:
             if running.cache_warmer is not None:
                 group.create_task(running.cache_warmer.run())
@@ -244,22 +255,6 @@ class Assembly:
         )
         return proxy.url
 
-    def _choose_traffic_kind(
-        self, target: TargetSnapshot, problem: str
-    ) -> tuple[TrafficKind, tuple[str, ...]]:
-        """Return the kind of traffic, and a notice if embeddings had to be left out."""
-        if self._settings.traffic is not None:
-            return self._settings.traffic, ()
-        if target.embedding_model:
-            return TrafficKind.RAG, ()
-        if problem:
-            reason = "it is not known what embeds, so traffic is generate"
-            advice = f"--traffic rag counts on {DEFAULT_EMBEDDING_MODEL}"
-        else:
-            reason = "no model is known to embed, so traffic is generate, not rag"
-            advice = f"`ollama pull {DEFAULT_EMBEDDING_MODEL}`, then start again"
-        return TrafficKind.GENERATE, (f"{reason}: {advice}",)
-
     async def _connect_client(
         self, stack: AsyncExitStack, url: str, max_connections: int
     ) -> OllamaClient:
@@ -285,6 +280,38 @@ class Assembly:
         self.registry.caches.add(self._cache)
         stack.callback(self.registry.caches.remove, self._cache.name)
         return CachingClient(client, self._cache)
+
+
+def choose_traffic_kind(
+    settings: EngineSettings, embedding_model: str, problem: str
+) -> tuple[TrafficKind, tuple[str, ...]]:
+    """Return the kind of traffic, and a notice if embeddings have to be left out.
+
+    Args:
+        settings: May name the kind.
+        embedding_model: The model that embeds; empty if none is known.
+        problem: Why the target is not reachable yet; empty if it is.
+    """
+    if settings.traffic is not None:
+        return settings.traffic, ()
+    if embedding_model:
+        return TrafficKind.RAG, ()
+    if problem:
+        reason = "it is not known what embeds, so traffic is generate"
+        advice = f"--traffic rag counts on {DEFAULT_EMBEDDING_MODEL}"
+    else:
+        reason = "no model is known to embed, so traffic is generate, not rag"
+        advice = f"`ollama pull {DEFAULT_EMBEDDING_MODEL}`, then start again"
+    return TrafficKind.GENERATE, (f"{reason}: {advice}",)
+
+
+def choose_rate(settings: EngineSettings, *, simulated: bool) -> tuple[float, int]:
+    """Return the calls per second and how many of them may be under way at once."""
+    rate = settings.rate or (_SIMULATED_RATE if simulated else _REAL_RATE)
+    concurrency = settings.concurrency or (
+        _SIMULATED_CONCURRENCY if simulated else _REAL_CONCURRENCY
+    )
+    return rate, concurrency
 
 
 def _log_transition(breaker: CircuitBreaker, transition: Transition) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fuseboard.breaker.tunables import format_number, tunables_of, with_tunables
-from fuseboard.engine.assembly import Assembly
+from fuseboard.engine.assembly import Assembly, Running
 from fuseboard.engine.commands import (
     Ask,
     ClearFaults,
@@ -68,6 +68,9 @@ class CommandHandlers:
     def _ask(self, command: Ask) -> None:
         if self._status.running is None:
             raise LookupError("nobody can be asked yet")
+        self._check_target(self._status.running)
+        if not self._status.running.target.model:
+            raise LookupError("there is no model that generates text")
         self._status.running.manual_prompt.ask(command.prompt)
 
     def _stop_asking(self, _: StopAsking) -> None:
@@ -85,13 +88,20 @@ class CommandHandlers:
 
     def _run_traffic(self, command: RunTraffic) -> None:
         traffic = self._traffic()
-        if command.running:
+        if command.running and self._status.running is not None:
+            self._check_target(self._status.running)
             traffic.start()
         else:
             traffic.stop()
 
     def _set_rate(self, command: SetRate) -> None:
         self._traffic().set_rate(command.rate)
+
+    @staticmethod
+    def _check_target(running: Running) -> None:
+        """Raise `LookupError` if the target does not speak Ollama's API."""
+        if not running.is_ollama:
+            raise LookupError(running.target_problem)
 
     def _traffic(self) -> TrafficGenerator:
         if self._status.running is None:

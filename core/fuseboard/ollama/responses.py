@@ -43,6 +43,8 @@ class TextChunk:
     """The part of it spent on evaluating the prompt."""
     text_seconds: float = 0.0
     """The part of it spent on generating the text."""
+    thinking: str = ""
+    """What a model that thinks says to itself before the text; its tokens count as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,20 @@ class Model:
     family: str = ""
     size: int = 0
     """Bytes on disk."""
+    remote_host: str = ""
+    """Where it runs, if not on this server; prompts are sent there."""
+    remote_model: str = ""
+    """Its name there."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it runs elsewhere, as far as its entry and its tag tell."""
+        tag = self.name.rpartition(":")[2]
+        return (
+            bool(self.remote_host or self.remote_model)
+            or tag == "cloud"
+            or (tag.endswith("-cloud"))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +109,19 @@ class ModelDetails:
     """Tokens of context that it can be loaded with at most."""
     embedding_length: int
     """The dimension of its vectors."""
+    remote_host: str = ""
+    """Where it runs, if not on this server; prompts are sent there."""
 
 
 def parse_generate(parsed: Mapping[str, Any]) -> TextChunk:
     """Parse one object of a generate stream."""
-    return _text_chunk(parsed, _text(parsed, "response"))
+    return _text_chunk(parsed, _text(parsed, "response"), _text(parsed, "thinking"))
 
 
 def parse_chat(parsed: Mapping[str, Any]) -> TextChunk:
     """Parse one object of a chat stream."""
-    return _text_chunk(parsed, _text(_object(parsed, "message"), "content"))
+    message = _object(parsed, "message")
+    return _text_chunk(parsed, _text(message, "content"), _text(message, "thinking"))
 
 
 def parse_embed(parsed: Mapping[str, Any]) -> Embeddings:
@@ -118,6 +137,8 @@ def parse_tags(parsed: Mapping[str, Any]) -> tuple[Model, ...]:
             name=_name(model),
             family=_text(_object(model, "details"), "family"),
             size=_number(model, "size"),
+            remote_host=_text(model, "remote_host"),
+            remote_model=_text(model, "remote_model"),
         )
         for model in _list(parsed, "models")
     )
@@ -151,6 +172,7 @@ def parse_show(parsed: Mapping[str, Any]) -> ModelDetails:
         quantization=_text(details, "quantization_level"),
         context_length=_number(info, f"{architecture}.context_length", "context length"),
         embedding_length=_number(info, f"{architecture}.embedding_length", "embedding length"),
+        remote_host=_text(parsed, "remote_host"),
     )
 
 
@@ -159,11 +181,12 @@ def parse_version(parsed: Mapping[str, Any]) -> str:
     return _text(parsed, "version")
 
 
-def _text_chunk(parsed: Mapping[str, Any], text: str) -> TextChunk:
+def _text_chunk(parsed: Mapping[str, Any], text: str, thinking: str) -> TextChunk:
     if parsed.get("done") is not True:
-        return TextChunk(text)
+        return TextChunk(text, thinking=thinking)
     return TextChunk(
         text,
+        thinking=thinking,
         done=True,
         done_reason=_text(parsed, "done_reason"),
         prompt_tokens=_number(parsed, "prompt_eval_count"),

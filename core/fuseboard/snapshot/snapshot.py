@@ -170,6 +170,10 @@ class PromptSnapshot(Struct, frozen=True, gc=False):
     """Length of the complete answer, as the server reports it."""
     tokens_per_second: float = 0.0
     """Speed as the server reports it; 0 if it does not."""
+    thinking: str = ""
+    """What the model said to itself before the answer; only the end if that is very long."""
+    omitted_thinking: int = 0
+    """How many characters precede `thinking`."""
 
 
 class LogLevel(Enum):

@@ -15,7 +15,7 @@ from fuseboard.ollama.responses import TextChunk
 from fuseboard.snapshot.snapshot import AnswerState, PromptSnapshot
 
 MAX_ANSWER_LENGTH = 16_384
-"""Characters of an answer that are stored; of a longer one, its end."""
+"""Characters of an answer, and of its thinking, that are stored; of longer ones, the end."""
 
 _logger = logging.getLogger(__name__)
 
@@ -82,14 +82,17 @@ class ManualPrompt:
     def _append(self, chunk: TextChunk) -> None:
         prompt, asked_at = self._current
         first_token = prompt.first_token
-        if first_token is None and chunk.text:
+        if first_token is None and (chunk.text or chunk.thinking):
             first_token = self._clock() - asked_at
         text = prompt.answer + chunk.text
+        thinking = prompt.thinking + chunk.thinking
         prompt = replace(
             prompt,
             state=AnswerState.STREAMING,
             answer=text[-MAX_ANSWER_LENGTH:],
             omitted=prompt.omitted + max(len(text) - MAX_ANSWER_LENGTH, 0),
+            thinking=thinking[-MAX_ANSWER_LENGTH:],
+            omitted_thinking=prompt.omitted_thinking + max(len(thinking) - MAX_ANSWER_LENGTH, 0),
             first_token=first_token,
         )
         if chunk.done:

@@ -402,6 +402,26 @@ async def test_a_stream_above_the_slowest_pace_is_no_drip(
         assert await generate(client) == "hi" * tokens * len(gaps)
 
 
+async def test_thinking_counts_for_the_pace_and_as_the_first_token() -> None:
+    thought = b'{"model":"m","response":"","thinking":"hm ","done":false}\n'
+    deadlines = Deadlines(slowest_pace=0.5, first_token=5, total=9000, between_tokens=900)
+    drip = drips(*[1.9] * 40, chunk=thought)
+    async with raw_server(drip) as url, client_of(url, {}, deadlines=deadlines) as client:
+        chunks = [chunk async for chunk in client.generate("hello", model=MODEL)]
+    assert "".join(chunk.thinking for chunk in chunks) == "hm " * 40
+    assert [chunk.text for chunk in chunks if chunk.text] == []
+    assert chunks[-1].done
+
+
+async def test_a_chat_has_its_thinking_in_the_message() -> None:
+    thought = b'{"model":"m","message":{"role":"assistant","content":"","thinking":"hm"}}\n'
+    answer = b'{"model":"m","message":{"role":"assistant","content":"yes"},"done":true}\n'
+    respond = writes(STREAM_HEAD, http_chunk(thought), http_chunk(answer), END)
+    async with raw_server(respond) as url, client_of(url, {}) as client:
+        chunks = [chunk async for chunk in client.chat([Message("user", "?")], model=MODEL)]
+    assert [(chunk.thinking, chunk.text) for chunk in chunks] == [("hm", ""), ("", "yes")]
+
+
 async def test_a_slow_reader_is_no_drip() -> None:
     deadlines = Deadlines(total=9000)
     respond = drips(*[0] * 20)

@@ -262,7 +262,7 @@ async def driven(
 
 
 async def turn(seconds: float) -> None:
-    """Let time pass at once, as on a loop that is busy so long, and the calls that are due begin."""
+    """Let time pass at once, as on a busy loop, and the calls that are due begin."""
     skip_ahead(seconds)
     for _ in range(10):
         await asyncio.sleep(0)

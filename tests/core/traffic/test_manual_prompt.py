@@ -119,6 +119,36 @@ async def test_an_answer_streams_in() -> None:
         assert it.breaker.snapshot().calls.success == 1
 
 
+async def test_a_model_that_thinks_first() -> None:
+    async with scene() as it:
+        it.manual_prompt.ask("?")
+        await it.until(lambda _: bool(it.prompts))
+        it.clock.advance(1.5)
+        it.chunks.put_nowait({"response": "", "thinking": "Let me ", "done": False})
+        seen = await it.until(lambda seen: bool(seen.thinking))
+        assert (seen.state, seen.answer, seen.first_token) == (AnswerState.STREAMING, "", 1.5)
+        it.chunks.put_nowait({"response": "", "thinking": "see.", "done": False})
+        it.clock.advance(1)
+        it.send("No.")
+        it.finish(thinking="")
+        seen = await it.ended()
+        assert (seen.thinking, seen.answer, seen.first_token) == ("Let me see.", "No.", 1.5)
+        assert seen.tokens == 6
+
+
+async def test_very_long_thinking_is_cut_at_its_beginning() -> None:
+    async with scene() as it:
+        it.manual_prompt.ask("?")
+        for text in ("a" * MAX_ANSWER_LENGTH, "b" * 7):
+            it.chunks.put_nowait({"response": "", "thinking": text, "done": False})
+        it.finish(done_reason="length")
+        seen = await it.ended()
+        assert len(seen.thinking) == MAX_ANSWER_LENGTH
+        assert seen.thinking.endswith("ab" + "b" * 6)
+        assert (seen.omitted_thinking, seen.omitted) == (7, 0)
+        assert (seen.state, seen.answer, seen.reason) == (AnswerState.COMPLETE, "", "length")
+
+
 async def test_a_server_that_does_not_measure() -> None:
     async with scene() as it:
         it.manual_prompt.ask("?")

@@ -144,6 +144,40 @@ async def test_an_answer_that_ended_early_stays(state: AnswerState, last: str) -
         assert lines[2:] == ["     x = 1", last]
 
 
+async def test_thinking_is_shown_apart() -> None:
+    thinking = replace(STREAMING, thinking="Let me\nsee.\x1b[2J", answer="", omitted_thinking=9)
+    async with ask_shown(thinking) as it:
+        beginning = [
+            " > why is the sky blue?",
+            " thinking:",
+            " … 9 characters before this are left out",
+            " │ Let me",
+            " │ see.[2J",
+        ]
+        assert text(it).split("\n") == beginning
+        await answered(it, replace(thinking, answer="Because."))
+        assert text(it).split("\n") == [*beginning, " answer:", " Because."]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"thinking": "Hm.", "reason": "length", "tokens": 48},
+            " ▲ no answer: the model only thought, for 48 tokens, up to its limit",
+        ),
+        (
+            {"thinking": "Hm.", "tokens": 3},
+            " ▲ no answer: the model only thought, for 3 tokens",
+        ),
+        ({"answer": " \n"}, " ▲ no answer: the model said nothing"),
+    ],
+)
+async def test_an_empty_answer_is_no_success(changes: dict[str, Any], said: str) -> None:
+    async with ask_shown(replace(COMPLETE, **{"answer": "", **changes})) as it:
+        assert text(it).split("\n")[-1] == said
+
+
 async def test_a_long_answer_shows_how_much_is_left_out() -> None:
     async with ask_shown(replace(COMPLETE, omitted=12_345)) as it:
         assert " … 12,345 characters before this are left out" in text(it)

@@ -14,7 +14,12 @@ from fuseboard_tui.cli.deferred_log import log_deferred
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.missing_package import missing_package
 from fuseboard_tui.cli.problems import port_problem, report, report_recording
-from fuseboard_tui.cli.run_options import PORT_OPTIONS, engine_settings, run_recorder
+from fuseboard_tui.cli.run_options import (
+    PORT_OPTIONS,
+    describe_dry_run,
+    engine_settings,
+    run_recorder,
+)
 
 if TYPE_CHECKING:
     from fuseboard.engine.commands import Command
@@ -34,6 +39,8 @@ def show_dashboard(options: Mapping[str, Any]) -> int:
     Raises:
         ValueError: If one is invalid, or there is no terminal to draw on.
     """
+    if options.get("dry_run"):
+        return describe_dry_run(options)
     from fuseboard.engine.settings import check_settings
 
     settings = engine_settings(options)

@@ -57,6 +57,27 @@ def engine_settings(options: Mapping[str, Any]) -> EngineSettings:
     return EngineSettings(**chosen)
 
 
+def describe_dry_run(options: Mapping[str, Any]) -> int:
+    """Write to stdout what a run with these options would call; return the exit code.
+
+    Raises:
+        ValueError: If an option is invalid, or what it asks for is not there.
+    """
+    import asyncio
+
+    from fuseboard.engine.dry_run import describe_run
+    from fuseboard.ollama.discovery import NoModelError
+    from fuseboard_tui.text.sanitize import sanitize
+
+    try:
+        lines = asyncio.run(describe_run(engine_settings(options)))
+    except NoModelError as error:
+        raise ValueError(str(error)) from error
+    for line in lines:
+        print(sanitize(line))  # noqa: T201
+    return 0
+
+
 def run_recorder(options: Mapping[str, Any], snapshot: Callable[[], Snapshot]) -> Recorder | None:
     """Return what records the run, or `None` without `--record`; entering it opens the file."""
     if "record" not in options:
@@ -152,12 +173,24 @@ def _target() -> list[click.Parameter]:
             is_flag=True,
             help="the built-in simulator, whatever else is there; not with --ollama",
         ),
-        Option("--model", section=section, metavar="NAME", help="the model to call"),
+        Option(
+            "--model",
+            section=section,
+            metavar="NAME",
+            help="the model to call (default: one that is loaded, else the smallest that"
+            " generates text; never one that runs elsewhere)",
+        ),
         Option(
             "--embedding-model",
             section=section,
             metavar="NAME",
-            help="the model that embeds (default: one that it has)",
+            help="the model that embeds (default: chosen in the same way)",
+        ),
+        Option(
+            "--dry-run",
+            section=section,
+            is_flag=True,
+            help="say what would be called, and call nothing",
         ),
     ]
 

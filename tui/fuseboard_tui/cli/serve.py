@@ -28,6 +28,7 @@ from fuseboard_tui.cli.run_options import (
     ALTERNATIVES,
     PORT_OPTIONS,
     combine,
+    describe_dry_run,
     engine_settings,
     run_options,
     run_recorder,
@@ -52,6 +53,8 @@ def serve_with(options: Mapping[str, Any], duration: float | None) -> int:
     Raises:
         ValueError: If an option is invalid, or the recording cannot be written.
     """
+    if options.get("dry_run"):
+        return describe_dry_run(options)
     engine = Engine(engine_settings(options))
     recorder = run_recorder(options, engine.snapshot)
     resume_collecting()

@@ -124,7 +124,7 @@ class AskScreen(FaultKeysScreen):
         rows = self.query_one("#answer", ScrollableLines)
         rows.set_title(_title(prompt))
         to_draw = (
-            prompt and (prompt.prompt, prompt.answer, prompt.state, prompt.reason),
+            prompt and (prompt.prompt, prompt.answer, prompt.thinking, prompt.state, prompt.reason),
             rows.size,
         )
         if to_draw != self._drawn:
@@ -206,6 +206,8 @@ def _lines(prompt: PromptSnapshot | None, width: int) -> Iterator[Line]:
         return
     for line in wrap_text(f"> {prompt.prompt}", width):
         yield ((f" {line}", "key"),)
+    if prompt.thinking:
+        yield from _thinking(prompt, width)
     if prompt.omitted:
         yield ((f" … {prompt.omitted:,} characters before this are left out", "quiet"),)
     if prompt.answer:
@@ -216,3 +218,24 @@ def _lines(prompt: PromptSnapshot | None, width: int) -> Iterator[Line]:
             yield ((f" {line}", "alarm"),)
     elif prompt.state is AnswerState.STOPPED:
         yield ((" ■ stopped", "quiet"),)
+    elif prompt.state is AnswerState.COMPLETE and not prompt.answer.strip():
+        for line in wrap_text(f"▲ {_why_empty(prompt)}", width):
+            yield ((f" {line}", "alarm"),)
+
+
+def _thinking(prompt: PromptSnapshot, width: int) -> Iterator[Line]:
+    yield ((" thinking:", "quiet"),)
+    if prompt.omitted_thinking:
+        yield ((f" … {prompt.omitted_thinking:,} characters before this are left out", "quiet"),)
+    for line in wrap_text(prompt.thinking.strip(), max(width - 2, 1)):
+        yield ((f" │ {line}", "quiet"),)
+    if prompt.answer:
+        yield ((" answer:", "quiet"),)
+
+
+def _why_empty(prompt: PromptSnapshot) -> str:
+    """Return why a response that is complete has no answer."""
+    limit = ", up to its limit" if prompt.reason == "length" else ""
+    if prompt.thinking:
+        return f"no answer: the model only thought, for {prompt.tokens:,} tokens{limit}"
+    return f"no answer: the model said nothing{limit}"

@@ -60,7 +60,7 @@ def _target(snapshot: Snapshot, *, short: bool = False) -> list[Line]:
         return [((" SIMULATED ", "badge"), *model)]
     if short:
         return [(sanitize(target.model, 20),)]
-    return [(sanitize(f"{target.url} {target.model}", 60),)]
+    return [(sanitize(f"{target.url} {target.model}".rstrip(), 60),)]
 
 
 def _short_faults(snapshot: Snapshot) -> Line:
