@@ -169,7 +169,7 @@ class Assembly:
                 f"{target.url} is {found.other_server}, no Ollama, so nothing is called:"
                 f" point your own program at the fault proxy in front of it, {proxy_url}"
             )
-            _logger.warning(problem)
+            _logger.info(problem)
         else:
             kind, about_kind = choose_traffic_kind(settings, target.embedding_model, problem)
             notices += about_kind

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from fuseboard.ollama.client import OllamaClient, OllamaError
 from fuseboard.ollama.deadlines import Deadlines
-from fuseboard.ollama.model_choice import COMPLETION, EMBEDDING, ChosenModel, ModelChooser
+from fuseboard.ollama.model_choice import (
+    COMPLETION,
+    ELSEWHERE,
+    EMBEDDING,
+    ChosenModel,
+    ModelChooser,
+)
 from fuseboard.ollama.other_servers import recognize
 from fuseboard.ollama.responses import Model
 
@@ -16,6 +22,7 @@ DEFAULT_MODEL = "llama3.2"
 DEFAULT_EMBEDDING_MODEL = "nomic-embed-text"
 _LOAD_TIMEOUT = 300.0  # seconds; Ollama itself gives up loading after five minutes
 _DISCOVERY_DEADLINES = Deadlines(connect=1.0, first_token=2.0, between_tokens=2.0, total=4.0)
+_MAX_LISTED = 20  # names of models in a message
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +59,7 @@ class DiscoveredOllama:
     def warnings(self) -> tuple[str, ...]:
         """Which of the models run elsewhere."""
         return tuple(
-            f"{model.name} runs at {model.remote_host}: prompts leave this machine"
+            f"{model.name} runs {_at(model.remote_host)}: prompts leave this machine"
             for model in dict.fromkeys((self.model, self.embedding_model))
             if model.remote_host
         )
@@ -160,7 +167,7 @@ async def _choose_text_model(
         return await chooser.named(found)
     chosen = await chooser.choose(COMPLETION)
     if chosen is None and is_needed:
-        remote = ", ".join(sorted(model.name for model in models if model.is_remote))
+        remote = _listed(sorted(model.name for model in models if model.is_remote))
         raise NoModelError(
             f"the Ollama at {url} has no model of its own that generates text: pull one with"
             f" `ollama pull {DEFAULT_MODEL}`"
@@ -190,9 +197,18 @@ def _find(
 ) -> Model:
     found = chooser.find(wanted)
     if found is None:
-        names = ", ".join(sorted(model.name for model in models))
+        names = _listed(sorted(model.name for model in models))
         raise NoModelError(
             f"the Ollama at {url} has no model {wanted!r}: pull it with `ollama pull {wanted}`,"
             f" or choose one it has with {option}: {names}"
         )
     return found
+
+
+def _at(host: str) -> str:
+    return host if host == ELSEWHERE else f"at {host}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_LISTED
+    return ", ".join(names[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -11,6 +11,7 @@ from fuseboard.ollama.responses import Model, ModelDetails
 
 COMPLETION, EMBEDDING = "completion", "embedding"
 """What a model can do, in the terms of `/api/show`."""
+ELSEWHERE = "elsewhere"
 
 _MAX_ASKED = 100  # models whose properties are asked for
 
@@ -25,7 +26,7 @@ class ChosenModel:
     size: int = 0
     """Bytes on disk; 0 if the server does not tell."""
     remote_host: str = ""
-    """Where it runs, if not on the server."""
+    """Where it runs, if not on the server; `elsewhere` if that is not told."""
 
     def __str__(self) -> str:
         """Return its name, why it was chosen, and how large it is."""
@@ -64,7 +65,7 @@ class ModelChooser:
         return ChosenModel(
             model.name,
             size=0 if model.is_remote else model.size,
-            remote_host=host or ("elsewhere" if model.is_remote else ""),
+            remote_host=host or (ELSEWHERE if model.is_remote else ""),
         )
 
     async def lacks(self, model: Model, capability: str) -> bool:
@@ -102,7 +103,10 @@ class ModelChooser:
         for model in in_memory:
             yield model, "loaded already"
         for model in others[:_MAX_ASKED]:
-            yield model, f"the smallest here that {does}"
+            if model.size:
+                yield model, f"the smallest here that {does}"
+            else:
+                yield model, f"the first here that {does}, of unknown size"
 
     async def _show(self, model: Model) -> ModelDetails | None:
         if model.name not in self._details:

@@ -68,14 +68,18 @@ class Model:
     remote_model: str = ""
     """Its name there."""
 
+    format: str = ""
+    """How its weights are stored: `gguf`; gateways say `cloud`."""
+
     @property
     def is_remote(self) -> bool:
         """Whether it runs elsewhere, as far as its entry and its tag tell."""
         tag = self.name.rpartition(":")[2]
         return (
             bool(self.remote_host or self.remote_model)
+            or self.format == "cloud"
             or tag == "cloud"
-            or (tag.endswith("-cloud"))
+            or tag.endswith("-cloud")
         )
 
 
@@ -139,6 +143,7 @@ def parse_tags(parsed: Mapping[str, Any]) -> tuple[Model, ...]:
             size=_number(model, "size"),
             remote_host=_text(model, "remote_host"),
             remote_model=_text(model, "remote_model"),
+            format=_text(_object(model, "details"), "format"),
         )
         for model in _list(parsed, "models")
     )

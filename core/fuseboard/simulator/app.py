@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import cast
 
 from starlette.applications import Starlette
@@ -81,7 +80,7 @@ async def _handle_api_error(request: Request, error: Exception) -> Response:
     if path == _MESSAGES_PATH:
         body = anthropic_error
     response = json_response(body(api_error), api_error.status)
-    if api_error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if api_error.cuts_request:
         response.headers["Connection"] = "close"  # else the rest of the request would be read
     return response
 

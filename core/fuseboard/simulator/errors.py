@@ -11,10 +11,12 @@ class ApiError(Exception):
     Must be raised before the response starts, since it determines the HTTP status.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, cuts_request: bool = False) -> None:
         super().__init__(message)
         self.status = status
         """The HTTP status."""
+        self.cuts_request = cuts_request
+        """Whether the request has not arrived as a whole, and is not wanted."""
 
 
 _OPENAI_TYPES = {400: "invalid_request_error", 404: "not_found_error"}

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 MAX_BODY = 8 * 1024 * 1024
 """The size limit of a request body in bytes: some hundred times what fits into a context."""
+_MAX_UPLOADS = 64 * 1024 * 1024  # bytes of all bodies that have not arrived as a whole
 _MAX_VALUES = 400_000  # in one body: each takes up to a hundred bytes of memory
 _LARGE_BODY = 64 * 1024  # bytes; what is larger is processed on a thread
 _MAX_DEPTH = 250  # levels; what is deeper could be parsed, but not always written again
@@ -130,10 +131,19 @@ async def read_body(
 
 async def _receive(request: Request) -> bytes:
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY:
-            raise ApiError(413, f"the request is larger than {MAX_BODY // 2**20} MiB")
+    uploads = request.app.state  # `size` is that of all bodies that are arriving
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            uploads.size = getattr(uploads, "size", 0) + len(chunk)
+            if len(data) > MAX_BODY:
+                large = f"the request is larger than {MAX_BODY // 2**20} MiB"
+                raise ApiError(413, large, cuts_request=True)
+            if uploads.size > _MAX_UPLOADS:
+                busy = "server busy: too much is being sent at once"
+                raise ApiError(503, busy, cuts_request=True)
+    finally:
+        uploads.size = getattr(uploads, "size", 0) - len(data)
     return bytes(data)
 
 

@@ -176,6 +176,20 @@ async def test_remote_models_alone_are_an_error_that_names_them() -> None:
     caught.match("--model: gpt-oss:120b-cloud$")
 
 
+async def test_the_models_of_a_gateway_are_remote() -> None:
+    """The entries are those of ollama-proxy-plus 0.1.0, without a digest."""
+    server = FakeOllama()
+    for number in range(30):
+        server.add(f"openai/gpt-{number:02}", size=0, family="openai")
+        server.tags[-1]["details"] |= {"format": "cloud", "parameter_size": "cloud"}
+    with pytest.raises(NoModelError, match="no model of its own that generates text") as caught:
+        await found(server)
+    caught.match("openai/gpt-00, .*openai/gpt-19 and 10 more$")
+    assert (await found(server, "openai/gpt-04")).notices == (
+        "openai/gpt-04 runs elsewhere: prompts leave this machine",
+    )
+
+
 async def test_a_named_model_is_taken_and_not_told() -> None:
     server = FakeOllama()
     server.add("small")
@@ -223,7 +237,9 @@ async def test_a_server_without_ps_and_show_is_used() -> None:
 
     async with served(Starlette(routes=[Route("/api/tags", tags)])) as url:
         it = await discover(url, None, None, must_embed=False)
-    assert str(it.model) == "only (the smallest here that generates text, judged by its family)"
+    assert str(it.model) == (
+        "only (the first here that generates text, of unknown size, judged by its family)"
+    )
 
 
 async def test_no_more_is_asked_than_needed() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -131,6 +133,29 @@ async def test_a_large_body_is_refused_before_it_is_whole(
         assert response.status_code == 413
         assert "the request is larger than 8 MiB" in response.text
     assert sent < 4 * MAX_BODY
+
+
+async def test_many_half_sent_bodies_do_not_fill_the_memory() -> None:
+    async with simulated() as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        piece = b" " * (MAX_BODY - 1)
+        head = f"POST /api/chat HTTP/1.1\r\nHost: {host}\r\nContent-Length: {MAX_BODY}\r\n\r\n"
+        clients = []
+        for _ in range(12):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head.encode() + piece)
+            clients.append((reader, writer))
+        refused = asyncio.as_completed([reader.read(100) for reader, _ in clients])
+        for answer in itertools.islice(refused, 4):
+            with suppress(ConnectionError):  # it is closed while the body is being sent
+                assert (await answer).startswith(b"HTTP/1.1 503 ")
+        for _, writer in clients:
+            writer.transport.abort()
+        async with httpx.AsyncClient(base_url=url) as http:
+            while True:  # until it has noticed that they left
+                body = b" " * (MAX_BODY - 100) + b'{"model": "llama3.2", "stream": false}'
+                if (await http.post("/api/chat", content=body)).status_code == 200:
+                    break
 
 
 @pytest.mark.parametrize(
