@@ -14,6 +14,7 @@ COMPLETION, EMBEDDING = "completion", "embedding"
 ELSEWHERE = "elsewhere"
 
 _MAX_ASKED = 100  # models whose properties are asked for
+_MAX_FAILURES = 3  # each takes as long as the deadlines allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class ModelChooser:
         self._models = models
         self._loaded = loaded
         self._details: dict[str, ModelDetails | None] = {}
+        self._failures = 0
 
     def find(self, name: str) -> Model | None:
         """Return a model by its name, which may lack the tag `latest`."""
@@ -109,12 +111,14 @@ class ModelChooser:
                 yield model, f"the first here that {does}, of unknown size"
 
     async def _show(self, model: Model) -> ModelDetails | None:
-        if model.name not in self._details:
+        """Return the properties of a model; `None` if the server does not tell them."""
+        if model.name not in self._details and self._failures < _MAX_FAILURES:
             try:
                 self._details[model.name] = await self._client.show(model.name)
             except OllamaError:
                 self._details[model.name] = None
-        return self._details[model.name]
+                self._failures += 1
+        return self._details.get(model.name)
 
 
 def format_size(size: int) -> str:

@@ -252,6 +252,15 @@ async def test_no_more_is_asked_than_needed() -> None:
     assert server.requests.count("/api/show") <= 101
 
 
+async def test_a_server_whose_details_fail_is_not_asked_for_all_of_them() -> None:
+    server = FakeOllama()
+    for number in range(50):
+        server.add(f"m{number}", size=number + 1)
+    server.details.clear()
+    assert (await found(server)).model.name == "m0"
+    assert server.requests.count("/api/show") == 3
+
+
 async def test_the_simulator_is_an_ollama() -> None:
     async with simulated() as url:
         it = await discover(url, None, None, must_embed=True)
