@@ -10,6 +10,7 @@ import click
 
 from fuseboard_tui.cli import option_types as types
 from fuseboard_tui.cli.help_sections import Option
+from fuseboard_tui.cli.problems import report
 
 if TYPE_CHECKING:
     from fuseboard.engine.settings import EngineSettings
@@ -61,7 +62,7 @@ def describe_dry_run(options: Mapping[str, Any]) -> int:
     """Write to stdout what a run with these options would call; return the exit code.
 
     Raises:
-        ValueError: If an option is invalid, or what it asks for is not there.
+        ValueError: If an option is invalid.
     """
     import asyncio
 
@@ -72,7 +73,7 @@ def describe_dry_run(options: Mapping[str, Any]) -> int:
     try:
         lines = asyncio.run(describe_run(engine_settings(options)))
     except NoModelError as error:
-        raise ValueError(str(error)) from error
+        return report(str(error))
     for line in lines:
         print(sanitize(line))  # noqa: T201
     return 0
