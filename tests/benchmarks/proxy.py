@@ -49,18 +49,18 @@ class Load:
 
 
 async def _ask_small(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(20)
 
 
 async def _ask_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(_END)
 
 
 async def _upload(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % _UPLOAD)
+    writer.write(b"POST /small HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % _UPLOAD)
     writer.write(bytes(_UPLOAD))
     await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(20)

@@ -80,14 +80,38 @@ async def recording_simulator(
 
 
 @asynccontextmanager
-async def proxied(upstream_url: str, switches: FaultSwitches) -> AsyncIterator[str]:
-    """Put the fault proxy in front of a server and yield the proxy's URL."""
-    proxy = FaultProxy(bind("127.0.0.1", 0), upstream_url, switches)
+async def started_proxy(
+    upstream_url: str, switches: FaultSwitches | None = None, **options: Any
+) -> AsyncIterator[FaultProxy]:
+    """Put the fault proxy in front of a server and yield it."""
+    proxy = FaultProxy(bind("127.0.0.1", 0), upstream_url, switches or FaultSwitches(), **options)
     await proxy.start()
     try:
-        yield proxy.url
+        yield proxy
     finally:
         await proxy.stop()
+
+
+@asynccontextmanager
+async def proxied(upstream_url: str, switches: FaultSwitches) -> AsyncIterator[str]:
+    """Put the fault proxy in front of a server and yield the proxy's URL."""
+    async with started_proxy(upstream_url, switches) as proxy:
+        yield proxy.url
+
+
+async def send_raw(url: str, *parts: bytes) -> bytes:
+    """Send bytes on a new connection; return what comes back until it ends."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
 
 
 @asynccontextmanager

@@ -88,7 +88,7 @@ class Running:
     """Why the target cannot be called, or not yet; empty if it can."""
     is_ollama: bool
     """Whether the target speaks Ollama's API; if not, nothing is called."""
-    proxy_url: str
+    proxy: FaultProxy
     traffic_kind: TrafficKind
     traffic: TrafficGenerator
     manual_prompt: ManualPrompt
@@ -162,19 +162,19 @@ class Assembly:
         settings = self._settings
         found = await find_target(stack, settings, self._ollama_url, self._api_key)
         target, problem = found.snapshot, found.problem
-        proxy_url = await self._start_proxy(stack, proxy_listener, target)
+        proxy = await self._start_proxy(stack, proxy_listener, target)
         kind, notices = TrafficKind.GENERATE, found.notices
         if found.other_server:
             problem = (
                 f"{target.url} is {found.other_server}, no Ollama, so nothing is called:"
-                f" point your own program at the fault proxy in front of it, {proxy_url}"
+                f" point your own program at the fault proxy in front of it, {proxy.url}"
             )
             _logger.info(problem)
         else:
             kind, about_kind = choose_traffic_kind(settings, target.embedding_model, problem)
             notices += about_kind
         rate, concurrency = choose_rate(settings, simulated=target.simulated)
-        client = await self._connect_client(stack, proxy_url, concurrency + _SPARE_CONNECTIONS)
+        client = await self._connect_client(stack, proxy.url, concurrency + _SPARE_CONNECTIONS)
         manual_prompt = ManualPrompt(client, target.model, self._clock)
         stack.callback(manual_prompt.stop)
         workload = Workload(
@@ -194,7 +194,7 @@ class Assembly:
             target=target,
             target_problem=problem,
             is_ollama=not found.other_server,
-            proxy_url=proxy_url,
+            proxy=proxy,
             traffic_kind=kind,
             traffic=traffic,
             manual_prompt=manual_prompt,
@@ -242,9 +242,11 @@ class Assembly:
 
     async def _start_proxy(
         self, stack: AsyncExitStack, listener: socket.socket, target: TargetSnapshot
-    ) -> str:
-        """Start the fault proxy in front of `target`; return its URL."""
-        proxy = FaultProxy(listener, target.url, self.switches)
+    ) -> FaultProxy:
+        """Start the fault proxy in front of `target`."""
+        proxy = FaultProxy(
+            listener, target.url, self.switches, allowed_callers=self._allowed_callers
+        )
         stack.push_async_callback(proxy.stop)
         await proxy.start()
         _logger.info(
@@ -253,7 +255,7 @@ class Assembly:
             "the simulator at " if target.simulated else "",
             target.url,
         )
-        return proxy.url
+        return proxy
 
     async def _connect_client(
         self, stack: AsyncExitStack, url: str, max_connections: int

@@ -89,8 +89,8 @@ class EngineStatus:
         running = self.running
         registry = self._assembly.registry
         notices = self._notices
-        if pending := self._pending():
-            notices = (pending, *notices)  # the most important one comes first
+        if urgent := self._pending() or self._upstream_problem():
+            notices = (urgent, *notices)  # the most important one comes first
         return Snapshot(
             taken_at=time.time(),
             phase=phase,
@@ -100,7 +100,7 @@ class EngineStatus:
             notices=notices,
             target=running.target if running else None,
             metrics_url=self.metrics_url,
-            proxy_url=running.proxy_url if running else "",
+            proxy_url=running.proxy.url if running else "",
             traffic=running.traffic.snapshot() if running else None,
             faults=self._assembly.switches.snapshot(),
             scenario=self._assembly.player.snapshot(),
@@ -119,6 +119,11 @@ class EngineStatus:
         if self._phase in (Phase.FAILED, Phase.STOPPED):
             return 0.0
         return max(self._clock() - self._heartbeat_at, 0.0)
+
+    def _upstream_problem(self) -> str:
+        """Return why calls cannot go through the fault proxy; empty if they can."""
+        problem = self.running.proxy.problem if self.running is not None else ""
+        return f"the server behind the fault proxy fails: {problem}" if problem else ""
 
     def _pending(self) -> str:
         """Return what the traffic waits for: the first success, or a model; empty if nothing."""

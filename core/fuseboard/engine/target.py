@@ -13,6 +13,7 @@ from fuseboard.ollama.discovery import (
     DiscoveredOllama,
     discover,
 )
+from fuseboard.server.limits import long_lived_limiter
 from fuseboard.server.local_hosts import AllowedCallers, OnlyLocalHosts
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import bind
@@ -106,7 +107,7 @@ async def _start_simulator(stack: AsyncExitStack, settings: EngineSettings) -> T
         simulated = simulated.with_embedding_model(embedding_model)
     allowed = AllowedCallers(settings.allowed_hosts, settings.allowed_origins)
     app = OnlyLocalHosts(simulator_app(simulated), allowed)
-    server = HttpServer(app, bind("127.0.0.1", 0))
+    server = HttpServer(app, bind("127.0.0.1", 0), long_lived_limiter())
     stack.push_async_callback(server.stop)
     await server.start()
     return TargetSnapshot(server.url, model, simulated=True, embedding_model=embedding_model)

@@ -8,10 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from fuseboard.faults import effects
+from fuseboard.faults.apis import generates
 from fuseboard.faults.effects import ChunkEffect, RequestEffect, ResponseEffect
+from fuseboard.faults.rewriting import Rewrite, break_tool_arguments, end_at_token_limit
 from fuseboard.snapshot.fault_setting import FaultSetting
-
-_GENERATION_PATHS = ("/api/generate", "/api/chat", "/v1/chat/", "/v1/completions", "/v1/responses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Fault:
     """A description of one line, with placeholders for the setting."""
     default: FaultSetting = FaultSetting()  # noqa: RUF009 (immutable)
     """The initial setting; a field that is `None` here cannot be set."""
+    only_generation: bool = False
+    """Whether it hits only requests that make a model generate, unless paths are set."""
     closes_port: bool = False
     """Whether the proxy closes its listening port while the fault is active."""
     delays: bool = False
@@ -36,16 +38,24 @@ class Fault:
     on_response: ResponseEffect | None = None
     """Applied to a response after `FaultSetting.chunks` chunks of its body."""
     sends_body: bool = False
-    """Whether `on_response` sends data that can replace a whole body.
+    """Whether `on_response` sends data, which replaces a body that is no stream.
 
-    If the body is a single chunk, its first half is forwarded before any other fault.
+    Half of such a body is forwarded before any other fault.
     """
     on_chunk: ChunkEffect | None = None
     """Called for each chunk of a response; sends it on instead of the proxy."""
+    rewrite: Rewrite | None = None
+    """Changes what a successful response says, after `FaultSetting.chunks` chunks if it streams."""
 
     def describe(self, setting: FaultSetting) -> str:
         """Return a description of one line of what the fault does with this setting."""
         return self.template.format(seconds=setting.seconds, chunks=setting.chunks)
+
+    def concerns(self, path: str, setting: FaultSetting) -> bool:
+        """Return whether requests to `path` can be hit, with this setting."""
+        if self.only_generation and not setting.paths:
+            return generates(path)
+        return setting.concerns(path)
 
     def setting(self, **changes: Any) -> FaultSetting:
         """Return the default setting with some fields changed.
@@ -139,7 +149,7 @@ CATALOGUE = (
         name="wedge",
         label="wedge",
         template="generating hangs, and everything else answers",
-        default=FaultSetting(paths=_GENERATION_PATHS),
+        only_generation=True,
         on_request=effects.delay_request("wedge"),
     ),
     Fault(
@@ -203,6 +213,28 @@ CATALOGUE = (
         template=f"the answer drips: {effects.DRIP_BYTES} bytes every {{seconds:g}} s",
         default=FaultSetting(seconds=1.0),
         on_chunk=effects.drip,
+    ),
+    Fault(
+        key="O",
+        name="overload529",
+        label="HTTP 529",
+        template="HTTP 529: the provider is overloaded",
+        on_request=effects.respond_with_error(529, effects.OVERLOADED),
+    ),
+    Fault(
+        key="T",
+        name="length",
+        label="length",
+        template="the answer ends at the token limit after {chunks} chunks; no failure",
+        default=_AFTER_CHUNKS,
+        rewrite=end_at_token_limit,
+    ),
+    Fault(
+        key="A",
+        name="badargs",
+        label="bad args",
+        template="tool calls have broken arguments; no failure",
+        rewrite=break_tool_arguments,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
 
 from fuseboard.snapshot.fault_setting import FaultSetting
@@ -10,6 +10,7 @@ from fuseboard.snapshot.fault_setting import FaultSetting
 DRIP_BYTES = 32  # a third of the line that carries one token
 
 RUNNER_CRASHED = "llama runner process has terminated: exit status 2"
+OVERLOADED = "Overloaded"
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
 _RATE_LIMITED = "usage limit reached, please try again later"
 _OUT_OF_MEMORY = "CUDA error: out of memory"
@@ -24,9 +25,15 @@ class InterceptedRequest(Protocol):
         ...
 
     async def respond_with_error(
-        self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()
+        self, status: int, message: str, retry_after: float | None = None
     ) -> None:
-        """Send an error response in the format of the requested API."""
+        """Send an error response in the form of the requested API.
+
+        Args:
+            status: The status of the response.
+            message: What the error says.
+            retry_after: Seconds after which the client is to come back.
+        """
         ...
 
     async def wait_while_active(self, fault: str, seconds: float | None = None) -> None:
@@ -94,9 +101,8 @@ async def respond_model_not_found(request: InterceptedRequest, _: FaultSetting) 
 
 
 async def respond_rate_limited(request: InterceptedRequest, setting: FaultSetting) -> bool:
-    """Respond that there were too many requests, with a `Retry-After` header."""
-    retry_after = ("Retry-After", f"{setting.seconds or 0:.0f}")
-    await request.respond_with_error(429, _RATE_LIMITED, [retry_after])
+    """Respond that there were too many requests, and when to come back."""
+    await request.respond_with_error(429, _RATE_LIMITED, setting.seconds)
     return False
 
 

@@ -44,19 +44,13 @@ def parse_fault(text: str) -> tuple[str, FaultSetting]:
 
 
 def format_fault(name: str, setting: FaultSetting) -> str:
-    """Return a fault with its complete setting as a text that `parse_fault()` reads.
-
-    Raises:
-        ValueError: If there is no such fault.
-    """
+    """Return a fault with its complete setting as a text that `parse_fault()` reads."""
     parts = [f"{name}:{setting.probability!r}"]
     if setting.seconds is not None:
         parts.append(f"seconds={setting.seconds!r}")
     if setting.chunks is not None:
         parts.append(f"chunks={setting.chunks}")
-    # Without a path, a fault whose default is limited to some paths would be parsed with those.
-    every_path = ("/",) if find_fault(name).default.paths else ()
-    parts += (f"path={path}" for path in setting.paths or every_path)
+    parts += (f"path={path}" for path in setting.paths or ())
     return ",".join(parts)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from fuseboard.faults.catalogue import BY_NAME, CATALOGUE, Fault, find_fault
 from fuseboard.snapshot.fault_setting import FaultSetting
@@ -32,7 +33,7 @@ class FaultSwitches:
         }
         self._settings = {fault.name: fault.default for fault in CATALOGUE}
         self._active: frozenset[str] = frozenset()
-        self._changed = asyncio.Event()
+        self._watching: set[asyncio.Event] = set()
 
     def switch(self, name: str, *, active: bool, setting: FaultSetting | None = None) -> None:
         """Switch a fault on or off, and replace its setting if one is passed.
@@ -57,6 +58,8 @@ class FaultSwitches:
 
     def active(self) -> Iterator[tuple[Fault, FaultSetting]]:
         """Yield the active faults in the order of the catalogue, those that delay first."""
+        if not self._active:  # once for each chunk of a stream
+            return
         faults = [fault for fault in CATALOGUE if fault.name in self._active]
         for fault in sorted(faults, key=lambda fault: not fault.delays):
             yield fault, self._settings[fault.name]
@@ -70,18 +73,27 @@ class FaultSwitches:
         probability = self._settings[fault.name].probability
         return probability >= 1 or self._random[fault.name].random() < probability
 
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Event]:
+        """Yield an event that every change sets, from now on.
+
+        No change is lost on whoever clears the event *before* looking at the
+        switches, and waits for it afterwards.
+        """
+        changed = asyncio.Event()
+        self._watching.add(changed)
+        try:
+            yield changed
+        finally:
+            self._watching.remove(changed)
+
     async def wait_while_active(self, name: str, seconds: float | None = None) -> None:
         """Wait while a fault is active, for at most `seconds`."""
-        try:
+        with self.watch() as changed, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.is_active(name):
-                    await self.wait_for_change()
-        except TimeoutError:
-            return
-
-    async def wait_for_change(self) -> None:
-        """Wait until any fault is switched."""
-        await self._changed.wait()
+                    changed.clear()
+                    await changed.wait()
 
     def snapshot(self) -> tuple[FaultSnapshot, ...]:
         """Return a snapshot of every fault."""
@@ -100,5 +112,5 @@ class FaultSwitches:
         )
 
     def _notify_change(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for changed in self._watching:
+            changed.set()

@@ -530,6 +530,31 @@ async def test_the_proxy_is_there_for_others(unused_port: int) -> None:
                 await client.version()
 
 
+def test_a_server_that_fails_behind_the_proxy_is_told_on_the_board() -> None:
+    told = "the server behind the fault proxy fails: its certificate is not trusted"
+    with running(rate=0.01) as it:
+        ready = it.engine.wait_until_ready()
+        running_engine = it.engine._status.running
+        assert running_engine is not None
+        proxy = running_engine.proxy
+        it.engine._post(lambda: proxy._note_problem("its certificate is not trusted"))
+        wait_for(lambda: it.engine.snapshot().notices == (told,), "the notice")
+        assert httpx.get(f"{ready.proxy_url}/api/version").status_code == 200
+        wait_for(lambda: not it.engine.snapshot().notices, "the end of the notice")
+
+
+def test_web_pages_are_kept_from_every_port() -> None:
+    with running(rate=0.1, allowed_hosts=("box.example",)) as it:
+        ready = it.engine.wait_until_ready()
+        assert ready.target is not None
+        urls = (ready.metrics_url, f"{ready.proxy_url}/api/tags", f"{ready.target.url}/api/tags")
+        for url in urls:
+            for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+                assert httpx.get(url, headers=headers).status_code == 403, url
+            assert httpx.get(url, headers={"Host": "box.example"}).status_code == 200, url
+            assert httpx.get(url).status_code == 200, url
+
+
 def test_rate_and_disabling_on_command() -> None:
     with running() as it:
         it.engine.wait_until_ready()

@@ -26,7 +26,7 @@ from fuseboard.http.transport import BreakerTransport, RequestRejectedError
 from fuseboard.ollama import Operation
 from tests.core.http.test_transport import DELTA, EVENTS_HEAD, STOP
 from tests.core.ollama.test_client import END, MODEL, http_chunk, plain, reset, writes, writes_then
-from tests.core.serving import ResponseHandler, proxied, raw_server, served, simulated
+from tests.core.serving import ResponseHandler, closed_port, proxied, raw_server, served, simulated
 
 SendPrompt = Callable[[], Awaitable[str]]
 """Sends a prompt through a client and returns the generated text."""
@@ -43,15 +43,9 @@ def verdicts(breaker: CircuitBreaker) -> tuple[int, int, int, int]:
 
 async def switch(switches: FaultSwitches, fault: str, url: str) -> None:
     switches.switch(fault, active=True)
-    where = httpx.URL(url)
-    async with asyncio.timeout(10):
-        while fault == "refuse":  # until the port is closed
-            try:
-                _, writer = await asyncio.open_connection(where.host, where.port)
-            except ConnectionRefusedError:
-                return
-            writer.close()
-            await asyncio.sleep(0.005)
+    if fault == "refuse":
+        async with asyncio.timeout(10):
+            await closed_port(url)
 
 
 # The ollama package

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fuseboard.server.limits import long_lived_limiter
 from fuseboard.server.local_hosts import AllowedCallers, OnlyLocalHosts, listens_locally
 from fuseboard.server.server import HttpServer
 from fuseboard.server.sockets import ListenError, bind
@@ -69,7 +70,7 @@ def simulate(settings: SimulatorSettings, host: str, port: int, allowed: Allowed
         app: ASGIApp = simulator_app(settings)
         if listens_locally(listener):
             app = OnlyLocalHosts(app, allowed)
-        server = HttpServer(app, listener)
+        server = HttpServer(app, listener, long_lived_limiter())
         with _running(server):
             address = server.url.removeprefix("http://")
             print(  # noqa: T201

@@ -26,7 +26,7 @@ class FaultHits:
 
     def __iter__(self) -> Iterator[tuple[Fault, FaultSetting]]:
         for fault, setting in self._switches.active():
-            if setting.concerns(self._path) and self._is_hit_by(fault):
+            if fault.concerns(self._path, setting) and self._is_hit_by(fault):
                 yield fault, setting
 
     async def wait_while_active(self, fault: str, seconds: float | None) -> None:

@@ -11,7 +11,9 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     """Return the headers without the hop-by-hop ones and those that `Connection` names.
 
     Header names must be lower case. `Content-Length` and `Transfer-Encoding` stay:
-    h11 frames the forwarded body by them.
+    h11 frames the forwarded body by them. Beside a `Transfer-Encoding` a
+    `Content-Length` is dropped (RFC 9112, section 6.3): whoever reads that one would
+    see another end of the message.
     """
     headers = list(headers)
     named = {
@@ -21,4 +23,6 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
         for token in value.split(b",")
     }
     dropped = _HOP_BY_HOP | named - {b"content-length", b"transfer-encoding"}
+    if any(name == b"transfer-encoding" for name, _ in headers):
+        dropped.add(b"content-length")
     return [(name, value) for name, value in headers if name not in dropped]

@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from errno import EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS
 
 from fuseboard.breaker.outcome import Ruling, Verdict
 from fuseboard.http.causes import causes
@@ -57,6 +58,9 @@ def judge_error(error: BaseException) -> Ruling:
                 return Ruling(Verdict.IGNORED, "request cannot be sent", sent=False)
             case "ConnectTimeout":
                 return Ruling(Verdict.FAILURE, "connect timed out")
+            case "ConnectError" if any(map(_is_our_lack, causes(error))):
+                lack = "no free file descriptor or port here"
+                return Ruling(Verdict.IGNORED, lack, sent=False)
             case "ConnectError":
                 return Ruling(Verdict.FAILURE, _connect_error_reason(error))
             case "ProxyError":
@@ -107,6 +111,12 @@ def _connect_error_reason(error: BaseException) -> str:
             case ssl.SSLError():
                 return "TLS handshake failed"
     return "connect failed"
+
+
+def _is_our_lack(error: BaseException) -> bool:
+    """Return whether this process or machine could not open another connection."""
+    lacking = (EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS)
+    return isinstance(error, OSError) and error.errno in lacking
 
 
 def _protocol_error_reason(message: str) -> str:

@@ -372,7 +372,8 @@ def test_every_fault_has_a_name_a_key_and_a_description_of_its_own() -> None:
     assert len({fault.describe(fault.default) for fault in CATALOGUE}) == len(CATALOGUE)
     for fault in CATALOGUE:
         assert len(fault.label) <= 9
-        assert fault.closes_port or fault.on_request or fault.on_response or fault.on_chunk
+        effects = (fault.on_request, fault.on_response, fault.on_chunk, fault.rewrite)
+        assert fault.closes_port or any(effects)
 
 
 class TestAFailingUpstream:
