@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
 import threading
+from dataclasses import asdict, dataclass
 from functools import partial
+from math import inf
+from typing import Any
 
 import pytest
 
@@ -17,7 +21,10 @@ from fuseboard import (
     RejectedBecause,
     State,
     Transition,
+    TripPolicy,
 )
+from fuseboard.breaker.counters import Counters
+from fuseboard.breaker.policies.base import Gauge, Meter, Trip
 from tests.core.clock import ManualClock
 
 WALL = 1_700_000_000.0
@@ -478,3 +485,132 @@ def test_counters_are_exact_under_threads(clock: ManualClock) -> None:
         thread.join()
     seen = breaker.snapshot()
     assert (seen.calls.success, seen.calls.failure, seen.in_flight) == (12_000, 4_000, 0)
+
+
+class TestAUsersOwnPolicyThatFails:
+    """Its errors reach no call."""
+
+    @pytest.mark.parametrize("method", ["count", "trip", "gauges", "clear", "begin", "expire"])
+    def test_in_each_method(
+        self, method: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class BrokenMeter(Meter):
+            counts_calls = True
+            tracks_in_flight = True
+
+            def count(self, now: float, started: float, **_: object) -> None:
+                self.fail_in("count")
+
+            def trip(self, now: float) -> Trip | None:
+                self.fail_in("trip")
+                return None
+
+            def gauges(self, now: float) -> tuple[Gauge, ...]:
+                self.fail_in("gauges")
+                return ()
+
+            def clear(self) -> None:
+                self.fail_in("clear")
+
+            def begin(self, started: float) -> None:
+                self.fail_in("begin")
+
+            def next_deadline(self) -> float:
+                return clock.now if method == "expire" else inf
+
+            def expire(self, now: float) -> None:
+                self.fail_in("expire")
+
+            def fail_in(self, name: str) -> None:
+                if name == method:
+                    raise ZeroDivisionError
+
+        class Broken(TripPolicy):
+            def meter(self, counters: Counters) -> Meter:
+                return BrokenMeter()
+
+        breaker = CircuitBreaker("model", trip=Broken() | ConsecutiveFailures(3), clock=clock)
+        for _ in range(3):
+            assert breaker.call(int) == 0
+            breaker.snapshot()
+        breaker.reset()
+        clock.advance(1)
+        fail_times(breaker, 3)
+        assert breaker.state is State.OPEN  # by the policy beside it
+        told = [record for record in caplog.records if "of the trip policy" in record.getMessage()]
+        assert 1 <= len(told) <= 2
+
+
+def test_fewer_successes_than_there_were_close_it(clock: ManualClock) -> None:
+    breaker = breaker_on(clock, successes_to_close=3)
+    fail_times(breaker, 3)
+    clock.advance(10)
+    breaker.call(int)
+    breaker.call(int)
+    assert breaker.snapshot().successes_missing == 1
+    breaker.configure(successes_to_close=1)
+    assert breaker.snapshot().successes_missing is None
+    assert breaker.state is State.CLOSED
+    assert breaker.history[-1].reason == "2 probes succeeded"
+
+
+@pytest.mark.parametrize("command", ["reset", "trip", "force_open", "disable"])
+def test_a_listener_that_repeats_a_command_ends(breaker: CircuitBreaker, command: str) -> None:
+    received = 0
+
+    def repeat(which: CircuitBreaker, _: Transition) -> None:
+        nonlocal received
+        received += 1
+        assert received < 100
+        getattr(which, command)()
+
+    breaker.on_transition(repeat)
+    breaker.trip()
+    assert received <= 2
+
+
+def test_a_fallback_is_for_its_own_breaker_not_one_of_the_same_name() -> None:
+    outer, inner = CircuitBreaker("model"), CircuitBreaker("model")
+    inner.force_open()
+
+    @outer.guard(fallback="a default")
+    def ask() -> str:
+        return inner.call(str)
+
+    with pytest.raises(CircuitOpenError):
+        ask()
+    outer.force_open()
+    assert ask() == "a default"
+
+
+@dataclass
+class Client:
+    breaker: CircuitBreaker
+    hosts: list[str]
+
+
+def test_what_holds_a_breaker_can_be_copied(breaker: CircuitBreaker) -> None:
+    client = Client(breaker, ["a"])
+    assert copy.deepcopy(client).breaker is copy.copy(breaker) is breaker
+    assert asdict(client)["breaker"] is breaker
+    with pytest.raises(TypeError, match="cannot be pickled: make one there"):
+        pickle.dumps(client)
+    permit = breaker.acquire()
+    for copying in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="stands for one call"):
+            copying(permit)
+    permit.success()
+
+
+@pytest.mark.parametrize("rule", [[KeyError], {KeyError}, frozenset([KeyError]), (KeyError,)])
+def test_rules_may_be_any_collection(rule: Any) -> None:
+    breaker = CircuitBreaker("model", ignore=rule)
+    with pytest.raises(KeyError), breaker.acquire():
+        raise KeyError
+    assert breaker.snapshot().calls.ignored == 1
+
+
+@pytest.mark.parametrize("name", [7, None, "", "a\nb", "\ud800", "\x1b[31m"])
+def test_a_name_is_text_that_can_be_shown(name: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="name"):
+        CircuitBreaker(name)

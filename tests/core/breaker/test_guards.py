@@ -7,7 +7,7 @@ import gc
 import inspect
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
 from functools import partial
 from typing import Any, NoReturn
 
@@ -56,6 +56,29 @@ class TestFunctions:
         assert Client().ask(5) == 15
         assert Client.twice(5) == 10
         assert counts(breaker) == (2, 0, 0, 0)
+
+    def test_may_be_static_and_class_methods_in_either_order(self, breaker: CircuitBreaker) -> None:
+        class Client:
+            @breaker.guard
+            @staticmethod
+            def twice(number: int) -> int:
+                return 2 * number
+
+            @breaker.guard
+            @classmethod
+            def name(cls, suffix: str) -> str:
+                return cls.__name__ + suffix
+
+            @breaker.guard(fallback=0)
+            @staticmethod
+            def fail() -> int:
+                raise RuntimeError
+
+        assert Client.twice(5) == Client().twice(5) == 10
+        assert Client.name("!") == Client().name("!") == "Client!"
+        with pytest.raises(RuntimeError):
+            Client().fail()
+        assert counts(breaker) == (4, 1, 0, 0)
 
     def test_are_rejected_without_being_called(self, breaker: CircuitBreaker) -> None:
         called = []
@@ -279,6 +302,85 @@ class TestAsyncGenerators:
         assert [number async for number in breaker.call(async_numbers, 2)] == [0, 1]
         assert [number async for number in breaker.call(lambda: async_numbers(2))] == [0, 1]
         assert counts(breaker) == (2, 0, 0, 0)
+
+
+class TestWhatAConsumerThrowsIn:
+    """fastapi#869: what the body of `with` raises is the consumer's, not the service's."""
+
+    def test_into_a_context_manager(self, breaker: CircuitBreaker) -> None:
+        @contextmanager
+        @breaker.guard
+        def session() -> Iterator[str]:
+            try:
+                yield "session"
+            finally:
+                pass
+
+        for _ in range(5):
+            with pytest.raises(KeyError), session():
+                raise KeyError
+        assert counts(breaker) == (0, 0, 5, 0)
+        with session():
+            pass
+        assert counts(breaker) == (1, 0, 5, 0)
+
+    async def test_into_an_asynchronous_one(self, breaker: CircuitBreaker) -> None:
+        @asynccontextmanager
+        @breaker.guard
+        async def session() -> AsyncIterator[str]:
+            await asyncio.sleep(0)
+            yield "session"
+
+        for _ in range(5):
+            with pytest.raises(KeyError):
+                async with session():
+                    raise KeyError
+        assert counts(breaker) == (0, 0, 5, 0)
+
+    @pytest.mark.parametrize("stop", [StopIteration, StopAsyncIteration])
+    async def test_a_stop(self, breaker: CircuitBreaker, stop: type[Exception]) -> None:
+        @contextmanager
+        @breaker.guard
+        def session() -> Iterator[str]:
+            yield "session"
+
+        @asynccontextmanager
+        @breaker.guard
+        async def session_later() -> AsyncIterator[str]:
+            yield "session"
+
+        with suppress(RuntimeError, stop), session():
+            raise stop
+        with suppress(RuntimeError, stop):
+            async with session_later():
+                raise stop
+        assert counts(breaker) == (0, 0, 2, 0)
+
+    def test_what_the_generator_makes_of_it_is_its_own(self, breaker: CircuitBreaker) -> None:
+        @contextmanager
+        @breaker.guard
+        def session() -> Iterator[str]:
+            try:
+                yield "session"
+            except KeyError:
+                raise RuntimeError("the rollback failed") from None
+
+        with pytest.raises(RuntimeError), session():
+            raise KeyError
+        assert counts(breaker) == (0, 1, 0, 0)
+
+    def test_one_that_the_generator_survives(self, breaker: CircuitBreaker) -> None:
+        @breaker.guard
+        def items() -> Iterator[int]:
+            for number in range(2):
+                with suppress(KeyError):
+                    yield number
+
+        stream = items()
+        assert next(stream) == 0
+        assert stream.throw(KeyError()) == 1  # type: ignore[attr-defined]
+        assert list(stream) == []
+        assert counts(breaker) == (1, 0, 0, 0)
 
 
 class TestPermitAsABlock:
