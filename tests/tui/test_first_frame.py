@@ -30,7 +30,8 @@ main.main(["--simulate", "--metrics-port", "0", "--failure-threshold", "3"])
 """
 
 OURS = """
-    fuseboard fuseboard.lazy_names fuseboard.version
+    fuseboard fuseboard.invalid_input fuseboard.lazy_names fuseboard.masked_url
+    fuseboard.text_file fuseboard.version
     fuseboard.engine fuseboard.engine.settings
     fuseboard.metrics fuseboard.metrics.namespace
     fuseboard.ollama fuseboard.ollama.deadlines
@@ -42,8 +43,8 @@ OURS = """
     fuseboard_tui.cli.dashboard fuseboard_tui.cli.deferred_log fuseboard_tui.cli.garbage_collection
     fuseboard_tui.cli.main fuseboard_tui.cli.missing_package
     fuseboard_tui.cli.option_types fuseboard_tui.cli.help_sections fuseboard_tui.cli.problems
-    fuseboard_tui.cli.run_options fuseboard_tui.cli.starting_app
-    fuseboard_tui.text fuseboard_tui.text.sanitize
+    fuseboard_tui.cli.run_options fuseboard_tui.cli.safe_streams fuseboard_tui.cli.starting_app
+    fuseboard_tui.text fuseboard_tui.text.safe_screen fuseboard_tui.text.sanitize
 """
 """The modules of fuseboard that the first frame may load. A longer list is a slower start."""
 

@@ -8,15 +8,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
+from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from fuseboard_tui import themes
+from fuseboard_tui.text.safe_screen import SafeText
 from fuseboard_tui.text.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -76,6 +80,11 @@ class DashboardApp(App[str]):
         self._on_theme = on_theme
         self._rings = bell
         self._clock = clock
+        self._safe_text = SafeText()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters of every line, the last of which sanitises its text."""
+        return [*super().get_line_filters(), self._safe_text]
 
     def board(self, source: Source | Replay) -> Screen[None]:
         """Return a screen that shows a source; what it needs is imported only now."""
@@ -119,6 +128,11 @@ class DashboardApp(App[str]):
         yield from key_commands(screen)
         if isinstance(screen, BoardScreen):
             yield from screen.palette_commands()
+
+    def _fatal_error(self) -> None:
+        # Textual would show the values of local variables: keys and prompts are among them.
+        self._exit_renderables.append(Text(traceback.format_exc()))
+        self._close_messages_no_wait()
 
     def _write_to_terminal(self, sequence: str) -> None:
         # As Textual rings the bell; it has no way of its own to set a title.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.theme import BUILTIN_THEMES, Theme
 
+from fuseboard.invalid_input import InvalidInputError
+
 DEFAULT = "textual-dark"
 
 # The palette of Okabe and Ito, which people with any colour blindness can tell apart
@@ -51,5 +53,5 @@ def checked(name: str) -> str:
         ValueError: If there is no such theme; the message lists them.
     """
     if name not in NAMES:
-        raise ValueError(f"there is no theme {name!r}; there are {', '.join(NAMES)}")
+        raise InvalidInputError(f"there is no theme {name!r}; there are {', '.join(NAMES)}")
     return name

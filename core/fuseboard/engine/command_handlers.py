@@ -23,6 +23,7 @@ from fuseboard.engine.commands import (
     TripBreaker,
 )
 from fuseboard.engine.status import EngineStatus
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.traffic.generator import TrafficGenerator
 
 _logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class CommandHandlers:
             self._handlers[type(command)](command)
         except Exception as error:
             reason = str(error) or type(error).__name__
-            expected = isinstance(error, LookupError | TypeError | ValueError)
+            expected = isinstance(error, InvalidInputError | LookupError)
             _logger.warning("refused: %s", reason, exc_info=not expected)
             self._status.add_refusal(reason)
 
@@ -120,7 +121,10 @@ class CommandHandlers:
     def _configure_breaker(self, command: ConfigureBreaker) -> None:
         breaker = self._registry.find(command.breaker)
         before = {number.name: number.value for number in tunables_of(breaker.settings)}
-        breaker.configure(**with_tunables(breaker.settings, command.changes))
+        try:
+            breaker.configure(**with_tunables(breaker.settings, command.changes))
+        except (TypeError, ValueError) as error:  # a number that the setting may not have
+            raise InvalidInputError(str(error)) from error
         for name, value in command.changes.items():
             _logger.info(
                 "%s: %s %s → %s",

@@ -22,6 +22,7 @@ from fuseboard.engine.command_handlers import CommandHandlers
 from fuseboard.engine.commands import Command
 from fuseboard.engine.settings import EngineSettings, check_settings
 from fuseboard.engine.status import EngineStatus
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.metrics.endpoint import METRICS_OFF
 from fuseboard.metrics.report import METRICS_ENABLED
 from fuseboard.ollama.discovery import NoModelError
@@ -152,7 +153,7 @@ class Engine:
                     self._status.add_notice(notice)
                 with asyncio.Runner(loop_factory=lambda: loop) as runner:
                     runner.run(self._run(ports))
-            except (ListenError, NoModelError) as error:
+            except (InvalidInputError, ListenError, NoModelError) as error:
                 self._status.set_failed(str(error))
             except Exception as error:
                 _logger.exception("the engine broke")

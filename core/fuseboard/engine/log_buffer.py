@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fuseboard.breaker.fork import renewed_lock
+from fuseboard.masked_url import mask_urls
 from fuseboard.snapshot.snapshot import LogLevel, LogLine
 
 _MAX_LINES = 300
@@ -27,6 +28,7 @@ class LogBuffer(logging.Handler):
             text = self.format(record)
         except Exception as error:  # noqa: BLE001 (a wrong log call must not break its caller)
             text = f"{record.msg!r} cannot be written: {error}"
+        text = mask_urls(text)
         if len(text) > _MAX_LENGTH:
             text = f"{text[: _MAX_LENGTH // 2]}\n…\n{text[-_MAX_LENGTH // 2 :]}"
         line = LogLine(record.created, _level(record.levelno), _source(record.name), text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.metrics.namespace import NAMESPACE, check_namespace
 from fuseboard.ollama.deadlines import Deadlines
 from fuseboard.simulator.settings import SimulatorSettings
@@ -74,10 +75,10 @@ def check_settings(settings: EngineSettings) -> None:
 
 def _check_traffic(settings: EngineSettings) -> None:
     if not settings.questions:
-        raise ValueError("there are no prompts to ask")
+        raise InvalidInputError("there are no prompts to ask")
     kind = settings.traffic
     if settings.embedding_model and kind is not None and not kind.embeds:
-        raise ValueError(
+        raise InvalidInputError(
             f"{kind.value} traffic embeds nothing: leave the embedding model out,"
             f" or choose {TrafficKind.RAG.value} or {TrafficKind.EMBED.value}"
         )
@@ -87,12 +88,12 @@ def _check_cache_warming(settings: EngineSettings) -> None:
     if not settings.warm:
         return
     if not settings.cache_entries:
-        raise ValueError("there is no cache to warm: cache_entries is 0")
+        raise InvalidInputError("there is no cache to warm: cache_entries is 0")
     kind = settings.traffic or TrafficKind.RAG
     questions = len(set(settings.warm))
     needed = questions * (kind.embeds + kind.generates_text)
     if needed > settings.cache_entries:
-        raise ValueError(
+        raise InvalidInputError(
             f"the cache has room for {settings.cache_entries} answers,"
             f" and warming it with {questions} prompts takes {needed}"
         )

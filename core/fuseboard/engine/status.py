@@ -6,10 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from fuseboard.engine.assembly import Assembly, Running
 from fuseboard.engine.log_buffer import LogBuffer
+from fuseboard.masked_url import mask_url, mask_urls
 from fuseboard.snapshot.rates import RateTracker
-from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot
+from fuseboard.snapshot.snapshot import Phase, Refusal, Snapshot, TargetSnapshot
 
 _MAX_REFUSALS = 5
 
@@ -34,6 +37,8 @@ class EngineStatus:
         self.running: Running | None = None
         self._assembly = assembly
         self._clock = clock
+        self._target: TargetSnapshot | None = None
+        """The target of `running`, with its URL as it is shown."""
         self._phase = Phase.STARTING
         self._problem = ""
         self._notices: tuple[str, ...] = ()
@@ -48,7 +53,7 @@ class EngineStatus:
 
     def add_notice(self, text: str) -> None:
         """Add a notice for the user, and log it."""
-        self._notices += (text,)
+        self._notices += (mask_urls(text),)
         _logger.info(text)
 
     def add_refusal(self, reason: str) -> None:
@@ -65,12 +70,13 @@ class EngineStatus:
         """Enter the phase RUNNING."""
         for notice in running.notices:
             self.add_notice(notice)
+        self._target = replace(running.target, url=mask_url(running.target.url))
         self.running = running
         self._phase = Phase.RUNNING
 
     def set_failed(self, problem: str) -> None:
         """Enter the phase FAILED."""
-        self._problem = problem
+        self._problem = mask_urls(problem)
         self._phase = Phase.FAILED
 
     def set_stopped(self) -> None:
@@ -98,7 +104,7 @@ class EngineStatus:
             silence=self._silence(),
             problem=self._problem,
             notices=notices,
-            target=running.target if running else None,
+            target=self._target,
             metrics_url=self.metrics_url,
             proxy_url=running.proxy.url if running else "",
             traffic=running.traffic.snapshot() if running else None,
@@ -130,5 +136,5 @@ class EngineStatus:
         if self.running is not None and self.running.target_problem:
             breakers = self._assembly.breakers
             if not any(breaker.snapshot().calls.success for breaker in breakers):
-                return self.running.target_problem
+                return mask_urls(self.running.target_problem)
         return self._loading

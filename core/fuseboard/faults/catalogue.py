@@ -11,6 +11,7 @@ from fuseboard.faults import effects
 from fuseboard.faults.apis import generates
 from fuseboard.faults.effects import ChunkEffect, RequestEffect, ResponseEffect
 from fuseboard.faults.rewriting import Rewrite, break_tool_arguments, end_at_token_limit
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.snapshot.fault_setting import FaultSetting
 
 
@@ -73,9 +74,9 @@ class Fault:
             value = getattr(setting, field)
             if getattr(self.default, field) is None:
                 if value not in (None, ()):
-                    raise ValueError(f"{self.name} has no {field} to choose")
+                    raise InvalidInputError(f"{self.name} has no {field} to choose")
             elif value is None:
-                raise ValueError(f"{self.name} needs {field}")
+                raise InvalidInputError(f"{self.name} needs {field}")
 
 
 _AFTER_CHUNKS = FaultSetting(chunks=3)
@@ -250,4 +251,6 @@ def find_fault(name: str) -> Fault:
     try:
         return BY_NAME[name]
     except KeyError:
-        raise ValueError(f"there is no fault {name!r}; there are {', '.join(BY_NAME)}") from None
+        raise InvalidInputError(
+            f"there is no fault {name!r}; there are {', '.join(BY_NAME)}"
+        ) from None

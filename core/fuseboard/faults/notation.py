@@ -6,7 +6,10 @@ from math import isnan, nan
 from typing import Any
 
 from fuseboard.faults.catalogue import find_fault
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.snapshot.fault_setting import FaultSetting
+
+_MAX_DIGITS = 18  # of a number of chunks
 
 
 def parse_fault(text: str) -> tuple[str, FaultSetting]:
@@ -22,7 +25,7 @@ def parse_fault(text: str) -> tuple[str, FaultSetting]:
     if colon:
         changes["probability"] = parse_float(probability)
         if not 0 < changes["probability"] <= 1:
-            raise ValueError(
+            raise InvalidInputError(
                 f"{probability!r} is not a probability above 0 and at most 1, as in {name}:0.5"
             )
     for option in options:
@@ -31,15 +34,17 @@ def parse_fault(text: str) -> tuple[str, FaultSetting]:
             case "seconds":
                 changes[key] = parse_float(value)
                 if isnan(changes[key]):
-                    raise ValueError(f"{value!r} is not a number of seconds, as in seconds=2.5")
+                    raise InvalidInputError(
+                        f"{value!r} is not a number of seconds, as in seconds=2.5"
+                    )
             case "chunks":
-                if not (value.isascii() and value.isdigit()):
-                    raise ValueError(f"{value!r} is not a number of chunks, as in chunks=3")
+                if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+                    raise InvalidInputError(f"{value!r} is not a number of chunks, as in chunks=3")
                 changes[key] = int(value)
             case "path":
                 changes["paths"] = (*changes.get("paths", ()), value)
             case _:
-                raise ValueError(f"{option!r} is none of seconds=N, chunks=N and path=/P")
+                raise InvalidInputError(f"{option!r} is none of seconds=N, chunks=N and path=/P")
     return name, fault.setting(**changes)
 
 

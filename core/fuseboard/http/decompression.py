@@ -1,28 +1,44 @@
-"""Undoing a body's content coding chunk by chunk, so that a judge reads plain bytes."""
+"""Undoing a body's content coding chunk by chunk, so that a judge reads plain bytes.
+
+No step expands to more than `MAX_EXPANSION`, whatever the body says, and no decoder holds more
+than a window of 16 MiB: a few bytes may stand for gigabytes.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from itertools import chain
 from typing import Any, Protocol
 
 from fuseboard.http.judge import Headers
 
+MAX_EXPANSION = 4 * 1024 * 1024
+"""Bytes that one chunk of a compressed body may expand to; what a server sends takes far less."""
+
 _CHUNK_SIZE = 64 * 1024  # bytes; bounds what a small compressed chunk expands to at a time
-_MAX_CODINGS = 4
+# A block of Zstandard takes 4 bytes or more and expands to 128 KiB at most (RFC 8878, 3.1.1.2.4).
+_ZSTANDARD_STEP = 64  # bytes of input, so 2 MiB of output
+_ZSTANDARD_WINDOW_LOG = 23  # 8 MiB; more must not be sent over HTTP (RFC 9659)
 
 
 class DecodingError(Exception):
     """A body is not what its content coding says."""
 
 
+class ExpansionError(DecodingError):
+    """A chunk of a body expands to more than `MAX_EXPANSION`."""
+
+
 class Decoder(Protocol):
     """Undo a content coding; both methods raise `DecodingError` on a corrupt body."""
 
     def decode(self, data: bytes) -> Iterable[bytes]:
-        """Return what the next chunk of the body expands to, in chunks."""
+        """Return what the next chunk of the body expands to, in chunks that are made one by one.
+
+        Raises:
+            ExpansionError: While iterating, if that is more than `MAX_EXPANSION`.
+        """
         ...
 
     def end(self) -> None:
@@ -30,39 +46,58 @@ class Decoder(Protocol):
         ...
 
 
-def decoder_for(headers: Headers) -> Decoder | None:
+def decoder_for(headers: Headers, *, accepts_codings: bool = True) -> Decoder | None:
     """Return a decoder for a response's `Content-Encoding`.
 
-    `None` if a coding is unknown, needs a package that is not installed, or if
-    there are too many: the client cannot decode such a body either.
+    `None` if the coding is unknown, cannot be undone in bounded steps with the
+    packages that are installed, or is one of several: no server needs two.
+
+    Args:
+        headers: The response's headers.
+        accepts_codings: False if the request asked for plain bytes; the decoder
+            of a coded body then raises `DecodingError` on the first byte.
     """
     names = [name.lower() for name in headers.get_list("Content-Encoding", split_commas=True)]
     codings = [name for name in map(str.strip, names) if name not in {"", "identity"}]
-    if len(codings) > _MAX_CODINGS:
-        return None
-    decoders: list[Decoder] = []
-    for coding in reversed(codings):  # the last one was applied last
-        make = _DECODERS.get(coding)
-        decoder = make() if make else None
-        if decoder is None:
-            return None
-        decoders.append(decoder)
-    return _DecoderChain(decoders)
+    if not codings:
+        return _PlainDecoder()
+    if not accepts_codings:
+        return _RefusingDecoder()
+    make = _DECODERS.get(codings[0])
+    decoder = make() if make and len(codings) == 1 else None
+    return _BoundedDecoder(decoder) if decoder else None
 
 
-class _DecoderChain:
-    def __init__(self, decoders: Iterable[Decoder]) -> None:
-        self._decoders = tuple(decoders)
-
+class _PlainDecoder:
     def decode(self, data: bytes) -> Iterable[bytes]:
-        chunks: Iterable[bytes] = (data,)
-        for decoder in self._decoders:
-            chunks = chain.from_iterable(map(decoder.decode, chunks))
-        return chunks
+        return (data,)
 
     def end(self) -> None:
-        for decoder in self._decoders:
-            decoder.end()
+        pass
+
+
+class _RefusingDecoder:
+    def decode(self, data: bytes) -> Iterable[bytes]:
+        if data:
+            raise DecodingError("a coding that was not asked for")
+        return ()
+
+    def end(self) -> None:
+        pass
+
+
+class _BoundedDecoder:
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self.end = decoder.end
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        left = MAX_EXPANSION
+        for chunk in self._decoder.decode(data):
+            left -= len(chunk)
+            if left < 0:
+                raise ExpansionError("a chunk of the body expands to too much")
+            yield chunk
 
 
 class _ZlibDecoder:
@@ -124,11 +159,13 @@ class _BrotliDecoder:
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         self._started = self._started or bool(data)
-        if data:
+        while data or not self._decompressor.can_accept_more_data():
             try:
-                yield self._process(data)
+                chunk = self._process(data, output_buffer_limit=_CHUNK_SIZE)
             except self._error as error:
                 raise DecodingError(str(error)) from error
+            data = b""
+            yield chunk
 
     def end(self) -> None:
         _require_complete(self._started, self._decompressor.is_finished())
@@ -143,6 +180,10 @@ class _ZstandardDecoder:
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         self._started = self._started or bool(data)
+        for start in range(0, len(data), _ZSTANDARD_STEP):
+            yield from self._decode_step(data[start : start + _ZSTANDARD_STEP])
+
+    def _decode_step(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._decompressor.eof:  # another frame follows
                 self._decompressor = self._make_decompressor()
@@ -164,16 +205,18 @@ def _require_complete(started: bool, complete: bool) -> None:
 
 def _brotli_decoder() -> Decoder | None:
     module = _import_first("brotli", "brotlicffi")
-    return _BrotliDecoder(module) if module else None
+    # Before 1.2, neither package bounds what it returns.
+    bounded = module and hasattr(module.Decompressor, "can_accept_more_data")
+    return _BrotliDecoder(module) if bounded else None
 
 
 def _zstandard_decoder() -> Decoder | None:
     if module := _import_first("zstandard"):  # httpx's
-        return _ZstandardDecoder(
-            lambda: module.ZstdDecompressor().decompressobj(), module.ZstdError
-        )
+        decompressor = module.ZstdDecompressor(max_window_size=2**_ZSTANDARD_WINDOW_LOG)
+        return _ZstandardDecoder(decompressor.decompressobj, module.ZstdError)
     if module := _import_first("compression.zstd", "backports.zstd"):  # httpx2's
-        return _ZstandardDecoder(module.ZstdDecompressor, module.ZstdError)
+        options = {module.DecompressionParameter.window_log_max: _ZSTANDARD_WINDOW_LOG}
+        return _ZstandardDecoder(lambda: module.ZstdDecompressor(options=options), module.ZstdError)
     return None
 
 

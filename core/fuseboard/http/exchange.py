@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fuseboard.breaker.outcome import GOOD, Ruling, Verdict
 from fuseboard.breaker.permit import Permit
-from fuseboard.http.decompression import Decoder, DecodingError, decoder_for
+from fuseboard.http.decompression import Decoder, DecodingError, ExpansionError, decoder_for
 from fuseboard.http.judge import Headers, Judge, Request
+from fuseboard.http.judges.error_response import MAX_ERROR_BODY
 from fuseboard.http.judges.http import HttpJudge
+from fuseboard.http.judges.json_object import TOO_LONG
 from fuseboard.http.judges.transport_error import STOPPED_BY_CALLER, UNDECODABLE, judge_error
 
 _logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class GuardedExchange:
         self._decoder: Decoder | None = None
         self._decoding_failure: Ruling | None = None
         self._has_error_status = False
+        self._bytes_judged = 0
         self._content_started = False
         self._settled: Ruling | None = None
 
@@ -53,13 +56,12 @@ class GuardedExchange:
     def begin(self, status: int, headers: Headers) -> None:
         """Process the head of the response."""
         self._has_error_status = status >= 300
-        self._decoder = decoder_for(headers)
-        if self._decoder is None:
-            if self._request.headers.get("Accept-Encoding") == "identity":
-                # The client accepts plain bytes only, so the caller cannot decode it either.
-                self._decoding_failure = UNDECODABLE
-            elif status < 400:
-                self._judge = HttpJudge(self._request)  # the body cannot be read
+        accepted = self._request.headers.get("Accept-Encoding") or ""
+        # A client that accepts plain bytes only decodes nothing, so the caller cannot either.
+        plain = accepted.strip().lower() == "identity"
+        self._decoder = decoder_for(headers, accepts_codings=not plain)
+        if self._decoder is None and status < 400:
+            self._judge = HttpJudge(self._request)  # the body cannot be read
         with self._catch_judge_errors():
             self._judge.begin(status, headers)
 
@@ -71,6 +73,14 @@ class GuardedExchange:
             try:
                 for chunk in self._decoder.decode(data):
                     self._judge.feed(chunk)
+                    self._bytes_judged += len(chunk)
+                    if self._bytes_judged >= MAX_ERROR_BODY and self._is_certain():
+                        self._decoder = None  # what follows changes not even the reason
+                        break
+            except ExpansionError:
+                self._decoder = None
+                if not isinstance(self._judge, HttpJudge):  # which needs no byte of the body
+                    self._decoding_failure = Ruling(Verdict.FAILURE, TOO_LONG)
             except DecodingError:
                 self._decoding_failure = UNDECODABLE
             self._report_first_item()
@@ -110,6 +120,13 @@ class GuardedExchange:
         with self._catch_judge_errors():
             served = GOOD if self._judge.content_started else STOPPED_BY_CALLER
             self._settle(self._final_ruling() or served)
+
+    def _is_certain(self) -> bool:
+        """Return whether no further byte of the body changes the ruling."""
+        ruling = self._judge.ruling
+        return ruling is not None and (
+            self._has_error_status or ruling.verdict is not Verdict.SUCCESS
+        )
 
     def _final_ruling(self) -> Ruling | None:
         return self._judge.ruling or self._decoding_failure

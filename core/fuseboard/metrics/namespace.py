@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from fuseboard.invalid_input import InvalidInputError
+
 NAMESPACE = "ollama_rag"
 """The prefix unless another namespace is chosen."""
 
@@ -15,5 +17,5 @@ def check_namespace(namespace: str) -> str:
         ValueError: If a metric name cannot begin with it.
     """
     if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", namespace):
-        raise ValueError(f"a metrics namespace is letters, digits and _, not {namespace!r}")
+        raise InvalidInputError(f"a metrics namespace is letters, digits and _, not {namespace!r}")
     return namespace

@@ -22,6 +22,7 @@ from fuseboard.http.judges.ollama import OllamaJudge
 from fuseboard.http.judges.transport_error import judge_error
 from fuseboard.http.pool import ConnectionPool
 from fuseboard.http.transport import BreakerTransport, RequestRejectedError
+from fuseboard.masked_url import mask_url
 from fuseboard.ollama.deadline_transport import (
     DEADLINES_EXTENSION,
     DeadlineTransport,
@@ -324,7 +325,7 @@ def _base_url(url: str) -> httpx.URL:
     except httpx.InvalidURL:
         base = httpx.URL()
     if base.scheme not in {"http", "https"} or not base.host:
-        raise ValueError(f"{url!r} is not the URL of a server: http://HOST:PORT")
+        raise ValueError(f"{mask_url(url)!r} is not the URL of a server: http://HOST:PORT")
     return base
 
 

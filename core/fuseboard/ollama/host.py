@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+
+from fuseboard.invalid_input import InvalidInputError
+from fuseboard.masked_url import mask_url
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -20,6 +24,7 @@ def ollama_url(setting: str) -> str:
         ValueError: If no client can connect to it; the message says why.
     """
     text = setting.strip().strip("\"'").strip()
+    shown = repr(mask_url(text))
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, rest = "http", text
@@ -29,13 +34,17 @@ def ollama_url(setting: str) -> str:
     else:
         scheme = scheme.lower()
         if scheme not in _DEFAULT_PORTS:
-            raise ValueError(f"{setting!r}: {scheme!r} is neither http nor https")
+            raise InvalidInputError(f"{shown}: {scheme!r} is neither http nor https")
         default_port = _DEFAULT_PORTS[scheme]
     host_and_port, _, path = rest.partition("/")
+    if "…@" in shown:
+        raise InvalidInputError(
+            f"{shown}: no user and password can be in it; a key is sent if OLLAMA_API_KEY has one"
+        )
     host, port = _split_port(host_and_port)
     if any(character.isspace() or character in "@?#\\" for character in host):
-        raise ValueError(f"{setting!r}: {host!r} is not the name of a host")
-    number = _port_number(setting, port) if port else default_port
+        raise InvalidInputError(f"{shown}: {host!r} is not the name of a host")
+    number = _port_number(shown, port) if port else default_port
     url = f"{scheme}://{_client_host(host)}:{number}"
     path = path.rstrip("/")
     return f"{url}/{path}" if path else url
@@ -49,7 +58,9 @@ def ollama_api_key(setting: str) -> str:
     """
     key = setting.strip()
     if not all("!" <= character <= "~" for character in key):
-        raise ValueError("an API key is printable ASCII without blanks; OLLAMA_API_KEY is not")
+        raise InvalidInputError(
+            "an API key is printable ASCII without blanks; OLLAMA_API_KEY is not"
+        )
     return key
 
 
@@ -63,10 +74,10 @@ def _split_port(host_and_port: str) -> tuple[str, str]:
     return host, port
 
 
-def _port_number(setting: str, port: str) -> int:
-    if port.isascii() and port.isdigit() and 0 < int(port) <= 65535:
+def _port_number(shown: str, port: str) -> int:
+    if re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) <= 65535:
         return int(port)
-    raise ValueError(f"{setting!r}: {port!r} is not a port from 1 to 65535")
+    raise InvalidInputError(f"{shown}: {mask_url(port)!r} is not a port from 1 to 65535")
 
 
 def _client_host(host: str) -> str:

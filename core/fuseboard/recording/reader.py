@@ -1,18 +1,30 @@
-"""The reader of the file of a recorded run."""
+"""The reader of the file of a recorded run.
+
+A file may come from anywhere, and a small one may expand to gigabytes: what is larger than
+any recording of ours is refused before it is held in memory.
+"""
 
 from __future__ import annotations
 
 import gzip
-import math
+import io
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
-from fuseboard.snapshot.codec import decode_builtins, from_builtins
+from fuseboard.invalid_input import InvalidInputError
+from fuseboard.snapshot.codec import decode_builtins, encode_builtins, from_builtins
 from fuseboard.snapshot.json_diff import apply_diff
 from fuseboard.snapshot.snapshot import Snapshot
+
+_MAX_SNAPSHOTS = 1_000_000  # nearly six days
+_MAX_LINE = 16 * 1024 * 1024  # bytes; a snapshot of a thousand breakers takes ten million
+_MAX_FILE = 512 * 1024 * 1024  # bytes, decompressed
+_MAX_SECONDS = 1e10
+_MAX_SIZE = 2 * _MAX_LINE  # bytes of a snapshot that grows from line to line
+_MAX_WHOLES = 128 * 1024 * 1024  # bytes of the snapshots that are held whole
 
 _WHOLE_EVERY = 64  # snapshots; those between are made from the last whole one before them
 _GZIP = b"\x1f\x8b"
@@ -30,12 +42,20 @@ class Recording:
         self._lines = lines
         self._cut_off = cut_off
         self._whole_values: list[Any] = []
+        self._whole_sizes: list[int] = []
+        self._whole_every = _WHOLE_EVERY
         self._latest_value: tuple[int, Any] = 0, None
         self._latest: tuple[int, Snapshot] | None = None
         uptimes = []
+        unmeasured = 0
         for number, value in enumerate(self._values_from(0, None)):
-            if number % _WHOLE_EVERY == 0:
-                self._whole_values.append(value)
+            unmeasured += len(lines[number])
+            is_whole = number % self._whole_every == 0
+            if is_whole or unmeasured > _MAX_LINE:
+                size = self._size(number, value)
+                unmeasured = 0
+                if is_whole:
+                    self._hold_whole(value, size)
             if number == 0:
                 self._latest_value = 0, value
                 self._latest = 0, self._snapshot(0, value)
@@ -62,9 +82,9 @@ class Recording:
         if self._latest is not None and self._latest[0] == number:
             return self._latest[1]
         start, value = self._latest_value
-        nearest = number // _WHOLE_EVERY * _WHOLE_EVERY
+        nearest = number // self._whole_every * self._whole_every
         if not nearest <= start <= number:
-            start, value = nearest, self._whole_values[number // _WHOLE_EVERY]
+            start, value = nearest, self._whole_values[number // self._whole_every]
         for changed in islice(self._values_from(start + 1, value), number - start):
             value = changed
         self._latest_value = number, value
@@ -76,24 +96,45 @@ class Recording:
             try:
                 change = decode_builtins(line)
                 value = change if number == 0 else apply_diff(value, change)
-            except ValueError as error:
-                raise ValueError(f"{self._place(number)}: {error}") from None
+            except InvalidInputError as error:
+                raise InvalidInputError(f"{self._place(number)}: {error}") from None
             except RecursionError:
-                raise ValueError(f"{self._place(number)}: it is nested too deeply") from None
+                raise InvalidInputError(f"{self._place(number)}: it is nested too deeply") from None
             yield value
             number += 1
+
+    def _hold_whole(self, value: Any, size: int) -> None:
+        """Store the value of every `_whole_every`-th snapshot; fewer of them if they are large."""
+        self._whole_values.append(value)
+        self._whole_sizes.append(size)
+        while sum(self._whole_sizes) > _MAX_WHOLES and len(self._whole_sizes) > 1:
+            del self._whole_values[1::2], self._whole_sizes[1::2]
+            self._whole_every *= 2
+
+    def _size(self, number: int, value: Any) -> int:
+        try:
+            size = len(encode_builtins(value))
+        except (OverflowError, RecursionError):
+            raise InvalidInputError(
+                f"{self._place(number)}: a number in it is too large, or it is nested too deeply"
+            ) from None
+        if size > _MAX_SIZE:
+            raise InvalidInputError(
+                f"{self._place(number)}: with it, the snapshot exceeds {_MAX_SIZE:,} bytes"
+            )
+        return size
 
     def _snapshot(self, number: int, value: Any) -> Snapshot:
         try:
             return from_builtins(value)
-        except ValueError as error:
-            raise ValueError(f"{self._place(number)}: {error}") from None
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{self._place(number)}: {error}") from None
 
     def _uptime(self, number: int, value: Any) -> float:
         uptime = value.get("uptime") if isinstance(value, dict) else None
-        if isinstance(uptime, float | int) and 0 <= uptime < math.inf:
+        if isinstance(uptime, float | int) and 0 <= uptime <= _MAX_SECONDS:
             return float(uptime)
-        raise ValueError(f"{self._place(number)}: it does not say when it was taken")
+        raise InvalidInputError(f"{self._place(number)}: it does not say when it was taken")
 
     def _place(self, number: int) -> str:
         return f"{self._name}, line {number + 1}"
@@ -105,28 +146,38 @@ def read_recording(path: str | Path) -> Recording:
     A file that was cut off is read up to its last whole line.
 
     Raises:
-        ValueError: If it cannot be read, is no recording, or was written in another
-            version of the format; the message names the line.
+        ValueError: If it cannot be read, is no recording, is larger than one can be,
+            or was written in another version of the format; the message names the line.
     """
     try:
         lines, cut_off = _lines(Path(path))
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror or error}") from None
+        raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from None
     if lines and not lines[-1].endswith(b"\n"):
         cut_off = True
         lines.pop()
     if not lines:
-        raise ValueError(f"{path} is no recording: there is no whole line in it")
+        raise InvalidInputError(f"{path} is no recording: there is no whole line in it")
     return Recording(str(path), lines, cut_off=cut_off)
 
 
 def _lines(path: Path) -> tuple[list[bytes], bool]:
     """Return the lines, and whether the compressed data ended too early."""
     lines: list[bytes] = []
+    total = 0
     with path.open("rb") as file:
         zipped = file.peek(2).startswith(_GZIP)
+        text: gzip.GzipFile | io.BufferedReader = gzip.GzipFile(fileobj=file) if zipped else file
         try:
-            lines.extend(gzip.GzipFile(fileobj=file) if zipped else file)
+            while line := text.readline(_MAX_LINE + 1):
+                lines.append(line)
+                total += len(line)
+                place = f"{path}, line {len(lines):,}"
+                if len(line) > _MAX_LINE:
+                    raise InvalidInputError(f"{place}: it is longer than {_MAX_LINE:,} bytes")
+                if total > _MAX_FILE or len(lines) > _MAX_SNAPSHOTS:
+                    most = f"{_MAX_SNAPSHOTS:,} snapshots and {_MAX_FILE:,} bytes"
+                    raise InvalidInputError(f"{place}: at most {most} are read")
         except (EOFError, zlib.error, gzip.BadGzipFile):
             return lines, True
     return lines, False

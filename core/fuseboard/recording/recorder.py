@@ -6,8 +6,11 @@ the difference to the one before (see `fuseboard.snapshot.json_diff`).
 
 from __future__ import annotations
 
+import errno
 import gzip
 import logging
+import os
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.snapshot.codec import encode_builtins, to_builtins
 from fuseboard.snapshot.json_diff import diff
 from fuseboard.snapshot.snapshot import Snapshot
@@ -46,7 +50,8 @@ class Recorder:
         self._take = take
         self._path = Path(path)
         self._overwrite = overwrite
-        self._file: IO[bytes]
+        self._raw_file: IO[bytes]
+        self._file: IO[bytes]  # compresses, if the name says so
         self._previous: dict[str, Any] | None = None
         self._flushed = time.monotonic()
         self._problem = ""
@@ -69,7 +74,10 @@ class Recorder:
         Raises:
             ValueError: If the file cannot be written.
         """
-        self._file = _open(self._path, overwrite=self._overwrite)
+        self._raw_file = _open(self._path, overwrite=self._overwrite)
+        is_zipped = self._path.suffix == ".gz"
+        zipped = gzip.GzipFile(self._path.name, "wb", fileobj=self._raw_file) if is_zipped else None
+        self._file = cast(IO[bytes], zipped or self._raw_file)
         self._thread.start()
         return self
 
@@ -96,6 +104,8 @@ class Recorder:
         finally:
             with suppress(OSError):  # reported already; closing cannot write the rest either
                 self._file.close()
+            with suppress(OSError):
+                self._raw_file.close()
 
     def _give_up(self, reason: str) -> None:
         self._problem = f"recording to {self._path} has ended: {reason}"
@@ -109,7 +119,9 @@ class Recorder:
             took = time.monotonic() - began
             stopping = self._stopping.wait(max(_PAUSE, took / _SHARE))
         self._write(self._take())
+        self._check_path()
         self._file.close()
+        self._raw_file.close()
 
     def _write(self, snapshot: Snapshot) -> None:
         builtins = to_builtins(snapshot)
@@ -117,7 +129,18 @@ class Recorder:
         self._previous = builtins
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
             self._file.flush()
+            self._check_path()
             self._flushed = time.monotonic()
+
+    def _check_path(self) -> None:
+        """Raise `FileNotFoundError` if the file is no longer where it was opened."""
+        here = os.fstat(self._raw_file.fileno())
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, "the file was deleted") from None
+        if not os.path.samestat(here, there):
+            raise FileNotFoundError(errno.ENOENT, "the file was replaced by another one")
 
 
 def encode_line(previous: dict[str, Any] | None, snapshot: dict[str, Any]) -> bytes:
@@ -126,10 +149,29 @@ def encode_line(previous: dict[str, Any] | None, snapshot: dict[str, Any]) -> by
 
 
 def _open(path: Path, *, overwrite: bool) -> IO[bytes]:
-    opens = gzip.open if path.suffix == ".gz" else open
+    """Open a file to be written.
+
+    What can hold a writer up for ever is refused: a pipe, a socket, a terminal.
+
+    Raises:
+        InvalidInputError: If that cannot be; the message says why.
+    """
     try:
-        return cast(IO[bytes], opens(path, "wb" if overwrite else "xb"))
+        file = open(path, "wb" if overwrite else "xb", opener=_open_at_once)  # noqa: SIM115
     except FileExistsError:
-        raise ValueError(f"{path} is there already; --force overwrites it") from None
+        if path.is_file():
+            raise InvalidInputError(f"{path} is there already; --force overwrites it") from None
+        raise InvalidInputError(f"cannot write {path}: it is no file") from None
     except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror}") from None
+        reason = "it is no file" if error.errno == errno.ENXIO else error.strerror
+        raise InvalidInputError(f"cannot write {path}: {reason}") from None
+    mode = os.fstat(file.fileno()).st_mode
+    if file.isatty() or not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        file.close()
+        raise InvalidInputError(f"cannot write {path}: it is no file")
+    return file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Without a reader, a pipe is refused with ENXIO then, instead of waited for.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.snapshot.snapshot import Phase, Snapshot
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Replay:
         number = max(bisect_right(self._recording.seconds, self.position) - 1, 0)
         try:
             seen = self._recording.snapshot(number)
-        except ValueError as error:
+        except InvalidInputError as error:
             return Snapshot(time.time(), Phase.FAILED, 0.0, problem=str(error))
         if seen.phase is Phase.FAILED:
             return replace(seen, phase=Phase.STOPPED, notices=(*seen.notices, seen.problem))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.simulator.models import Model, is_valid_name, with_default_tag
 
 VERSION = "0.33.0"
@@ -42,17 +43,19 @@ class SimulatorSettings:
         for field in ("chat_models", "embedding_models"):
             for name in getattr(self, field):
                 if not is_valid_name(name):
-                    raise ValueError(f"{name!r} is no name of a model")
+                    raise InvalidInputError(f"{name!r} is no name of a model, as llama3.2:1b is")
             object.__setattr__(self, field, tuple(map(with_default_tag, getattr(self, field))))
         if not 0 < self.tokens_per_second < math.inf:
-            raise ValueError(f"tokens_per_second must be above 0, not {self.tokens_per_second!r}")
+            raise InvalidInputError(
+                f"tokens_per_second must be above 0, not {self.tokens_per_second!r}"
+            )
         for field in ("prompt_seconds", "embed_seconds", "load_seconds"):
             if not 0 <= getattr(self, field) < math.inf:
-                raise ValueError(f"{field} must be 0 or more, not {getattr(self, field)!r}")
+                raise InvalidInputError(f"{field} must be 0 or more, not {getattr(self, field)!r}")
         if self.parallel < 1:
-            raise ValueError(f"parallel must be 1 or more, not {self.parallel!r}")
+            raise InvalidInputError(f"parallel must be 1 or more, not {self.parallel!r}")
         if self.max_queue < 0:
-            raise ValueError(f"max_queue must be 0 or more, not {self.max_queue!r}")
+            raise InvalidInputError(f"max_queue must be 0 or more, not {self.max_queue!r}")
 
     @property
     def models(self) -> tuple[Model, ...]:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from fuseboard.breaker.snapshot import TransitionCounts
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard.snapshot.strict_decoding import convert, shorten
 
@@ -59,10 +60,12 @@ def from_builtins(value: object) -> Snapshot:
         ValueError: As `decode()` does.
     """
     if not isinstance(value, dict) or "version" not in value:
-        raise ValueError("this is no snapshot: it has no version")
+        raise InvalidInputError("this is no snapshot: it has no version")
     if value["version"] != VERSION:
         version = shorten(value["version"])
-        raise ValueError(f"this is a snapshot of version {version}, and only {VERSION} can be read")
+        raise InvalidInputError(
+            f"this is a snapshot of version {version}, and only {VERSION} can be read"
+        )
     fields = {name: part for name, part in value.items() if name != "version"}
     return convert(fields, Snapshot)
 
@@ -96,7 +99,7 @@ def decode_builtins(text: bytes | str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise ValueError("this is no JSON") from None
+        raise InvalidInputError("this is no JSON") from None
 
 
 def _encode_custom(value: object) -> object:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fuseboard.invalid_input import InvalidInputError
+
 
 class FaultSetting(Struct, frozen=True, gc=False):
     """The setting of one fault. `None` marks what cannot be chosen about it.
@@ -23,14 +25,16 @@ class FaultSetting(Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         if not 0 < self.probability <= 1:
-            raise ValueError(f"a probability is above 0 and at most 1, not {self.probability:g}")
+            raise InvalidInputError(
+                f"a probability is above 0 and at most 1, not {self.probability:g}"
+            )
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
-            raise ValueError(f"seconds must be a number above 0, not {self.seconds:g}")
+            raise InvalidInputError(f"seconds must be a number above 0, not {self.seconds:g}")
         if self.chunks is not None and self.chunks < 0:
-            raise ValueError(f"chunks must be 0 or more, not {self.chunks}")
+            raise InvalidInputError(f"chunks must be 0 or more, not {self.chunks}")
         for path in self.paths or ():
             if not path.startswith("/"):
-                raise ValueError(f"a path begins with /, as in /api/chat; {path!r} does not")
+                raise InvalidInputError(f"a path begins with /, as in /api/chat; {path!r} does not")
 
     def concerns(self, path: str) -> bool:
         """Return whether requests to `path` can be hit."""

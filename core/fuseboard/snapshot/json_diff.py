@@ -15,7 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fuseboard.invalid_input import InvalidInputError
+from fuseboard.snapshot.strict_decoding import MAX_PARTS
+
 _REPLACED, _REMOVED, _APPENDED = "=", "-", "+"
+_MAX_DIGITS = 9  # of an index
 
 
 def diff(old: Any, new: Any) -> Any:
@@ -36,17 +40,20 @@ def apply_diff(old: Any, found: Any) -> Any:
     Arrays are lists, as decoded JSON has them.
 
     Raises:
-        ValueError: If `found` is no difference from such a value.
+        ValueError: If `found` is no difference from such a value, or the value has
+            more parts than a snapshot can have.
     """
     if not isinstance(found, dict):
         return found
     if found.keys() == {_REPLACED}:
         return found[_REPLACED]
+    if isinstance(old, dict | list) and len(old) > MAX_PARTS:
+        raise InvalidInputError(f"there are changes of a value with {len(old):,} parts")
     if isinstance(old, dict):
         return {**old, **{name: apply_diff(old.get(name), part) for name, part in found.items()}}
     if isinstance(old, list):
         return _with_changed_elements(old, found)
-    raise ValueError("there are changes of a value that has no parts")
+    raise InvalidInputError("there are changes of a value that has no parts")
 
 
 def _changed_members(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any] | None:
@@ -91,11 +98,12 @@ def _with_changed_elements(old: list[Any], found: dict[str, Any]) -> list[Any]:
             or not 0 <= removed <= len(old)
             or not isinstance(appended, list)
         ):
-            raise ValueError(f"nothing can be taken from an array as {found!r:.60} has it")
+            raise InvalidInputError(f"nothing can be taken from an array as {found!r:.60} has it")
         return old[removed:] + appended
     new = list(old)
     for index, part in found.items():
-        if not (index.isascii() and index.isdigit() and int(index) < len(old)):
-            raise ValueError(f"an array of {len(old)} has no item {index!r:.20}")
+        is_index = index.isascii() and index.isdigit() and len(index) <= _MAX_DIGITS
+        if not (is_index and int(index) < len(old)):
+            raise InvalidInputError(f"an array of {len(old)} has no item {index!r:.20}")
         new[int(index)] = apply_diff(old[int(index)], part)
     return new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from itertools import zip_longest
 
 from msgspec import Struct, field
 
@@ -40,8 +41,9 @@ class BreakerRates(Struct, frozen=True, gc=False):
     @property
     def total(self) -> tuple[float, ...]:
         """Calls per second of all kinds, one value for each of the last seconds, oldest first."""
-        each = zip(self.success, self.failure, self.rejected, self.ignored, strict=True)
-        return tuple(map(sum, each))
+        kinds = (self.success, self.failure, self.rejected, self.ignored)
+        each = zip_longest(*map(reversed, kinds), fillvalue=0.0)  # in a file, some may be shorter
+        return tuple(map(sum, each))[::-1]
 
     @property
     def latest(self) -> float:

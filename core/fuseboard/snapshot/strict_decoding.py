@@ -2,7 +2,8 @@
 
 msgspec reports "Expected `float`, got `str` - at `$.rates[...].p50`": without the
 value and without the key of a mapping. It also ignores unknown members of an
-object that becomes a dataclass.
+object that becomes a dataclass, and takes numbers, texts and arrays that nobody
+can draw: a limit of 0, a time in the year 10^9, an array of a million texts.
 """
 
 from __future__ import annotations
@@ -14,14 +15,38 @@ from enum import Enum
 from functools import cache
 from itertools import repeat
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from fuseboard.breaker.snapshot import TransitionCounts
+from fuseboard.breaker.policies.base import Gauge
+from fuseboard.breaker.snapshot import PoolSnapshot, TransitionCounts
 from fuseboard.breaker.state import State
+from fuseboard.invalid_input import InvalidInputError
 
 T = TypeVar("T")
+
+
+class _Range(NamedTuple):
+    least: float
+    most: float
+    description: str
+
+    def has(self, number: float) -> bool:
+        return self.least <= number <= self.most
+
+
+_ANY_NUMBER = _Range(-(2.0**63), 2.0**63, "a number below 2^63")
+_ABOVE_0 = _Range(5e-324, 2.0**63, "a number above 0")  # the least number there is
+_TIME = _Range(0, 1e11, "a Unix time in seconds")  # up to the year 5138
+_SPAN = _Range(0, 1e10, "a number of seconds that is added to times")
+
+_RANGES = {(Gauge, "limit"): _ABOVE_0, (PoolSnapshot, "maximum"): _ABOVE_0}
+_RANGES_BY_NAME = {"silence": _SPAN, "uptime": _SPAN}
+
+MAX_PARTS = 20_000
+"""Members of one object or elements of one array; a snapshot has far fewer."""
+_MAX_TEXT = 100_000  # characters
 
 _LONGEST_VALUE = 40  # characters of a value in a message
 _LONGEST_RULE = 160  # characters of a broken rule, which may quote a value
@@ -53,18 +78,18 @@ def convert(value: Any, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         place, reason = _explain(value, kind, error)
     else:
-        unknown = _find_unknown_field(value, kind)
-        if unknown is None:
+        flaw = _find_flaw(value, kind)
+        if flaw is None:
             return converted
-        place, reason = unknown
-    raise ValueError(f"{place.lstrip('.') or 'the snapshot'} {reason}")
+        place, reason = flaw
+    raise InvalidInputError(f"{place.lstrip('.') or 'the snapshot'} {reason}")
 
 
 def shorten(value: object) -> str:
     """Return a value's `repr()`, cut off if it is long."""
     try:
         return _cut(repr(value), _LONGEST_VALUE)
-    except RecursionError:  # it is nested more deeply than the interpreter goes
+    except (RecursionError, ValueError):  # it is nested too deeply, or has too many digits
         return "…"
 
 
@@ -116,22 +141,41 @@ def _reason(value: Any, kind: Any, error: str) -> str:
     return f"makes no sense: {_cut(error, _LONGEST_RULE)}"
 
 
-def _find_unknown_field(value: Any, kind: Any) -> tuple[str, str] | None:
-    """Return where an object has an unknown member, and its name; `None` if all are known."""
-    if isinstance(value, dict) and (known := _fields(_without_none(kind))):
+def _find_flaw(value: Any, kind: Any) -> tuple[str, str] | None:
+    """Return what a value that fits its type has too much of, and the place; `None` if nothing."""
+    if isinstance(value, str):
+        too_long = len(value) > _MAX_TEXT
+        return ("", f"is a text of {len(value):,} characters, too long") if too_long else None
+    if isinstance(value, int | float):
+        return _out_of_range(value, _ANY_NUMBER)
+    if value is None:
+        return None
+    if len(value) > MAX_PARTS:
+        return "", f"has {len(value):,} parts, and at most {MAX_PARTS:,} are read"
+    if not isinstance(value, dict):
+        if _are_all_numbers(value) and _ANY_NUMBER.has(min(value)) and _ANY_NUMBER.has(max(value)):
+            return None
+    elif known := _fields(_without_none(kind)):
         for name in value:
             if name not in known:
                 return "", f"has an unknown field {shorten(name)}"
+        for name, numbers in _ranges(_without_none(kind)).items():
+            if value.get(name) is not None and (flaw := _out_of_range(value[name], numbers)):
+                return f".{name}{flaw[0]}", flaw[1]
     for step, part, part_kind in _parts(value, kind):
-        if isinstance(part, dict) or (isinstance(part, list | tuple) and _holds_objects(part)):
-            unknown = _find_unknown_field(part, part_kind)
-            if unknown is not None:
-                return step + unknown[0], unknown[1]
+        if flaw := _find_flaw(part, part_kind):
+            return step + flaw[0], flaw[1]
     return None
 
 
-def _holds_objects(array: list[Any] | tuple[Any, ...]) -> bool:
-    return bool(array) and isinstance(array[0], dict | list | tuple)
+def _out_of_range(number: float, numbers: _Range) -> tuple[str, str] | None:
+    if numbers.has(number):
+        return None
+    return "", f"is {shorten(number)}, not {numbers.description}"
+
+
+def _are_all_numbers(array: list[Any] | tuple[Any, ...]) -> bool:
+    return bool(array) and set(map(type, array)) <= {int, float}
 
 
 def _parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -157,6 +201,18 @@ def _fields(kind: Any) -> Mapping[str, Any]:
     if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, msgspec.Struct)):
         return get_type_hints(kind)
     return {}
+
+
+@cache
+def _ranges(kind: Any) -> Mapping[str, _Range]:
+    """Return the ranges of the fields of a type that must not have just any number."""
+    ranges: dict[str, _Range] = {}
+    for name in _fields(kind):
+        if name == "at" or name.endswith("_at"):
+            ranges[name] = _TIME
+        elif named := _RANGES.get((kind, name)) or _RANGES_BY_NAME.get(name):
+            ranges[name] = named
+    return ranges
 
 
 @cache

@@ -10,6 +10,7 @@ from math import inf
 from typing import Any
 
 from fuseboard.breaker.errors import CircuitOpenError
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.ollama.client import OllamaError
 from fuseboard.snapshot.snapshot import TrafficSnapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
@@ -72,7 +73,7 @@ class TrafficGenerator:
             ValueError: If `rate` is not a finite number above 0.
         """
         if not 0 < rate < inf:
-            raise ValueError(f"a rate is a number above 0, not {rate:g}")
+            raise InvalidInputError(f"a rate is a number above 0, not {rate:g}")
         _logger.info("traffic at %g calls a second", rate)
         self._rate = rate
         now = asyncio.get_running_loop().time()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from fuseboard.invalid_input import InvalidInputError
+from fuseboard.text_file import read_text_file
 
 BUILT_IN_QUESTIONS = (
     "What does a circuit breaker do?",
@@ -31,13 +32,8 @@ def read_questions(path: str) -> tuple[str, ...]:
     Raises:
         ValueError: If the file cannot be read or has none; the message says which.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ValueError(f"cannot read the prompts in {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"cannot read the prompts in {path}: it is not UTF-8 text") from None
+    text = read_text_file(path, "the prompts")
     questions = tuple(line.strip() for line in text.split("\n") if line.strip())
     if not questions:
-        raise ValueError(f"there are no prompts in {path}: it wants one a line")
+        raise InvalidInputError(f"there are no prompts in {path}: it wants one a line")
     return questions

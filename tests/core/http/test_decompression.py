@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,7 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard.http import decompression
-from fuseboard.http.decompression import DecodingError, decoder_for
+from fuseboard.http.decompression import (
+    MAX_EXPANSION,
+    DecodingError,
+    ExpansionError,
+    decoder_for,
+)
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -39,7 +45,7 @@ CODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "br": ("br", brotli.compress),
     "zstd": ("zstd", zstandard.ZstdCompressor().compress),
     "zstd in two frames": ("zstd", two_frames),
-    "two at once": ("deflate, identity, gzip", lambda body: gzip.compress(zlib.compress(body))),
+    "gzip and nothing": ("identity, gzip", gzip.compress),
 }
 PACKED = [name for name in CODINGS if name not in {"none", "identity"}]
 
@@ -88,8 +94,8 @@ def test_no_body_at_all_is_not_broken(name: str) -> None:
     assert decoded(coding, []) == b""
 
 
-@pytest.mark.parametrize("coding", ["compress", "gzip, secret", ", ".join(["gzip"] * 5)])
-def test_an_unknown_coding_has_no_decoder(coding: str) -> None:
+@pytest.mark.parametrize("coding", ["compress", "gzip, secret", "gzip, gzip", "deflate, br"])
+def test_an_unknown_coding_and_more_than_one_have_no_decoder(coding: str) -> None:
     assert decoder_for(httpx.Headers({"Content-Encoding": coding})) is None
 
 
@@ -127,9 +133,71 @@ def test_zstd_needs_the_module_of_either_library(name: str, size: int) -> None:
         decoded(coding, [b"no zstd at all"])
 
 
+@pytest.mark.parametrize("module", ["brotli", "brotlicffi"])
+def test_a_brotli_that_does_not_bound_its_output_is_not_used(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unbounded:
+        class Decompressor:
+            def process(self, data: bytes) -> bytes:
+                return data
+
+    monkeypatch.setattr(decompression, "import_module", lambda _: Unbounded)
+    assert decoder_for(httpx.Headers({"Content-Encoding": "br"})) is None
+
+
 def test_a_small_body_that_expands_a_lot_comes_in_chunks() -> None:
     decoder = decoder_for(httpx.Headers({"Content-Encoding": "gzip"}))
     assert decoder is not None
-    sizes = [len(chunk) for chunk in decoder.decode(gzip.compress(bytes(10_000_000)))]
-    assert sum(sizes) == 10_000_000
+    sizes = [len(chunk) for chunk in decoder.decode(gzip.compress(bytes(MAX_EXPANSION)))]
+    assert sum(sizes) == MAX_EXPANSION
     assert max(sizes) <= 64 * 1024
+
+
+MIB = 1024 * 1024
+BOMBS = {
+    "gzip": gzip.compress(bytes(64 * MIB)),
+    "deflate": zlib.compress(bytes(64 * MIB)),
+    "br": brotli.compress(bytes(64 * MIB)),
+    "zstd": zstandard.ZstdCompressor(19).compress(bytes(64 * MIB)),
+}
+BOMBS_OF_FRAMES = [
+    zstandard.ZstdCompressor(19).compress(bytes(MIB)) * 64,
+    zstandard.ZstdCompressor(19, write_content_size=False).compress(bytes(128 * 1024)) * 512,
+]
+
+
+@pytest.mark.parametrize(
+    ("coding", "bomb"),
+    [*BOMBS.items(), *(("zstd", bomb) for bomb in BOMBS_OF_FRAMES)],
+    ids=[*BOMBS, "zstd of large frames", "zstd of small frames"],
+)
+def test_a_bomb_is_not_decoded(coding: str, bomb: bytes) -> None:
+    decoder = decoder_for(httpx.Headers({"Content-Encoding": coding}))
+    assert decoder is not None
+    sizes = map(len, decoder.decode(bomb))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ExpansionError):
+            sum(sizes)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * MAX_EXPANSION
+
+
+def test_a_zstandard_window_that_http_does_not_allow_is_refused() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=27)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    with pytest.raises(DecodingError):
+        decoded("zstd", [packer.compress(b"hello") + packer.flush()])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "secret", "gzip, gzip"])
+def test_a_coding_that_was_not_asked_for_is_refused_with_the_first_byte(coding: str) -> None:
+    decoder = decoder_for(httpx.Headers({"Content-Encoding": coding}), accepts_codings=False)
+    assert decoder is not None
+    assert list(decoder.decode(b"")) == []
+    decoder.end()
+    with pytest.raises(DecodingError):
+        list(decoder.decode(b"x"))

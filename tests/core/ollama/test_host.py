@@ -43,7 +43,7 @@ def test_readings(setting: str, url: str) -> None:
         ("example.com:0", "not a port"),
         ("example.com:65536", "not a port"),
         ("two words", "not the name of a host"),
-        ("user@example.com", "not the name of a host"),
+        ("user@example.com", "no user and password can be in it"),
     ],
 )
 def test_refused(setting: str, message: str) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +17,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.recording.reader import Recording, read_recording
 from fuseboard.recording.recorder import Recorder
 from fuseboard.recording.replay import FASTEST, SLOWEST, Replay
@@ -130,6 +135,66 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     assert len(read_recording(tmp_path / "run").seconds) >= 2
 
 
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("reader", [True, False])
+def test_a_pipe_is_refused_at_once(tmp_path: Path, overwrite: bool, reader: bool) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if reader else None
+    refusal = pytest.raises(InvalidInputError, match=r"^cannot write .*/pipe: it is no file$")
+    with refusal, Recorder(Run(), path, overwrite=overwrite):
+        pass
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_directory_is_no_file_to_overwrite(tmp_path: Path, overwrite: bool) -> None:
+    refusal = pytest.raises(InvalidInputError, match=r"^cannot write (?!.*--force)")
+    with refusal, Recorder(Run(), tmp_path, overwrite=overwrite):
+        pass
+
+
+def test_a_terminal_is_refused() -> None:
+    controller, terminal = os.openpty()
+    try:
+        refusal = pytest.raises(InvalidInputError, match="it is no file")
+        with refusal, Recorder(Run(), os.ttyname(terminal), overwrite=True):
+            pass
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+@pytest.mark.parametrize(
+    ("replaced", "said"),
+    [(False, "the file was deleted"), (True, "the file was replaced by another one")],
+)
+def test_a_file_that_vanished_is_told(
+    tmp_path: Path, name: str, replaced: bool, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, run = tmp_path / name, Run()
+    with Recorder(run, path) as recorder:
+        run.wait_for(3)
+        path.unlink()
+        if replaced:
+            path.write_text("mine")
+    assert recorder.problem == f"recording to {path} has ended: {said}"
+    assert caplog.messages == [recorder.problem]
+    assert not replaced or path.read_text() == "mine"
+
+
+def test_a_file_that_vanishes_is_told_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fuseboard.recording.recorder._FLUSH_SECONDS", 0.0)
+    run = Run()
+    with Recorder(run, tmp_path / "run") as recorder:
+        run.wait_for(3)
+        (tmp_path / "run").unlink()
+        recorder._thread.join(30)
+        assert recorder.problem.endswith("the file was deleted")
+
+
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     refusal = pytest.raises(ValueError, match=r"cannot write .*/no/run: No such file or directory")
     with refusal, Recorder(Run(), tmp_path / "no" / "run"):
@@ -223,6 +288,108 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, content: str | bytes, s
     with pytest.raises(ValueError) as refusal:
         read_recording(path)
     assert said in str(refusal.value)
+
+
+GOOD: dict[str, Any] = json.loads(encode(running_snapshot(OPEN)))
+TOO_LARGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('{"pools": {"0": {"maximum": 0}}}', "pools[0].maximum is 0, not a number above 0"),
+        ('{"breakers":{"0":{"gauges":{"0":{"limit":0}}}}}', "breakers[0].gauges[0].limit is 0"),
+        (f'{{"breakers": {{"0": {{"changed_at": {TOO_LARGE}}}}}}}', "breakers[0].changed_at"),
+        (f'{{"breakers": {{"0": {{"in_flight": {TOO_LARGE}}}}}}}', "breakers[0].in_flight is 1000"),
+        ('{"breakers": {"0": {"changed_at": 1e300}}}', "breakers[0].changed_at is 1e+300, not a"),
+        ('{"breakers": {"0": {"history": {"0": {"at": -1}}}}}', "breakers[0].history[0].at is -1"),
+        ('{"traffic": {"rate": 1e300}}', "traffic.rate is 1e+300, not a number below 2^63"),
+        ('{"silence": 1e15}', "silence is 1000000000000000.0, not"),
+        (
+            '{"rates": {"ollama_generate": {"success": [1e300]}}}',
+            "rates['ollama_generate'].success[0] is 1e+300",
+        ),
+        (f'{{"uptime": {TOO_LARGE}}}', "it does not say when it was taken"),
+        ('{"taken_at": NaN}', "this is no JSON"),
+        ('{"taken_at": Infinity}', "this is no JSON"),
+        ('{"taken_at": 1e400}', "this is no JSON"),
+        (f'{{"taken_at": 1{"0" * 5000}}}', "this is no JSON"),
+        (f'{{"problem": "{"x" * 10_000_000}"}}', "problem is a text of 10,000,000 characters"),
+        (f'{{"phase": "{"x" * 10_000_000}"}}', "phase is 'xxxx"),
+        (f'{{"{"x" * 10_000_000}": 1}}', "the snapshot has an unknown field 'xxxx"),
+        (f'{{"notices": {["x"] * 30_000}}}'.replace("'", '"'), "notices has 30,000 parts"),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_what_cannot_be_drawn_is_refused_with_line_and_field(
+    tmp_path: Path, change: str, said: str
+) -> None:
+    path = tmp_path / "run"
+    path.write_text(f"{json.dumps(GOOD)}\n{change}\n")
+    with pytest.raises(InvalidInputError) as refusal:
+        read_recording(path).snapshot(1)
+    message = str(refusal.value)
+    assert f"run, line 2: {said}" in message
+    assert len(message) < 500
+
+
+def test_series_of_unequal_length_are_added_from_their_ends() -> None:
+    assert BreakerRates(success=(1, 2, 3), rejected=(10,)).total == (1, 2, 13)
+    assert BreakerRates().total == ()
+
+
+MEASURED = """
+import resource, sys
+from fuseboard.recording.reader import read_recording
+resource.setrlimit(resource.RLIMIT_AS, (900 * 2**20, 900 * 2**20))
+try:
+    read_recording(sys.argv[1])
+except ValueError as error:
+    print(error)
+(peak,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(int(peak.split()[1]) // 1024)
+"""
+
+
+def written_by(steps: Iterator[bytes], path: Path) -> Path:
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.writelines(steps)
+    return path
+
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the memory from /proc")
+@pytest.mark.parametrize(
+    ("first", "step", "count", "said", "mebibytes"),
+    [
+        ("", b"x" * MIB, 1024, "line 1: it is longer than 16,777,216 bytes", 100),
+        (FIRST, b"{}\n" * (MIB // 3), 16, "line 1,000,001: at most", 300),
+        (FIRST, b"{" + b" " * (MIB - 3) + b"}\n", 600, "at most 1,000,000 snapshots and", 700),
+        (
+            FIRST,
+            b'{"log":{"-":0,"+":[' + b"[]," * (MIB // 3) + b"1]}}\n",
+            16,
+            "line 3: there are changes of a value with",
+            300,
+        ),
+        (FIRST, b'{"log":"' + b"x" * (15 * MIB) + b'"}\n', 30, None, 700),
+    ],
+    ids=["one line", "empty lines", "long lines", "growing", "large"],
+)
+def test_a_small_file_that_expands_is_refused_in_bounded_memory(
+    tmp_path: Path, first: str, step: bytes, count: int, said: str | None, mebibytes: int
+) -> None:
+    path = written_by(iter([first.encode(), *[step] * count]), tmp_path / "run.gz")
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(path)], capture_output=True, text=True, check=True
+    )
+    *messages, used = ended.stdout.splitlines()
+    assert int(used) < mebibytes
+    if said is not None:
+        assert said in messages[0]
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

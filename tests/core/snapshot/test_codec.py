@@ -41,7 +41,8 @@ FAULT_SETTINGS = st.builds(
     paths=st.none() | st.lists(st.text().map("/{}".format)).map(tuple),
 )
 # Everything is built from the types, so that a field that is added is tried as well.
-st.register_type_strategy(float, FLOATS)
+st.register_type_strategy(float, st.floats(0.001, 1e9))
+st.register_type_strategy(int, st.integers(1, 2**62))
 st.register_type_strategy(FaultSetting, FAULT_SETTINGS)
 st.register_type_strategy(
     Mapping, lambda kind: st.dictionaries(*map(st.from_type, get_args(kind)), max_size=5)

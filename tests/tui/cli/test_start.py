@@ -148,10 +148,11 @@ def test_what_was_logged_while_the_screen_was_in_use_is_written_after_it(
     if replayed:
         assert run(*QUICK, "--duration", "0.2", "--record", path).returncode == 0
         command = [*COMMAND, "replay", path]
-    no_directory = tmp_path / "file"
-    no_directory.touch()
-    with running([*command, "--export-dir", str(no_directory)]) as terminal:
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    with running([*command, "--export-dir", str(exports)]) as terminal:
         terminal.wait_for(b"ollama_generate")
+        exports.rmdir()
         terminal.press(b"e")
         terminal.wait_for(b"cannot write")
         terminal.press(b"q")
@@ -210,4 +211,4 @@ def test_the_entry_point_imports_the_standard_library_only() -> None:
     command = [sys.executable, "-c", script]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     roots = {name.partition(".")[0] for name in ran.stdout.split()}
-    assert roots - {"fuseboard_tui"} <= set(sys.stdlib_module_names)
+    assert roots - {"fuseboard", "fuseboard_tui"} <= set(sys.stdlib_module_names)

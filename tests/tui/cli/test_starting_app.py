@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard_tui.board.screen import BoardScreen
 from fuseboard_tui.cli.starting_app import StartingApp, StartingScreen
 from fuseboard_tui.timeline.source import Source
@@ -40,8 +41,8 @@ async def test_the_board_is_shown_once_its_source_has_started() -> None:
 @pytest.mark.parametrize(
     ("error", "problem"),
     [
-        (ValueError("port 1 is taken"), "port 1 is taken"),
-        (RuntimeError("oh"), "the start failed: RuntimeError: oh"),
+        (InvalidInputError("port 1 is taken"), "port 1 is taken"),
+        (ValueError("oh"), "the start failed: ValueError: oh"),
     ],
 )
 async def test_a_start_that_fails_ends_the_app_with_the_reason(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from msgspec.structs import replace
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -94,3 +95,12 @@ def test_a_value_that_appears_has_not_changed() -> None:
     exposition.update("a 2\nb 1\n", 3.0)
     assert exposition.changed_since(3.0) == {"a"}
     assert exposition.changed_since(3.5) == set()
+
+
+async def test_no_proxy_is_asked_about_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with opened(Metrics()) as it:
+        await until(lambda: 'calls{name="[red]a"} 1.0' in str(rows(it).render()))

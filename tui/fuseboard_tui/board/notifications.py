@@ -13,6 +13,8 @@ from fuseboard_tui.text.glyphs import GLYPHS
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets.notice_line import NOTABLE_SILENCE, silence_message
 
+_MOST_AT_ONCE = 5  # notifications of one kind; a screen has no room for more
+
 
 class Notifications:
     """Notify the user once of each event.
@@ -31,7 +33,11 @@ class Notifications:
 
     def notify_opened(self, snapshot: Snapshot) -> None:
         """Notify of breakers that have opened, and list the open ones in the terminal's title."""
-        for breaker in self._openings.newly_opened(snapshot):
+        opened = list(self._openings.newly_opened(snapshot))
+        if len(opened) > _MOST_AT_ONCE:
+            more = f"{len(opened) - _MOST_AT_ONCE} more breakers are OPEN"
+            self._screen.notify(more, severity="error", markup=False)
+        for breaker in opened[:_MOST_AT_ONCE]:
             self._screen.notify(
                 sanitize(breaker.why, 100),
                 title=f"{sanitize(breaker.name, 40)} is OPEN",
@@ -46,7 +52,7 @@ class Notifications:
         """Notify of commands refused since the last call; the first call only records them."""
         known = refusals if self._refusals is None else self._refusals
         self._refusals = refusals
-        for refusal in refusals:
+        for refusal in refusals[-_MOST_AT_ONCE:]:
             if refusal not in known:
                 self._screen.notify(
                     sanitize(refusal.message, 200),

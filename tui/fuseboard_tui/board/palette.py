@@ -13,6 +13,7 @@ from textual.screen import Screen
 from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.board.source_commands import SourceCommands
 from fuseboard_tui.screens.fault_controls import FaultControls
+from fuseboard_tui.text.sanitize import sanitize
 
 _EXCLUDED_IDS = ("quit", "refuse")  # Textual's palette has its own quit; "refuse" does nothing
 
@@ -37,8 +38,8 @@ def board_commands(
     from fuseboard.faults.scenarios.scenario import BUILT_IN as SCENARIOS
 
     for fault in snapshot.faults if snapshot else ():
-        title = f"{'Mend' if fault.active else 'Break'}: {fault.label}"
-        yield SystemCommand(title, fault.description, partial(faults.toggle, fault.name))
+        title = f"{'Mend' if fault.active else 'Break'}: {sanitize(fault.label, 20)}"
+        yield SystemCommand(title, sanitize(fault.description), partial(faults.toggle, fault.name))
     for name in SCENARIOS:
         description = "faults strung over time; switching every fault off ends it"
         yield SystemCommand(f"Scenario: {name}", description, partial(commands.play_scenario, name))

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard_tui.cli.config_file import NAME as CONFIG_FILE
 from fuseboard_tui.cli.config_file import read_config
 from fuseboard_tui.cli.help_sections import Group, Option, check_alternatives, explicit_values
@@ -44,7 +45,7 @@ def run(arguments: list[str]) -> int:
         return report_usage(error)
     except click.Abort:  # what click makes of Ctrl+C
         return 128 + signal.SIGINT
-    except ValueError as error:
+    except InvalidInputError as error:
         return report(str(error))
     return code
 
@@ -84,7 +85,7 @@ def _begin(ctx: click.Context, /, *, config: str | None, **parameters: Any) -> i
     """Read the config file; show the dashboard unless another command is called."""
     try:
         from_file = read_config(config, [*run_options(), *screen_options()])
-    except ValueError as error:
+    except InvalidInputError as error:
         raise click.UsageError(str(error), ctx) from None
     typed = explicit_values(parameters)
     check_alternatives(ctx, typed, ALTERNATIVES)

@@ -9,11 +9,13 @@ from typing import Any
 import click
 from platformdirs import user_config_path
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard_tui.cli.help_sections import check_alternatives, explicit_values
 from fuseboard_tui.cli.problems import message_of
 from fuseboard_tui.cli.run_options import ALTERNATIVES
 
 NAME = "fuseboard.toml"
+_MAX_SIZE = 1_000_000  # bytes
 
 
 def usual_place() -> Path:
@@ -33,22 +35,25 @@ def read_config(named: str | None, options: Sequence[click.Parameter]) -> dict[s
     """
     path = Path(named) if named is not None else usual_place()
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(_MAX_SIZE + 1)
     except FileNotFoundError:
         if named is None:
             return {}
-        raise ValueError(f"there is no file {named!r}") from None
+        raise InvalidInputError(f"there is no file {named!r}") from None
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
+    if len(text) > _MAX_SIZE:
+        raise InvalidInputError(f"{path} has more than {_MAX_SIZE:,} bytes: it is no config file")
     table = _parse(path, text)
     command = click.Command("config", params=list(options), add_help_option=False)
     try:
         context = command.make_context("config", list(_as_arguments(table, command)))
         check_alternatives(context, explicit_values(context.params), ALTERNATIVES)
     except click.UsageError as error:
-        raise ValueError(f"{path}: {message_of(error).replace('argument --', '')}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise InvalidInputError(f"{path}: {message_of(error).replace('argument --', '')}") from None
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from None
     return explicit_values(context.params)
 
 
@@ -57,8 +62,12 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise InvalidInputError(
+            f"{path} is nested too deeply: an option has one value, or a list"
+        ) from None
+    except ValueError as error:  # tomllib raises others than its own for numbers and dates
+        raise InvalidInputError(f"{path} is not TOML: {error}") from None
 
 
 def _as_arguments(table: Mapping[str, Any], command: click.Command) -> Iterator[str]:
@@ -67,9 +76,11 @@ def _as_arguments(table: Mapping[str, Any], command: click.Command) -> Iterator[
     for name, value in table.items():
         flag = f"--{name}"
         if flag not in flags:
-            raise ValueError(f"there is no option {name!r}; `fuseboard --help` lists them")
+            raise InvalidInputError(f"there is no option {name!r}; `fuseboard --help` lists them")
         for each in value if isinstance(value, list) else [value]:
             match each:
+                case str() if "\0" in each:
+                    raise InvalidInputError(f"{name} has a NUL in it, which nothing typed can have")
                 case True:
                     yield flag
                 case False:
@@ -77,4 +88,6 @@ def _as_arguments(table: Mapping[str, Any], command: click.Command) -> Iterator[
                 case str() | int() | float():
                     yield f"{flag}={each}"
                 case _:
-                    raise ValueError(f"{name} is no text, number, true or false, or list of them")
+                    raise InvalidInputError(
+                        f"{name} is no text, number, true or false, or list of them"
+                    )

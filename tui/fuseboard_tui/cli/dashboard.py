@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import replace
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard_tui.cli.deferred_log import log_deferred
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.missing_package import missing_package
@@ -45,12 +48,15 @@ def show_dashboard(options: Mapping[str, Any]) -> int:
 
     settings = engine_settings(options)
     check_settings(settings)
+    screen = screen_settings(options)
     if not has_terminal():
-        raise ValueError("there is no terminal to draw on; `fuseboard serve` runs without one")
+        raise InvalidInputError(
+            "there is no terminal to draw on; `fuseboard serve` runs without one"
+        )
     from fuseboard_tui.cli.starting_app import StartingApp
 
     run = _Run(settings, options)
-    app = StartingApp(run.start, **screen_settings(options))
+    app = StartingApp(run.start, **screen)
     with log_deferred():
         try:
             code = draw(app)
@@ -66,7 +72,7 @@ def screen_settings(options: Mapping[str, Any]) -> AppSettings:
     """Return what the options say about the screen.
 
     Raises:
-        ValueError: If there is no such theme.
+        InvalidInputError: If there is no such theme, or exports cannot be written.
     """
     from fuseboard_tui import remembered_theme, themes
 
@@ -78,13 +84,30 @@ def screen_settings(options: Mapping[str, Any]) -> AppSettings:
         "bell": options.get("bell", False),
     }
     if "export_dir" in options:
-        settings["directory"] = options["export_dir"]
+        settings["directory"] = _writable(options["export_dir"])
     return settings
+
+
+def _writable(directory: Path) -> Path:
+    try:
+        mode = directory.stat().st_mode
+    except FileNotFoundError:
+        raise InvalidInputError(
+            f"cannot export to {directory}: it is not there; create it first"
+        ) from None
+    except OSError as error:
+        raise InvalidInputError(f"cannot export to {directory}: {error.strerror}") from None
+    if not stat.S_ISDIR(mode):
+        raise InvalidInputError(f"cannot export to {directory}: it is no directory")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise InvalidInputError(f"cannot export to {directory}: nothing can be written there")
+    return directory
 
 
 def draw(app: DashboardApp) -> int:
     """Draw the dashboard until the user leaves or it fails, and return the exit code."""
-    problem = app.run()
+    with _stderr_on_terminal():
+        problem = app.run()
     if problem:
         report(problem)
     return app.return_code or 0
@@ -92,8 +115,33 @@ def draw(app: DashboardApp) -> int:
 
 def has_terminal() -> bool:
     """Return whether there is a terminal to draw on."""
-    # Textual reads from stdin and draws on stderr, unless a driver of another kind is named.
-    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stderr.isatty())
+    # Textual reads from stdin, unless a driver of another kind is named.
+    on_terminal = _is_terminal(sys.__stdin__) and _screen_stream() is not None
+    return "TEXTUAL_DRIVER" in os.environ or on_terminal
+
+
+def _screen_stream() -> TextIO | None:
+    """Return the first of stderr and stdout that is a terminal; `None` if neither is."""
+    return next(filter(_is_terminal, (sys.__stderr__, sys.__stdout__)), None)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+@contextmanager
+def _stderr_on_terminal() -> Iterator[None]:
+    """Draw within the block on stdout if stderr is redirected: `fuseboard 2>err.log`."""
+    before, screen = sys.__stderr__, _screen_stream()
+    if screen is None or screen is before:
+        yield
+        return
+    # Textual draws on `sys.__stderr__` and offers no other stream; messages go to `sys.stderr`.
+    setattr(sys, "__stderr__", screen)  # noqa: B010 (a constant to the type checker)
+    try:
+        yield
+    finally:
+        setattr(sys, "__stderr__", before)  # noqa: B010
 
 
 class RecordedSource:
@@ -135,14 +183,14 @@ class _Run:
             from fuseboard.engine.engine import Engine
             from fuseboard.server.sockets import ListenError
         except ModuleNotFoundError as error:
-            raise ValueError(missing_package(error)) from error
+            raise InvalidInputError(missing_package(error)) from error
         finally:
             resume_collecting()
         engine = Engine(self._settings)
         try:
             engine.start()
         except ListenError as error:
-            raise ValueError(port_problem(error, PORT_OPTIONS)) from error
+            raise InvalidInputError(port_problem(error, PORT_OPTIONS)) from error
         self._stack.callback(engine.stop)
         recorder = run_recorder(self._options, engine.snapshot)
         if recorder is None:

@@ -74,6 +74,8 @@ def write_document(document: str, output: str, *, overwrite: bool) -> int:
         with Path(output).open("wb" if overwrite else "xb") as file:
             file.write(encoded)
     except FileExistsError:
+        if not Path(output).is_file():
+            return report(f"cannot write {output}: it is no file")
         return report(f"{output} is there already; --force overwrites it")
     except BrokenPipeError:
         return 0  # the reader has closed the pipe

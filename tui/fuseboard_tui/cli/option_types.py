@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from fuseboard.invalid_input import InvalidInputError
+
 if TYPE_CHECKING:
     from fuseboard.faults.scenarios.scenario import Scenario
     from fuseboard.snapshot.fault_setting import FaultSetting
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 PROMPTS_OF_TRAFFIC = "the prompts of the traffic"
 """The value of `--warm` without a file."""
+
+_LEAST_SECONDS, _MOST_SECONDS = 1e-9, 1e8
+_MAX_DIGITS = 18  # of a whole number
 
 _T = TypeVar("_T")
 
@@ -27,6 +32,16 @@ def positive_number(text: str) -> float:
     number = _number(text)
     if not 0 < number < math.inf:
         raise click.BadParameter(f"{text!r} is not a number above 0")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds that a breaker or a deadline can have."""
+    number = _number(text)
+    if not _LEAST_SECONDS <= number <= _MOST_SECONDS:
+        raise click.BadParameter(
+            f"{text!r} is not a number of seconds from {_LEAST_SECONDS:g} to {_MOST_SECONDS:g}"
+        )
     return number
 
 
@@ -115,7 +130,7 @@ def scenario(name: str) -> Scenario:
 def _read(read: Callable[[str], _T], text: str) -> _T:
     try:
         return read(text)
-    except ValueError as error:
+    except InvalidInputError as error:
         raise click.BadParameter(str(error)) from error
 
 
@@ -127,6 +142,7 @@ def _number(text: str) -> float:
 
 
 def _whole(text: str, least: int, most: float, what: str) -> int:
-    if text.isascii() and text.isdigit() and least <= int(text) <= most:
+    is_whole = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if is_whole and least <= int(text) <= most:
         return int(text)
     raise click.BadParameter(f"{text!r} is not {what}")

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from fuseboard.recording.recorder import Recorder
     from fuseboard.server.sockets import ListenError
 
+_MAX_LENGTH = 2000  # characters of a message
+
 
 def report(problem: str) -> int:
     """Write what is wrong to stderr and return the exit code for it."""
-    print(f"fuseboard: {problem}", file=sys.stderr)  # noqa: T201
+    print(f"fuseboard: {_shorten(problem)}", file=sys.stderr)  # noqa: T201
     return 2
 
 
@@ -39,7 +41,7 @@ def report_usage(error: click.UsageError) -> int:
     if error.ctx is not None:
         command = error.ctx.command_path
         print(error.ctx.get_usage(), file=sys.stderr)  # noqa: T201
-    print(f"{command}: error: {message_of(error)}", file=sys.stderr)  # noqa: T201
+    print(f"{command}: error: {_shorten(message_of(error))}", file=sys.stderr)  # noqa: T201
     return 2
 
 
@@ -55,6 +57,14 @@ def message_of(error: click.UsageError) -> str:
             return f"argument {_name(error)}: {error.message}"
         case _:
             return error.format_message()
+
+
+def _shorten(problem: str) -> str:
+    """Return a message without the middle of what it may repeat."""
+    if len(problem) <= _MAX_LENGTH:
+        return problem
+    half = _MAX_LENGTH // 2
+    return f"{problem[:half]}…{problem[-half:]}"
 
 
 def _name(error: click.BadParameter) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.recording.reader import read_recording
 from fuseboard.recording.replay import Replay
 from fuseboard_tui.cli import option_types as types
@@ -20,12 +21,13 @@ from fuseboard_tui.cli.run_options import combine, export_dir_option, screen_opt
 def _replay(ctx: click.Context, /, *, file: str, speed: float, **parameters: Any) -> int:
     from_file, before = ctx.obj
     options = combine(from_file, before, explicit_values(parameters))
+    screen = screen_settings(options)
     recording = read_recording(file)
     if not has_terminal():
-        raise ValueError("there is no terminal to draw on")
+        raise InvalidInputError("there is no terminal to draw on")
     from fuseboard_tui.app import FuseboardApp
 
-    app = FuseboardApp(Replay(recording, speed), **screen_settings(options))
+    app = FuseboardApp(Replay(recording, speed), **screen)
     resume_collecting()
     with log_deferred():
         return draw(app)

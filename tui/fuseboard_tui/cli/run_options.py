@@ -231,7 +231,7 @@ def _traffic() -> list[click.Parameter]:
         Option(
             "--first-token-timeout",
             section=section,
-            type=types.positive_number,
+            type=types.seconds,
             metavar="SECONDS",
             details=_defaults,
             help="how long the first token may take (default: {settings.deadlines.first_token:g})",
@@ -311,7 +311,7 @@ def _breaking() -> list[click.Parameter]:
         Option(
             "--recovery-timeout",
             section=section,
-            type=types.positive_number,
+            type=types.seconds,
             metavar="SECONDS",
             details=_defaults,
             help="how long a breaker stays open before a probe"

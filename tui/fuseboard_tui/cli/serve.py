@@ -34,6 +34,7 @@ from fuseboard_tui.cli.run_options import (
     run_recorder,
 )
 from fuseboard_tui.cli.stop_request import StopRequest
+from fuseboard_tui.text.sanitize import escape_json
 
 _POLL_SECONDS = 0.5  # between checks whether the engine still runs
 
@@ -151,7 +152,7 @@ class _JsonLines:
 
     def _print(self, event: dict[str, object]) -> None:
         try:
-            sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+            sys.stdout.write(escape_json(json.dumps(event, ensure_ascii=False)) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             self._stopping.make()

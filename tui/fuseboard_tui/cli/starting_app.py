@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard_tui.app import AppSettings, DashboardApp
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class StartingApp(DashboardApp):
     that the screen keeps responding; once it has started, the board covers the first screen.
 
     Args:
-        start: Imports and starts the source and returns it; raises `ValueError` with the
+        start: Imports and starts the source and returns it; raises `InvalidInputError` with the
             message for the user if it cannot. Called on the thread.
         settings: As those of `DashboardApp`.
     """
@@ -77,7 +78,7 @@ class StartingApp(DashboardApp):
     def _run_start(self) -> None:
         try:
             source = self._start()
-        except ValueError as error:
+        except InvalidInputError as error:
             self.post_message(self.Failed(str(error)))
         except Exception as error:
             _logger.exception("the start failed")

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from fuseboard.engine.commands import SetFault
 from fuseboard.faults.catalogue import find_fault
 from fuseboard.faults.notation import parse_fault
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard_tui.text.sanitize import sanitize
 from fuseboard_tui.widgets import breakpoints
 
@@ -54,7 +55,7 @@ class FaultInputScreen(ModalScreen[SetFault]):
         note = self.query_one(Static)
         try:
             name, setting = parse_fault(message.value)
-        except ValueError as error:
+        except InvalidInputError as error:
             note.update(Content(sanitize(str(error))))
             note.add_class("-wrong")
         else:

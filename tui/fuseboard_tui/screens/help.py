@@ -61,7 +61,8 @@ class HelpScreen(ModalScreen[None]):
         yield Content("")
         yield Content.styled("Faults on the wire", "bold")
         for fault in self._faults:
-            yield Content(f"  {fault.key:<{_KEY_WIDTH}} {sanitize(fault.description)}")
+            key = sanitize(fault.key, _KEY_WIDTH)
+            yield Content(f"  {key:<{_KEY_WIDTH}} {sanitize(fault.description)}")
         yield Content("")
         yield Content.styled("Signs", "bold")
         for state, meaning in _MEANINGS.items():

@@ -43,7 +43,7 @@ class MetricsScreen(SearchableLinesScreen):
 
     @work(exclusive=True)
     async def _keep_scraping(self) -> None:
-        async with httpx.AsyncClient(timeout=_TIMEOUT) as http:
+        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:
             while True:
                 await self._scrape(http)
                 self.show()

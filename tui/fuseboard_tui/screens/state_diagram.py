@@ -127,7 +127,8 @@ def _transitions_from(breaker: BreakerSnapshot) -> Iterator[tuple[State, str]]:
 
 
 def _missing(gauge: Gauge) -> str:
+    name = sanitize(gauge.name, 40)
     if gauge.ratio:
-        return f"when the {gauge.name} reaches {gauge.limit:.0%}; now {format_share(gauge.value)}"
+        return f"when the {name} reaches {gauge.limit:.0%}; now {format_share(gauge.value)}"
     missing = max(gauge.limit - gauge.value, 0)
-    return f"after {missing:g} more {gauge.name}; {gauge.value:g} of {gauge.limit:g} so far"
+    return f"after {missing:g} more {name}; {gauge.value:g} of {gauge.limit:g} so far"

@@ -19,6 +19,7 @@ from fuseboard_tui.text.wrap import wrap_text
 from fuseboard_tui.widgets.lines import Line, LinesWidget, join_spans, plain_text
 
 _BAR_WIDTH = 20
+_MAX_NAME_LENGTH = 40  # of a gauge
 _WHY = " why: "
 _MORE = " …"
 _SHORT_NAMES = {"success": "ok", "failure": "failed", "in flight": "now"}
@@ -130,7 +131,8 @@ def _gauge(gauge: Gauge) -> Line:
         figures = f"{format_share(gauge.value)}/{gauge.limit:.0%}"
     else:
         figures = f"{gauge.value:g}/{gauge.limit:g}"
-    return f" {gauge.name} ▕", (bar(share, _BAR_WIDTH), style), f"▏ {figures}"
+    name = sanitize(gauge.name, _MAX_NAME_LENGTH)
+    return f" {name} ▕", (bar(share, _BAR_WIDTH), style), f"▏ {figures}"
 
 
 def _count(name: str, count: int, style: str) -> Line:

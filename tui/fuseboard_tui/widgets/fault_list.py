@@ -80,8 +80,8 @@ class FaultList(ScrollableLines):
         description = f"  {sanitize(fault.description)}" if self._columns == 1 else ""
         return (
             ("▌" if is_selected else " ", "cursor"),
-            (fault.key, "key"),
-            (f" {mark}{fault.label[:9]:<9}{probability}", style),
+            (sanitize(fault.key, 1), "key"),
+            (f" {mark}{sanitize(fault.label, 9):<9}{probability}", style),
             (description, "quiet"),
         )
 

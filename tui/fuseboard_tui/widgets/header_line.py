@@ -72,7 +72,8 @@ def _faults(snapshot: Snapshot) -> Line:
     on = [fault for fault in snapshot.faults if fault.active]
     if not on:
         return ("no faults",)
-    names = ", ".join(f"{fault.label} {fault.setting.probability:.0%}" for fault in on)
+    shares = (f"{sanitize(fault.label, 20)} {fault.setting.probability:.0%}" for fault in on)
+    names = ", ".join(shares)
     return ((f"faults: {names}", "alarm"),)
 
 

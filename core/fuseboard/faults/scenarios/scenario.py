@@ -10,7 +10,9 @@ from pathlib import Path
 
 from fuseboard.faults.catalogue import find_fault
 from fuseboard.faults.notation import parse_fault, parse_float
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.snapshot.fault_setting import FaultSetting
+from fuseboard.text_file import read_text_file
 
 BUILT_IN = ("outage", "brownout", "flapping")
 
@@ -51,15 +53,8 @@ def find_scenario(name: str) -> Scenario:
     if name in BUILT_IN:
         text = files(__package__).joinpath(f"{name}.txt").read_text("utf-8")
         return parse_scenario(text, name)
-    try:
-        text = Path(name).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        known = ", ".join(BUILT_IN)
-        raise ValueError(f"there is no scenario and no file {name!r}; there are {known}") from None
-    except OSError as error:
-        raise ValueError(f"cannot read the scenario in {name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"cannot read the scenario in {name}: it is not UTF-8 text") from None
+    missing = f"there is no scenario and no file {name!r}; there are {', '.join(BUILT_IN)}"
+    text = read_text_file(name, "the scenario", missing=missing)
     return parse_scenario(text, Path(name).stem)
 
 
@@ -79,10 +74,10 @@ def parse_scenario(text: str, name: str) -> Scenario:
     for number, line in _numbered_lines(text):
         try:
             parser.parse_line(line)
-        except ValueError as error:
-            raise ValueError(f"scenario {name}, line {number}: {error}") from None
+        except InvalidInputError as error:
+            raise InvalidInputError(f"scenario {name}, line {number}: {error}") from None
     if not parser.steps:
-        raise ValueError(f"scenario {name}: nothing happens in it; a line is `5 error500`")
+        raise InvalidInputError(f"scenario {name}: nothing happens in it; a line is `5 error500`")
     return Scenario(name, tuple(parser.steps), parser.repeats_after)
 
 
@@ -97,18 +92,20 @@ class _ScenarioParser:
     def parse_line(self, line: str) -> None:
         """Add a line; raise `ValueError` if it is invalid or out of order."""
         if self.repeats_after is not None:
-            raise ValueError("nothing can come after repeat")
+            raise InvalidInputError("nothing can come after repeat")
         time, *actions = line.split()
         earliest, latest = _parse_time(time)
         if earliest < self._latest:
-            raise ValueError(f"second {earliest:g} stands after {self._latest:g}; put it before")
+            raise InvalidInputError(
+                f"second {earliest:g} stands after {self._latest:g}; put it before"
+            )
         self._latest = latest
         if actions != ["repeat"]:
             self.steps.append(_parse_step(earliest, latest, actions))
         elif earliest == latest >= _MIN_PERIOD:
             self.repeats_after = latest
         else:
-            raise ValueError(f"repeat wants one second, from {_MIN_PERIOD:g} on")
+            raise InvalidInputError(f"repeat wants one second, from {_MIN_PERIOD:g} on")
 
 
 def _numbered_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -123,7 +120,7 @@ def _parse_time(text: str) -> tuple[float, float]:
     earliest = parse_float(first)
     latest = parse_float(last) if dash else earliest
     if not 0 <= earliest <= latest < inf:
-        raise ValueError(f"{text!r} is not a second, as 5, or a range of them, as 5-8")
+        raise InvalidInputError(f"{text!r} is not a second, as 5, or a range of them, as 5-8")
     return earliest, latest
 
 
@@ -132,11 +129,13 @@ def _parse_step(earliest: float, latest: float, actions: list[str]) -> Step:
     off: list[str] = []
     for action in actions:
         if action == "repeat":
-            raise ValueError("repeat stands alone on its line")
+            raise InvalidInputError("repeat stands alone on its line")
         if action.startswith("-"):
             off.append(find_fault(action[1:]).name)
         elif action != "clear":
             on.append(parse_fault(action))
     if not actions:
-        raise ValueError("nothing happens then; write a fault, -fault, clear or repeat after it")
+        raise InvalidInputError(
+            "nothing happens then; write a fault, -fault, clear or repeat after it"
+        )
     return Step(earliest, latest, " ".join(actions), "clear" in actions, tuple(on), tuple(off))

@@ -9,6 +9,7 @@ import json
 import re
 from importlib import resources
 
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.metrics.namespace import NAMESPACE, check_namespace
 
 GRAFANA = "grafana.json"
@@ -47,9 +48,9 @@ def document(
     """
     match = _TARGET.fullmatch(target)
     if not match or not 1 <= int(match[2]) <= 65535:
-        raise ValueError(f"{target!r} is not a target, as in {TARGET}")
+        raise InvalidInputError(f"{target!r} is not a target, as in {TARGET}")
     if not rule_file.strip():
-        raise ValueError("the rule file has no name")
+        raise InvalidInputError("the rule file has no name")
     replacements = {
         NAMESPACE: check_namespace(namespace),
         # A JSON string is a YAML string too, whatever is in it.
