@@ -10,9 +10,10 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 _TIMEOUT = 20.0  # seconds
 _QUIET = 0.03  # seconds without output that end a frame
@@ -35,9 +36,15 @@ class Terminal:
     Args:
         command: The program and its arguments.
         size: Columns and lines.
+        environment: Variables beside those of this process.
     """
 
-    def __init__(self, command: list[str], size: tuple[int, int] = (120, 36)) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        size: tuple[int, int] = (120, 36),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.started = time.monotonic()
         self.modes: dict[int, bool] = {}
         """Whether each mode that the program has switched is on, by number."""
@@ -46,8 +53,10 @@ class Terminal:
         self.pid, self._screen = os.forkpty()  # which begins a session and a group of its own
         if self.pid == 0:
             _set_size(0, size)
-            environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-            os.execvpe(command[0], command, environment)
+            for size_of_another in ("COLUMNS", "LINES"):
+                os.environ.pop(size_of_another, None)
+            usual = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            os.execvpe(command[0], command, {**usual, **environment})
         self._ended: int | None = None
 
     def wait_for(self, text: bytes) -> None:
@@ -140,6 +149,20 @@ class Terminal:
         assert self._ended is not None
         return self._ended
 
+    def wait_for_end_without_reading(self, seconds: float = _TIMEOUT) -> int:
+        """Wait until the program has ended, and return its exit code, negative for a signal.
+
+        Raises:
+            TimeoutError: If it does not end.
+        """
+        end = time.monotonic() + seconds
+        while not self._has_ended():
+            if time.monotonic() > end:
+                raise TimeoutError(f"it did not end within {seconds:g} s")
+            time.sleep(_POLL)
+        assert self._ended is not None
+        return self._ended
+
     def hang_up(self) -> None:
         """Close the terminal while the program runs."""
         os.close(self._screen)
@@ -171,9 +194,13 @@ class Terminal:
 
 
 @contextmanager
-def running(command: list[str], size: tuple[int, int] = (120, 36)) -> Iterator[Terminal]:
+def running(
+    command: list[str],
+    size: tuple[int, int] = (120, 36),
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Terminal]:
     """Run a program in a terminal of its own."""
-    terminal = Terminal(command, size)
+    terminal = Terminal(command, size, environment)
     try:
         yield terminal
     finally:

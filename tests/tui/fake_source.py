@@ -94,6 +94,7 @@ HALF_OPEN = replace(
     OPEN,
     state=State.HALF_OPEN,
     why="recovery timeout of 30 s is over",
+    changed_at=NOW - 0.4,
     seconds_in_state=0.4,
     retry_after=None,
     in_flight=1,

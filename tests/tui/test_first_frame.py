@@ -39,11 +39,15 @@ OURS = """
     fuseboard.snapshot fuseboard.snapshot.fault_setting fuseboard.snapshot.traffic_kind
     fuseboard.traffic fuseboard.traffic.questions
     fuseboard_tui fuseboard_tui.app fuseboard_tui.remembered_theme fuseboard_tui.themes
-    fuseboard_tui.cli fuseboard_tui.cli.command_line fuseboard_tui.cli.config_file
+    fuseboard_tui.cli fuseboard_tui.cli.background_stderr
+    fuseboard_tui.cli.command_line fuseboard_tui.cli.config_file
     fuseboard_tui.cli.dashboard fuseboard_tui.cli.deferred_log fuseboard_tui.cli.garbage_collection
     fuseboard_tui.cli.main fuseboard_tui.cli.missing_package
     fuseboard_tui.cli.option_types fuseboard_tui.cli.help_sections fuseboard_tui.cli.problems
     fuseboard_tui.cli.run_options fuseboard_tui.cli.safe_streams fuseboard_tui.cli.starting_app
+    fuseboard_tui.terminal fuseboard_tui.terminal.ascii_drawing
+    fuseboard_tui.terminal.background_writer fuseboard_tui.terminal.driver
+    fuseboard_tui.terminal.requirements
     fuseboard_tui.text fuseboard_tui.text.safe_screen fuseboard_tui.text.sanitize
 """
 """The modules of fuseboard that the first frame may load. A longer list is a slower start."""

@@ -192,7 +192,7 @@ def test_held_board(snap_compare: Compare) -> None:
 
     async def go_back(pilot: Pilot[str]) -> None:
         await pilot.pause()
-        source.current = structs.replace(running_snapshot(), taken_at=NOW + 95)
+        source.current = structs.replace(running_snapshot(), taken_at=NOW + 95, uptime=846.0)
         await pilot.press("p", "p", "home")
 
     assert snap_compare(app(source), run_before=go_back, terminal_size=USUAL_SIZE)

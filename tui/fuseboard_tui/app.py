@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 from rich.text import Text
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from fuseboard_tui.timeline.source import Source
 
 _EXIT_TIMEOUT = 3.0  # seconds to end properly in after the terminal is gone
-
-# XTWINOPS; terminals without a stack of titles ignore it.
-_SAVE_TITLE = "\x1b[22;2t"
-_RESTORE_TITLE = "\x1b[23;2t"
 
 
 class AppSettings(TypedDict, total=False):
@@ -60,7 +57,9 @@ class DashboardApp(App[str]):
     TITLE = "fuseboard"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend_process", "stop, `fg` goes on", show=False, priority=True)
+    ]
 
     def __init__(
         self,
@@ -98,20 +97,26 @@ class DashboardApp(App[str]):
         live = LiveTimeline(source, self._clock)
         return BoardScreen(source, live, self._directory, bell=self._rings)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return our own driver where Textual would take its own for Unix."""
+        if sys.platform == "win32" or "TEXTUAL_DRIVER" in os.environ:
+            return super().get_driver_class()
+        from fuseboard_tui.terminal.driver import TerminalDriver
+
+        return TerminalDriver
+
     def on_mount(self) -> None:
         """Subscribe to themes, and end properly at a signal: the terminal is left as it was."""
         self.theme_changed_signal.subscribe(self, lambda theme: self._on_theme(theme.name))
-        self._write_to_terminal(_SAVE_TITLE)
+        self.app_resume_signal.subscribe(self, lambda _: self._draw_anew())
         self.watch_title(self.title)
+        if (encoding := getattr(self._driver, "encoding", "utf-8")) != "utf-8":
+            self.notify(f"drawn in {encoding}, as the locale says; LANG=C.UTF-8 draws it whole")
         if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
             return  # signals cannot be handled there
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(ending, self._end, ending)
-
-    def on_unmount(self) -> None:
-        """Restore the title of the terminal."""
-        self._write_to_terminal(_RESTORE_TITLE)
 
     def watch_title(self, title: str) -> None:
         """Set the title of the terminal."""
@@ -133,6 +138,18 @@ class DashboardApp(App[str]):
         # Textual would show the values of local variables: keys and prompts are among them.
         self._exit_renderables.append(Text(traceback.format_exc()))
         self._close_messages_no_wait()
+
+    def action_suspend_process(self) -> None:
+        """Stop as other programs do at Ctrl+Z, or say why not."""
+        if self._driver is None or not hasattr(self._driver, "suspend"):
+            self.notify("there are no stopped jobs here: Ctrl+Z does nothing", markup=False)
+        else:
+            self._driver.suspend()
+
+    def _draw_anew(self) -> None:
+        """Draw everything: the terminal was somebody else's, or has missed something."""
+        self.watch_title(self.title)
+        self.refresh(layout=True)
 
     def _write_to_terminal(self, sequence: str) -> None:
         # As Textual rings the bell; it has no way of its own to set a title.

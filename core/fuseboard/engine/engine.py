@@ -20,6 +20,7 @@ from fuseboard.breaker.registry import REGISTRY, Registry
 from fuseboard.engine.assembly import Assembly, Ports, bind_ports
 from fuseboard.engine.command_handlers import CommandHandlers
 from fuseboard.engine.commands import Command
+from fuseboard.engine.freeze_tolerant_loop import FreezeTolerantLoop
 from fuseboard.engine.settings import EngineSettings, check_settings
 from fuseboard.engine.status import EngineStatus
 from fuseboard.invalid_input import InvalidInputError
@@ -93,7 +94,7 @@ class Engine:
                 self._registry.add(breaker)
                 undo.callback(self._registry.remove, breaker.name)
             # Not the platform's default: the fault proxy needs `add_reader`.
-            loop = asyncio.SelectorEventLoop()
+            loop = FreezeTolerantLoop()
             undo.callback(loop.close)
             thread = threading.Thread(
                 target=self._run_thread, args=(loop, ports), name="fuseboard-engine", daemon=True

@@ -18,7 +18,7 @@ class CancelSafeTransport(httpx.AsyncHTTPTransport):
     acquiring the connection and using it, or while closing it
     (encode/httpcore#1093). Requests therefore run in tasks of their own, which
     are cancelled only where httpcore cleans up after itself; a cancelled caller
-    waits for that.
+    waits for that. `tests/core/http/test_cancellation.py` says when the bug is mended.
     """
 
     def __init__(self, limits: httpx.Limits) -> None:

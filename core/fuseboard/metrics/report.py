@@ -12,7 +12,7 @@ import logging
 import os
 import reprlib
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import ParamSpec
 
 from fuseboard.breaker.external import ExternalBreaker
@@ -41,6 +41,12 @@ _MAX_LOGGED = 1000
 # What has been logged: the function, the breaker's name as text, and the kind of error. It needs
 # no lock: of two threads with the same error both may log it, at worst.
 _logged: set[tuple[str, str, type[Exception]]] = set()
+
+MAX_BREAKERS = 1_000
+"""How many breakers there may be for another name to be accepted in a report.
+
+A name that is different in each report would fill the memory, here and in Prometheus.
+"""
 
 
 def _never_raise(report: Callable[P, None]) -> Callable[P, None]:
@@ -102,7 +108,20 @@ def update_circuit_breaker_failures(breaker_name: str, count: int) -> None:
 
 
 def _external(name: str) -> ExternalBreaker:
+    if REGISTRY.get(name) is None and len(REGISTRY) >= MAX_BREAKERS:
+        _warn_of_too_many()
+        return ExternalBreaker(name)
     found = REGISTRY.get_or_add(name, ExternalBreaker)
     if not isinstance(found, ExternalBreaker):
         raise TypeError(f"the breaker {name!r} counts for itself")
     return found
+
+
+@cache
+def _warn_of_too_many() -> None:
+    """Log once that there are too many breakers."""
+    _logger.warning(
+        "reports were not recorded: %d breakers have names already, and more than that are no"
+        " names of breakers but of calls",
+        MAX_BREAKERS,
+    )

@@ -155,7 +155,7 @@ class OllamaClient:
         )
         self.pool = ConnectionPool(
             "ollama",
-            lambda: DeadlineTransport(CancelSafeTransport(limits)),
+            DeadlineTransport(CancelSafeTransport(limits)),
             max_connections,
             timeout=deadlines.pool,
         )

@@ -26,6 +26,7 @@ from fuseboard.snapshot.snapshot import Snapshot
 
 _PAUSE = 0.5  # seconds between snapshots
 _SHARE = 0.1  # of the time may be spent on writing; large snapshots are written less often
+_MAX_PAUSE = 10.0  # also after a write during which the process was stopped
 _FLUSH_SECONDS = 2.0  # a crash loses no more than this
 _STOP_SECONDS = 5.0
 
@@ -117,7 +118,7 @@ class Recorder:
             began = time.monotonic()
             self._write(self._take())
             took = time.monotonic() - began
-            stopping = self._stopping.wait(max(_PAUSE, took / _SHARE))
+            stopping = self._stopping.wait(min(max(_PAUSE, took / _SHARE), _MAX_PAUSE))
         self._write(self._take())
         self._check_path()
         self._file.close()

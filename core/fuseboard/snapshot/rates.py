@@ -34,7 +34,8 @@ class RateTracker:
     def sample(self, breakers: Iterable[BreakerSnapshot], seconds: float) -> None:
         """Read the counters, `seconds` after the previous call. Belongs to one thread.
 
-        Breakers that are missing are forgotten.
+        Breakers that are missing are forgotten. What was counted in several
+        seconds, as after a stop of the process, is spread over them.
         """
         before, self._samples = self._samples, {}
         for breaker in breakers:
@@ -70,7 +71,11 @@ class _BreakerSamples:
         if is_other or [bound for bound, _ in buckets] != [bound for bound, _ in earlier]:
             return False
         self._age = age
-        self._rates.append(tuple(increment / seconds for increment in increments))
+        rates = tuple(increment / seconds for increment in increments)
+        missed = min(max(round(seconds), 1), REMEMBERED_SECONDS) - 1
+        self._rates.extend([rates] * (missed + 1))
+        self._counts.extend([self._counts[-1]] * missed)
+        self._durations.extend([self._durations[-1]] * missed)
         self._counts.append(counts)
         self._durations.append(durations)
         return True

@@ -349,7 +349,7 @@ class App:
 def test_what_is_alive_is_not_copied_and_says_that_it_cannot_be_pickled() -> None:
     app = App(
         Registry(),
-        ConnectionPool("pool", httpx.AsyncHTTPTransport, 1, timeout=1),
+        ConnectionPool("pool", httpx.AsyncHTTPTransport(), 1, timeout=1),
         ResponseCache("cache", 1, 1),
         ExternalBreaker("theirs"),
     )

@@ -54,7 +54,7 @@ WHOLE: dict[str, Callable[[Any], object]] = {
     "max_probes": lambda value: BreakerSettings(max_probes=value),
     "successes_to_close": lambda value: BreakerSettings(successes_to_close=value),
     "max_connections": lambda value: ConnectionPool(
-        "pool", httpx.AsyncHTTPTransport, value, timeout=1
+        "pool", httpx.AsyncHTTPTransport(), value, timeout=1
     ),
     "max_entries": lambda value: ResponseCache("cache", value, 60),
     "max_breakers": lambda value: Registry(max_breakers=value),
@@ -73,7 +73,7 @@ REAL: dict[str, Callable[[Any], object]] = {
     "cap": lambda value: Backoff(1e-9, cap=value),
     "jitter": lambda value: Backoff(1, jitter=value),
     "pool timeout": lambda value: ConnectionPool(
-        "pool", httpx.AsyncHTTPTransport, 1, timeout=value
+        "pool", httpx.AsyncHTTPTransport(), 1, timeout=value
     ),
     "ttl": lambda value: ResponseCache("cache", 1, value),
     "deadline": lambda value: Deadlines(first_token=value),
@@ -176,7 +176,7 @@ def test_a_name_has_no_character_that_cannot_be_shown_and_exported(name: str) ->
 NAMED: list[Callable[[Any], object]] = [
     check_name,
     ExternalBreaker,
-    lambda name: ConnectionPool(name, httpx.AsyncHTTPTransport, 1, timeout=1),
+    lambda name: ConnectionPool(name, httpx.AsyncHTTPTransport(), 1, timeout=1),
     lambda name: ResponseCache(name, 1, 60),
     lambda name: Registry().breaker(name),
     lambda name: Registry().get_or_add(name, ExternalBreaker),

@@ -29,7 +29,7 @@ async def pooled(maximum: int) -> AsyncIterator[tuple[httpx.AsyncClient, Connect
     loop = asyncio.get_running_loop()
     pool = ConnectionPool(
         "ollama",
-        lambda: httpx.MockTransport(hang),
+        httpx.MockTransport(hang),
         maximum,
         timeout=30,
         clock=lambda: loop.time(),  # looked up each time: skip_ahead() replaces it
@@ -94,7 +94,7 @@ async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
         await writer.drain()
 
     async with raw_server(respond) as url:
-        pool = ConnectionPool("ollama", httpx.AsyncHTTPTransport, 1, timeout=30)
+        pool = ConnectionPool("ollama", httpx.AsyncHTTPTransport(), 1, timeout=30)
         async with httpx.AsyncClient(transport=pool) as client:
             async with client.stream("GET", url) as response:
                 assert pool.snapshot().active == 1
@@ -106,112 +106,15 @@ async def test_a_body_holds_its_connection_until_it_is_closed() -> None:
 
 def test_a_senseless_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        ConnectionPool("ollama", httpx.AsyncHTTPTransport, 0, timeout=1)
+        ConnectionPool("ollama", httpx.AsyncHTTPTransport(), 0, timeout=1)
 
 
-# Slots that httpx's own pool loses (encode/httpcore#1093)
-
-
-async def respond_and_close(_: Reader, writer: Writer) -> None:
-    writer.write(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    await writer.drain()
-
-
-async def lose_a_slot(client: httpx.AsyncClient, url: str) -> None:
-    """Cancel a call after the only connection is assigned to it, before it runs again."""
-    async with client.stream("GET", url) as first:
-        second = asyncio.create_task(client.get(url))
-        for _ in range(20):
-            await asyncio.sleep(0)
-        await first.aread()  # and closes, which gives the second one a connection
-        second.cancel()
-        await asyncio.wait([second])
-
-
-SHORT_TIMEOUT = httpx.Timeout(10, pool=0.02)
-ONE = httpx.Limits(max_connections=1)
-
-
-class CloseRecordingTransport(httpx.AsyncHTTPTransport):
-    """A transport that records whether it is closed."""
-
-    def __init__(self, limits: httpx.Limits) -> None:
-        super().__init__(limits=limits)
-        self.closed = False
-
-    async def aclose(self) -> None:
-        self.closed = True
-        await super().aclose()
-
-
-async def test_a_slot_that_httpx_loses_is_not_lost_here() -> None:
-    async with raw_server(respond_and_close) as url:
-        async with httpx.AsyncClient(limits=ONE, timeout=SHORT_TIMEOUT) as plain:
-            await lose_a_slot(plain, url)
-            try:
-                await plain.get(url)
-            except httpx.PoolTimeout:
-                pass
-            else:
-                pytest.skip("this httpcore loses no slots")
-        pool = ConnectionPool("ollama", lambda: httpx.AsyncHTTPTransport(limits=ONE), 1, timeout=30)
-        async with httpx.AsyncClient(transport=pool, timeout=SHORT_TIMEOUT) as client:
-            for _ in range(20):
-                await lose_a_slot(client, url)
-                assert (await client.get(url)).text == "ok"
-        assert pool.snapshot().active == 0
-
-
-async def test_a_transport_that_lost_its_slots_is_replaced(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    made: list[CloseRecordingTransport] = []
-
-    def make() -> CloseRecordingTransport:
-        made.append(CloseRecordingTransport(ONE))  # less room than the pool believes
-        return made[-1]
-
-    async with raw_server(respond_and_close) as url:
-        pool = ConnectionPool("ollama", make, 2, timeout=30)
-        async with httpx.AsyncClient(transport=pool, timeout=SHORT_TIMEOUT) as client:
-            async with client.stream("GET", url) as held:
-                assert (await client.get(url)).text == "ok"
-                assert [transport.closed for transport in made] == [False, False]
-                assert await held.aread() == b"ok", "an exchange of the old one goes on"
-            assert [transport.closed for transport in made] == [True, False]
-            assert (await client.get(url)).text == "ok"
-            assert len(made) == 2
-        assert [transport.closed for transport in made] == [True, True]
-    assert pool.snapshot().active == 0
-    assert [record.levelname for record in caplog.records if "replaced" in record.message] == [
-        "WARNING"
-    ]
-
-
-async def test_many_calls_replace_a_transport_once() -> None:
-    made = 0
-
-    def full(_: httpx.Request) -> httpx.Response:
-        raise httpx.PoolTimeout("full")
-
-    def make() -> httpx.MockTransport:
-        nonlocal made
-        made += 1
-        return httpx.MockTransport(full if made == 1 else lambda _: httpx.Response(200))
-
-    pool = ConnectionPool("ollama", make, 8, timeout=30)
-    async with httpx.AsyncClient(transport=pool, base_url="http://model") as client:
-        responses = await asyncio.gather(*(client.get("/") for _ in range(8)))
-    assert [response.status_code for response in responses] == [200] * 8
-    assert made == 2
-
-
-async def test_a_call_that_finds_no_room_in_the_new_one_either_was_never_sent() -> None:
+async def test_a_call_that_finds_no_room_below_was_never_sent() -> None:
     def full(_: httpx.Request) -> httpx.Response:
         raise httpx.PoolTimeout("full")
 
     breaker = CircuitBreaker("wire")
-    pool = ConnectionPool("ollama", lambda: httpx.MockTransport(full), 1, timeout=30)
+    pool = ConnectionPool("ollama", httpx.MockTransport(full), 1, timeout=30)
     async with httpx.AsyncClient(transport=BreakerTransport(breaker, pool)) as client:
         for _ in range(3):
             with pytest.raises(httpx.PoolTimeout, match="full"):

@@ -622,3 +622,24 @@ def test_works_without_prometheus_client_and_with_metrics_disabled(missing: bool
         [sys.executable, "-c", program], env=switch, capture_output=True, text=True, check=True
     )
     assert json.loads(ran.stdout) == [False, 7]
+
+
+def test_names_without_end_do_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics, "MAX_BREAKERS", len(REGISTRY) + 3)
+    metrics._warn_of_too_many.cache_clear()
+    names = [f"request-{number}" for number in range(5)]
+    try:
+        for _ in range(2):
+            for name in names:
+                record_circuit_breaker_call(name, "success")
+        assert [name for name in names if REGISTRY.get(name)] == names[:3]
+        warnings = [each for each in caplog.records if "were not recorded" in each.message]
+        assert len(warnings) == 1
+        known = REGISTRY.get(names[0])
+        assert known is not None
+        assert known.snapshot().calls.success == 2, "what is known is counted still"
+    finally:
+        for name in names:
+            REGISTRY.remove(name)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fuseboard import CircuitBreaker
 from fuseboard.breaker.external import ExternalBreaker
+from fuseboard.breaker.snapshot import BreakerSnapshot
 from fuseboard.snapshot.quantile import quantile
 from fuseboard.snapshot.rates import MEASURED_SECONDS, REMEMBERED_SECONDS, RateTracker
 from fuseboard.snapshot.snapshot import BreakerRates
@@ -68,8 +69,8 @@ def test_rates_and_percentiles_of_a_breaker() -> None:
     call(4.0, fails=True)
     log.sample([breaker.snapshot()], 2.0)
     seen = log.by_breaker()["model"]
-    assert (seen.success, seen.failure, seen.rejected) == ((4.0,), (0.5,), (0.0,))
-    assert seen.total == (4.5,)
+    assert (seen.success, seen.failure, seen.rejected) == ((4.0,) * 2, (0.5,) * 2, (0.0,) * 2)
+    assert seen.total == (4.5, 4.5)
     assert seen.failed_share == pytest.approx(1 / 9)
     assert seen.p50 is not None
     assert seen.p99 is not None
@@ -171,3 +172,36 @@ def test_rates_add_up_to_the_calls_since_first_sight(steps: list[tuple[str, int]
                 log.sample([breaker.snapshot()], 1.0)
                 seen_at = calls if seen_at is None else seen_at
                 assert sum(log.by_breaker()["model"].total) == calls - seen_at
+
+
+def counted(successes: int, name: str = "model") -> BreakerSnapshot:
+    breaker = CircuitBreaker(name, clock=ManualClock())
+    for _ in range(successes):
+        breaker.call(lambda: None)
+    return breaker.snapshot()
+
+
+def test_a_stop_of_a_minute_is_a_minute_in_which_little_happened() -> None:
+    """As after SIGSTOP: the next sample covers all of it."""
+    tracker = RateTracker()
+    tracker.sample([counted(0)], 1.0)
+    for second in range(1, 11):
+        tracker.sample([counted(4 * second)], 1.0)
+    tracker.sample([counted(43)], 60.2)
+    seen = tracker.by_breaker()["model"].success
+    assert seen[:10] == (4.0,) * 10
+    assert seen[10:] == pytest.approx((3 / 60.2,) * 60)
+    tracker.sample([counted(47)], 1.0)
+    rates = tracker.by_breaker()["model"]
+    assert rates.success[-1] == 4.0
+    assert rates.p50 is not None
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 1e9])
+def test_a_long_stop_leaves_nothing_of_what_was_before(seconds: float) -> None:
+    tracker = RateTracker()
+    tracker.sample([counted(400)], 1.0)
+    tracker.sample([counted(400)], seconds)
+    rates = tracker.by_breaker()["model"]
+    assert rates.success == (0.0,) * REMEMBERED_SECONDS
+    assert (rates.p50, rates.failed_share) == (None, None)

@@ -14,9 +14,9 @@ from tests.tui.fake_source import breaker, running_snapshot
 
 
 def several() -> Snapshot:
-    quiet = breaker("b_quiet", changed_at=1.0)
-    busy = breaker("C_busy", changed_at=2.0)
-    broken = breaker("a_broken", state=State.OPEN, changed_at=3.0)
+    quiet = breaker("b_quiet", seconds_in_state=3.0)
+    busy = breaker("C_busy", seconds_in_state=2.0)
+    broken = breaker("a_broken", state=State.OPEN, seconds_in_state=1.0)
     return replace(
         running_snapshot(),
         breakers=(quiet, busy, broken),

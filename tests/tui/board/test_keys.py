@@ -169,7 +169,7 @@ async def test_a_click_switches_a_fault(size: tuple[int, int], second_row: str) 
 async def test_p_holds_the_screen_and_shows_how_old_it_is() -> None:
     async with running_board() as it:
         await it.pilot.press("p")
-        await it.show(structs.replace(running_snapshot(OPEN), taken_at=NOW + 7))
+        await it.show(structs.replace(running_snapshot(OPEN), taken_at=NOW + 7, uptime=758.0))
         assert "PAUSED, 7 s behind" in it.text(HeaderLine)
         assert "CLOSED" in it.text(BreakerPanel)
         await it.pilot.press("p")

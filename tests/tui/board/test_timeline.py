@@ -37,7 +37,9 @@ from tests.tui.fake_source import NOW, OPEN, FakeSource, breaker, running_snapsh
 def moment(seconds: float) -> Snapshot:
     """A board whose breaker has been closed for so many seconds."""
     return structs.replace(
-        running_snapshot(breaker(seconds_in_state=seconds)), taken_at=NOW + seconds
+        running_snapshot(breaker(seconds_in_state=seconds)),
+        taken_at=NOW + seconds,
+        uptime=751 + seconds,
     )
 
 
@@ -100,7 +102,8 @@ async def test_an_opening_is_not_notified_while_the_past_is_shown() -> None:
     async with running_for_a_minute() as it:
         opened = replace(OPEN, changed_at=NOW + 65)
         await it.pilot.press("p")
-        await it.show(structs.replace(running_snapshot(opened), taken_at=NOW + 66))
+        late = structs.replace(running_snapshot(opened), taken_at=NOW + 66, uptime=817.0)
+        await it.show(late)
         await it.pilot.press("right")
         assert "OPEN" in it.text(BreakerPanel)
         assert not it.app._notifications

@@ -100,7 +100,7 @@ def test_serve_stops_after_its_duration() -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_serve_with_the_summary(ending: signal.Signals) -> None:
     with started(*QUICK, "--fault", "stall") as process:
         next_event(process, "ready")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -44,15 +45,32 @@ def test_may_be_made_while_its_own_thread_begins_to_wait() -> None:
             pass
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture
+def _usual_handlers() -> Iterator[None]:
+    usual = {each: signal.getsignal(each) for each in ENDINGS}
+    yield
+    for each, handler in usual.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("_usual_handlers")
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_is_made_by_a_signal(ending: signal.Signals) -> None:
-    usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with StopRequest() as stopping:
-            stopping.on_signals()
-            assert not stopping.wait(0)
-            signal.raise_signal(ending)
-            assert stopping.wait(0)
-    finally:
-        for each, handler in usual.items():
-            signal.signal(each, handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with StopRequest() as stopping:
+        stopping.on_signals()
+        assert not stopping.wait(0)
+        signal.raise_signal(ending)
+        assert stopping.wait(0)
+
+
+@pytest.mark.usefixtures("_usual_handlers")
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopRequest() as stopping:
+        stopping.on_signals()
+        signal.raise_signal(signal.SIGHUP)
+        assert not stopping.wait(0)

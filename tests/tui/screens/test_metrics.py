@@ -104,3 +104,12 @@ async def test_no_proxy_is_asked_about_this_computer(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("no_proxy", raising=False)
     async with opened(Metrics()) as it:
         await until(lambda: 'calls{name="[red]a"} 1.0' in str(rows(it).render()))
+
+
+def test_samples_that_are_gone_are_forgotten() -> None:
+    exposition = Exposition()
+    for number in range(1_000):
+        for value in (1, 2):
+            exposition.update(f'calls{{name="b{number}"}} {value}\nother {number}', now=number)
+    assert exposition.changed_since(0) == {'calls{name="b999"}', "other"}
+    assert len(exposition._changed) == 2

@@ -11,9 +11,11 @@ from fuseboard.snapshot.snapshot import Snapshot
 from fuseboard_tui.timeline.snapshot_buffer import SnapshotBuffer
 from tests.tui.fake_source import NOW, STARTING, breaker, running_snapshot
 
+UPTIME = 7200.0
+
 
 def at(seconds: float) -> Snapshot:
-    return replace(STARTING, taken_at=NOW + seconds)
+    return replace(STARTING, taken_at=NOW + seconds, uptime=UPTIME + seconds)
 
 
 def filled_buffer(seconds: float, apart: float = 0.25) -> SnapshotBuffer:
@@ -43,7 +45,7 @@ def test_many_breakers_are_remembered_less_often() -> None:
     many = running_snapshot(*(breaker(f"b{number}") for number in range(999)))
     buffer = SnapshotBuffer()
     for number in range(4 * 1800):
-        buffer.add(replace(many, taken_at=NOW + number / 4))
+        buffer.add(replace(many, taken_at=NOW + number / 4, uptime=number / 4))
     assert buffer.newest.taken_at == NOW + 1799.75
     assert buffer.all()[-1] is buffer.newest
     assert 9 < len(buffer.all()) < 16
@@ -57,10 +59,22 @@ def test_a_snapshot_that_is_given_again_is_remembered_once() -> None:
     assert ages(buffer) == [0]
 
 
-def test_a_clock_that_is_set_back_begins_anew() -> None:
+def test_a_source_that_begins_anew_is_remembered_anew() -> None:
     buffer = filled_buffer(60)
     buffer.add(at(-10))
     assert ages(buffer) == [10]
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_wall_clock_that_is_set_changes_nothing(step: float) -> None:
+    buffer = filled_buffer(60, apart=1)
+    before = len(buffer.all())
+    for second in range(1, 11):
+        buffer.add(replace(at(second), taken_at=NOW + second + step))
+    assert len(buffer.all()) == before + 10
+    ten_seconds_ago = buffer.near(buffer.newest, -10)
+    assert (ten_seconds_ago.uptime, ten_seconds_ago.taken_at) == (UPTIME, NOW)
+    assert buffer.near(ten_seconds_ago, 10) == buffer.newest
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,6 @@ def _key(order: Order, snapshot: Snapshot) -> Callable[[BreakerSnapshot], tuple[
         case Order.FAILURES:
             return lambda breaker: (failures(breaker),)
         case Order.CHANGED:
-            return lambda breaker: (-breaker.changed_at,)
+            return lambda breaker: (breaker.seconds_in_state,)
         case _:
             return lambda breaker: (breaker.name.casefold(),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from textual.screen import Screen
 
@@ -80,7 +81,8 @@ class OpeningDetector:
     """Compare successive snapshots to find each opening once."""
 
     def __init__(self) -> None:
-        self._opened_at: dict[str, float] = {}  # the last opening of each breaker, Unix seconds
+        # Of each breaker that was in the last snapshot, what was known of its last opening.
+        self._known: dict[str, _Opening] = {}
 
     def newly_opened(self, snapshot: Snapshot) -> Iterator[BreakerSnapshot]:
         """Yield the breakers that have opened since the snapshot before.
@@ -88,14 +90,29 @@ class OpeningDetector:
         Breakers that were open in the first snapshot, and those that reopened
         because a probe failed, are left out.
         """
+        known, self._known = self._known, {}
         for breaker in snapshot.breakers:
+            before = known.get(breaker.name)
             if breaker.state is not State.OPEN:
-                self._opened_at.setdefault(breaker.name, 0.0)
+                self._known[breaker.name] = before or _Opening(0.0, _trips(breaker))
                 continue
-            before = self._opened_at.get(breaker.name)
-            if before is not None and breaker.changed_at > before and not _probe_failed(breaker):
+            now = _Opening(breaker.changed_at, _trips(breaker))
+            # The wall clock may have been set back, and not every source counts transitions.
+            is_new = before is not None and (now.at > before.at or now.trips > before.trips)
+            if is_new and not _probe_failed(breaker):
                 yield breaker
-            self._opened_at[breaker.name] = max(breaker.changed_at, before or 0.0)
+            self._known[breaker.name] = now if before is None or is_new else before
+
+
+class _Opening(NamedTuple):
+    at: float
+    """Unix seconds."""
+    trips: int
+    """How many there had been."""
+
+
+def _trips(breaker: BreakerSnapshot) -> int:
+    return breaker.transitions.get((State.CLOSED, State.OPEN), 0)
 
 
 def _probe_failed(breaker: BreakerSnapshot) -> bool:

@@ -23,6 +23,7 @@ from fuseboard_tui.cli.run_options import (
     engine_settings,
     run_recorder,
 )
+from fuseboard_tui.terminal.requirements import check_terminal
 
 if TYPE_CHECKING:
     from fuseboard.engine.commands import Command
@@ -53,6 +54,7 @@ def show_dashboard(options: Mapping[str, Any]) -> int:
         raise InvalidInputError(
             "there is no terminal to draw on; `fuseboard serve` runs without one"
         )
+    check_terminal()
     from fuseboard_tui.cli.starting_app import StartingApp
 
     run = _Run(settings, options)

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fuseboard_tui.cli.background_stderr import stderr_in_background
+
 _MAX_RECORDS = 50
 
 
@@ -18,7 +20,11 @@ class _DeferredLog(logging.Handler):
         self.lines: deque[str] = deque(maxlen=_MAX_RECORDS)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 (a wrong log call must not break its caller)
+            line = f"{record.msg!r} cannot be written: {error}"
+        self.lines.append(line)
 
 
 @contextmanager
@@ -31,5 +37,6 @@ def log_deferred() -> Iterator[None]:
         yield
     finally:
         root.removeHandler(log)
-        for line in log.lines:
-            print(line, file=sys.stderr)  # noqa: T201
+        with stderr_in_background():
+            for line in log.lines:
+                print(line, file=sys.stderr)  # noqa: T201

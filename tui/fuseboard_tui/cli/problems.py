@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from fuseboard.server.sockets import ListenError
 
 _MAX_LENGTH = 2000  # characters of a message
+BROKEN_PIPE = 128 + 13
+"""The exit code where nobody reads stdout any more: that of a program which SIGPIPE ended."""
 
 
 def report(problem: str) -> int:

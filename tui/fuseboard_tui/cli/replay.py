@@ -15,6 +15,7 @@ from fuseboard_tui.cli.deferred_log import log_deferred
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.help_sections import Command, Option, explicit_values
 from fuseboard_tui.cli.run_options import combine, export_dir_option, screen_options
+from fuseboard_tui.terminal.requirements import check_terminal
 
 
 @click.pass_context
@@ -25,6 +26,7 @@ def _replay(ctx: click.Context, /, *, file: str, speed: float, **parameters: Any
     recording = read_recording(file)
     if not has_terminal():
         raise InvalidInputError("there is no terminal to draw on")
+    check_terminal()
     from fuseboard_tui.app import FuseboardApp
 
     app = FuseboardApp(Replay(recording, speed), **screen)

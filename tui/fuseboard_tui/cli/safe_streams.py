@@ -37,6 +37,10 @@ class SafeStream(io.TextIOBase):
         self._stream.write(sanitize_lines(mask_urls(text)))
         return len(text)
 
+    def fileno(self) -> int:
+        """Return the descriptor of the other stream; whoever writes there sanitises."""
+        return self._stream.fileno()
+
     def flush(self) -> None:
         """Flush the other stream."""
         self._stream.flush()

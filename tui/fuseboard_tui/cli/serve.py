@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -21,9 +19,11 @@ from fuseboard.recording.recorder import Recorder
 from fuseboard.server.sockets import ListenError
 from fuseboard.snapshot.snapshot import Phase, Snapshot, WarmingSnapshot
 from fuseboard_tui.cli import option_types as types
+from fuseboard_tui.cli.background_stderr import stderr_in_background
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.help_sections import Command, Option, check_alternatives, explicit_values
-from fuseboard_tui.cli.problems import port_problem, report, report_recording
+from fuseboard_tui.cli.json_lines import Event, JsonLines
+from fuseboard_tui.cli.problems import BROKEN_PIPE, port_problem, report, report_recording
 from fuseboard_tui.cli.run_options import (
     ALTERNATIVES,
     PORT_OPTIONS,
@@ -34,9 +34,9 @@ from fuseboard_tui.cli.run_options import (
     run_recorder,
 )
 from fuseboard_tui.cli.stop_request import StopRequest
-from fuseboard_tui.text.sanitize import escape_json
 
 _POLL_SECONDS = 0.5  # between checks whether the engine still runs
+_START_SECONDS = 30.0
 
 
 @click.pass_context
@@ -59,13 +59,14 @@ def serve_with(options: Mapping[str, Any], duration: float | None) -> int:
     engine = Engine(engine_settings(options))
     recorder = run_recorder(options, engine.snapshot)
     resume_collecting()
-    try:
-        code = serve(engine, duration, recorder)
-    except ListenError as error:
-        return report(port_problem(error, PORT_OPTIONS))
-    if recorder is not None:
-        report_recording(recorder)
-    return code
+    with stderr_in_background():
+        try:
+            code = serve(engine, duration, recorder)
+        except ListenError as error:
+            return report(port_problem(error, PORT_OPTIONS))
+        if recorder is not None:
+            report_recording(recorder)
+        return code
 
 
 def serve(engine: Engine, duration: float | None, recorder: Recorder | None = None) -> int:
@@ -73,52 +74,74 @@ def serve(engine: Engine, duration: float | None, recorder: Recorder | None = No
 
     Raises:
         ListenError: If a requested port cannot be bound.
-        ValueError: If the file of the recorder cannot be written.
+        ValueError: If there is no stdout, or the file of the recorder cannot be written.
     """
-    warnings = logging.StreamHandler()
-    warnings.setLevel(logging.WARNING)  # the engine lowers the level of its logger
-    logging.basicConfig(format="%(message)s", handlers=[warnings])
+    if sys.stdout is None:
+        raise ValueError("stdout is closed, and the events are written there")
     with StopRequest() as stopping:
-        return _serve(engine, duration, recorder, stopping)
+        warnings = logging.StreamHandler()
+        warnings.setLevel(logging.WARNING)  # the engine lowers the level of its logger
+        logging.basicConfig(format="%(message)s", handlers=[warnings])
+        stopping.on_signals()
+        lines = JsonLines(sys.stdout.fileno(), stopping.make)
+        code = _serve(engine, duration, recorder, lines, stopping)
+        lost = lines.close()
+        if lines.failure is not None:
+            report(f"cannot write stdout: {lines.failure.strerror}")
+            return BROKEN_PIPE if isinstance(lines.failure, BrokenPipeError) else 2
+        if lost:
+            return report(f"nobody reads stdout: {lost} lines are lost")
+        return code
 
 
 def _serve(
-    engine: Engine, duration: float | None, recorder: Recorder | None, stopping: StopRequest
+    engine: Engine,
+    duration: float | None,
+    recorder: Recorder | None,
+    lines: JsonLines,
+    stopping: StopRequest,
 ) -> int:
-    output = _JsonLines(stopping)
-    stopping.on_signals()
     for breaker in engine.breakers:
-        breaker.on_transition(output.write_transition)
+        breaker.on_transition(lambda *event: lines.write(_transition(*event)))
     engine.start()
     try:
         with recorder or nullcontext():
-            ready = engine.wait_until_ready()
-            if ready.phase is not Phase.RUNNING:
+            ready = _wait_until_ready(engine, stopping)
+            if ready.phase is Phase.RUNNING:
+                for notice in ready.notices:
+                    report(notice)
+                lines.open(_ready(ready))
+                _wait(engine, lines, stopping, duration)
+            elif not stopping.wait(0):
                 return report(ready.problem or "did not start in time")
-            for notice in ready.notices:
-                report(notice)
-            output.open(_ready(ready))
-            _wait(engine, output, stopping, duration)
     finally:
         engine.stop()
     last = engine.snapshot()
     if last.phase is Phase.FAILED:
         report(last.problem)
         return 1
-    output.write(_summary(engine))
+    lines.open()
+    lines.write(_summary(engine))
     return 0
 
 
-def _wait(
-    engine: Engine, output: _JsonLines, stopping: StopRequest, duration: float | None
-) -> None:
+def _wait_until_ready(engine: Engine, stopping: StopRequest) -> Snapshot:
+    """Wait until the engine runs or has failed, or a signal comes; return a snapshot."""
+    ends = time.monotonic() + _START_SECONDS
+    while True:
+        ready = engine.wait_until_ready(_POLL_SECONDS)
+        if ready.phase is not Phase.STARTING or stopping.wait(0) or time.monotonic() > ends:
+            return ready
+
+
+def _wait(engine: Engine, lines: JsonLines, stopping: StopRequest, duration: float | None) -> None:
     """Write the progress of the cache warmer until time is up, a signal comes or the run ends."""
     ends = time.monotonic() + duration if duration is not None else math.inf
     written = None
     stop = False
     while (snapshot := engine.snapshot()).phase is Phase.RUNNING:
         if snapshot.warming != written and snapshot.warming is not None:
-            output.write(_warming(snapshot.warming))
+            lines.write(_warming(snapshot.warming))
             written = snapshot.warming
         if stop:
             return
@@ -126,51 +149,18 @@ def _wait(
         stop = left <= 0 or stopping.wait(min(left, _POLL_SECONDS))
 
 
-class _JsonLines:
-    """Whole lines on stdout, written from any thread; a closed stdout ends the run.
-
-    What is written before `open()` is held back until `open()` has written its first line.
-    """
-
-    def __init__(self, stopping: StopRequest) -> None:
-        self._lock = threading.Lock()
-        self._stopping = stopping
-        self._held: list[dict[str, object]] | None = []
-
-    def open(self, first: dict[str, object]) -> None:
-        with self._lock:
-            held, self._held = self._held or [], None
-            for event in (first, *held):
-                self._print(event)
-
-    def write(self, event: dict[str, object]) -> None:
-        with self._lock:
-            if self._held is None:
-                self._print(event)
-            else:
-                self._held.append(event)
-
-    def _print(self, event: dict[str, object]) -> None:
-        try:
-            sys.stdout.write(escape_json(json.dumps(event, ensure_ascii=False)) + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self._stopping.make()
-
-    def write_transition(self, breaker: CircuitBreaker, transition: Transition) -> None:
-        self.write(
-            {
-                "event": "transition",
-                "breaker": breaker.name,
-                "at": datetime.fromtimestamp(transition.at, UTC).isoformat(),
-                "from": transition.from_state.name,
-                "to": transition.to_state.name,
-                "reason": transition.reason,
-            }
-        )
+def _transition(breaker: CircuitBreaker, transition: Transition) -> Event:
+    return {
+        "event": "transition",
+        "breaker": breaker.name,
+        "at": datetime.fromtimestamp(transition.at, UTC).isoformat(),
+        "from": transition.from_state.name,
+        "to": transition.to_state.name,
+        "reason": transition.reason,
+    }
 
 
-def _ready(snapshot: Snapshot) -> dict[str, object]:
+def _ready(snapshot: Snapshot) -> Event:
     target = snapshot.target
     return {
         "event": "ready",
@@ -184,7 +174,7 @@ def _ready(snapshot: Snapshot) -> dict[str, object]:
     }
 
 
-def _warming(warming: WarmingSnapshot) -> dict[str, object]:
+def _warming(warming: WarmingSnapshot) -> Event:
     return {
         "event": "warming",
         "done": warming.done,
@@ -194,7 +184,7 @@ def _warming(warming: WarmingSnapshot) -> dict[str, object]:
     }
 
 
-def _summary(engine: Engine) -> dict[str, object]:
+def _summary(engine: Engine) -> Event:
     breakers = []
     for breaker in engine.breakers:
         snapshot = breaker.snapshot()

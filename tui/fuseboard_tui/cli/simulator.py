@@ -15,6 +15,7 @@ from fuseboard.server.sockets import ListenError, bind
 from fuseboard.simulator.app import simulator_app
 from fuseboard.simulator.settings import SimulatorSettings
 from fuseboard_tui.cli import option_types as types
+from fuseboard_tui.cli.background_stderr import stderr_in_background
 from fuseboard_tui.cli.garbage_collection import resume_collecting
 from fuseboard_tui.cli.help_sections import Command, Option
 from fuseboard_tui.cli.problems import port_problem, report
@@ -52,10 +53,11 @@ def _simulator(
         max_queue=max_queue,
     )
     resume_collecting()
-    try:
-        return simulate(settings, host, port, AllowedCallers(allow_host, allow_origin))
-    except ListenError as error:
-        return report(port_problem(error, "--port"))
+    with stderr_in_background():
+        try:
+            return simulate(settings, host, port, AllowedCallers(allow_host, allow_origin))
+        except ListenError as error:
+            return report(port_problem(error, "--port"))
 
 
 def simulate(settings: SimulatorSettings, host: str, port: int, allowed: AllowedCallers) -> int:

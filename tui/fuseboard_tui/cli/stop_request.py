@@ -28,9 +28,16 @@ class StopRequest:
         self._sender.close()
 
     def on_signals(self) -> None:
-        """Make the request when SIGINT or SIGTERM comes; call this on the main thread."""
-        for ending in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(ending, self._handle_signal)
+        """Make the request when SIGINT, SIGTERM or SIGHUP comes; call this on the main thread.
+
+        A SIGHUP that is ignored stays so: that is what `nohup` asks for.
+        """
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            ending = getattr(signal, name, None)  # Windows has no SIGHUP
+            if ending is not None and (
+                name != "SIGHUP" or signal.getsignal(ending) is not signal.SIG_IGN
+            ):
+                signal.signal(ending, self._handle_signal)
 
     def make(self) -> None:
         """Make the request; further ones change nothing."""

@@ -116,6 +116,7 @@ class Exposition:
         for name, value in values.items():
             if self._values.get(name, value) != value:
                 self._changed[name] = now
+        self._changed = {name: at for name, at in self._changed.items() if name in values}
         self._values = values
 
     def lines(self) -> list[str]:

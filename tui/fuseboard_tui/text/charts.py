@@ -42,6 +42,7 @@ def worst_states(
     known_since: float,
     seconds: float,
     width: int,
+    clock_step: float = 0.0,
 ) -> list[State | None]:
     """Return the worst state in each of `width` equal parts of the last `seconds`.
 
@@ -55,13 +56,16 @@ def worst_states(
         known_since: Unix seconds.
         seconds: The length of all cells together.
         width: The number of cells.
+        clock_step: Seconds that the wall clock was set forward since the last transition.
     """
     cell = seconds / width
     # Cells begin at multiples of their length, so that the strip moves by whole cells.
     begin = (now // cell + 1) * cell - seconds
     cells: list[State | None] = [None] * width
     changes = [each for each in history if each.from_state is not each.to_state]
-    starts = [known_since, *(change.at for change in changes)]
+    starts = [known_since, *(change.at + clock_step for change in changes)]
+    for index in range(len(starts) - 2, -1, -1):  # the clock may have been set before that, too
+        starts[index] = min(starts[index], starts[index + 1])
     states = [*(change.from_state for change in changes), present]
     ends = [*starts[1:], now]
     for state, start, end in zip(states, starts, ends, strict=True):

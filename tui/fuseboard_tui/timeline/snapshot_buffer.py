@@ -29,20 +29,23 @@ class _Tier:
 
         Args:
             snapshot: The snapshot.
-            now: Unix seconds.
+            now: The uptime of the newest snapshot.
             thinning: Factor of the interval.
         """
         stored = self.snapshots
-        if not stored or snapshot.taken_at - stored[-1].taken_at >= self._interval * thinning:
+        if not stored or snapshot.uptime - stored[-1].uptime >= self._interval * thinning:
             stored.append(snapshot)
         expired = []
-        while stored and now - stored[0].taken_at > self._max_age:
+        while stored and now - stored[0].uptime > self._max_age:
             expired.append(stored.popleft())
         return expired
 
 
 class SnapshotBuffer:
-    """Every snapshot of 30 seconds, one a second up to 5 minutes, one in ten up to 30 minutes."""
+    """Every snapshot of 30 seconds, one a second up to 5 minutes, one in ten up to 30 minutes.
+
+    Times are told by the source's uptime, because the wall clock may be set.
+    """
 
     def __init__(self) -> None:
         self._newest: Snapshot | None = None
@@ -50,9 +53,9 @@ class SnapshotBuffer:
 
     def add(self, snapshot: Snapshot) -> None:
         """Store a snapshot; it replaces the newest one if both were taken at the same time."""
-        now = snapshot.taken_at
-        if self._newest is not None and now < self._newest.taken_at:
-            self._clear()  # the clock was set back, so that times are no longer in order
+        now = snapshot.uptime
+        if self._newest is not None and now < self._newest.uptime:
+            self._clear()  # the source has begun anew
         self._newest = snapshot
         thinning = max(1.0, len(snapshot.breakers) / _FULL_DETAIL_BREAKERS)
         expired = [replace(snapshot, log=())]  # log lines carry their own times, and may be long
@@ -78,7 +81,7 @@ class SnapshotBuffer:
         """
         stored = list(chain.from_iterable(tier.snapshots for tier in self._tiers[::-1]))
         newest = self.newest
-        return stored if stored[-1].taken_at == newest.taken_at else [*stored, newest]
+        return stored if stored[-1].uptime == newest.uptime else [*stored, newest]
 
     def near(self, snapshot: Snapshot, seconds: float) -> Snapshot:
         """Return the nearest snapshot at least `seconds` after another one, or before if negative.
@@ -86,11 +89,11 @@ class SnapshotBuffer:
         Beyond the ends, that is the newest or the oldest one.
         """
         stored = self.all()
-        sought = snapshot.taken_at + seconds
+        sought = snapshot.uptime + seconds
         if seconds < 0:
-            earlier = [each for each in stored if each.taken_at <= sought]
+            earlier = [each for each in stored if each.uptime <= sought]
             return earlier[-1] if earlier else stored[0]
-        later = (each for each in stored if each.taken_at >= sought)
+        later = (each for each in stored if each.uptime >= sought)
         return next(later, self.newest)
 
     def _clear(self) -> None:

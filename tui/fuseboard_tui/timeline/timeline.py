@@ -100,7 +100,7 @@ class LiveTimeline:
         """How far the shown moment is behind the newest one."""
         if self._held is None:
             return ""
-        behind = self._snapshots.newest.taken_at - self._held.taken_at
+        behind = self._snapshots.newest.uptime - self._held.uptime
         duration = f"{behind:.0f} s" if behind < 59.5 else format_duration(behind)
         return f"PAUSED, {duration} behind"
 

@@ -78,6 +78,8 @@ class LinesWidget(Widget):
         width = self.size.width
         if strip.cell_length <= width:
             return strip
+        if width < 1:
+            return Strip([])
         cut = strip.crop(0, width - 1)
         return Strip([*cut, Segment("…", list(strip.crop(0, width))[-1].style)])
 

@@ -12,6 +12,7 @@ from fuseboard_tui.text.glyphs import GLYPHS, STATE_CLASSES, UNKNOWN
 from fuseboard_tui.widgets.lines import LinesWidget, Span
 
 _SECONDS = 300
+_CLOCK_TOLERANCE = 2.0  # seconds
 
 
 class StateStrip(LinesWidget):
@@ -30,8 +31,18 @@ class StateStrip(LinesWidget):
             known_since=snapshot.taken_at - snapshot.uptime,
             seconds=_SECONDS,
             width=width,
+            clock_step=_clock_step(snapshot, breaker),
         )
         self.draw([(" ", *(_run(state, len(list(run))) for state, run in groupby(cells)))])
+
+
+def _clock_step(snapshot: Snapshot, breaker: BreakerSnapshot) -> float:
+    """Return by how much the wall clock was set since the breaker's last transition, if it was.
+
+    `seconds_in_state` is monotonic, all other times of a breaker are the wall clock's.
+    """
+    step = snapshot.taken_at - breaker.seconds_in_state - breaker.changed_at
+    return step if abs(step) > _CLOCK_TOLERANCE else 0.0
 
 
 def _run(state: State | None, length: int) -> Span:

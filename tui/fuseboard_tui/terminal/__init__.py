@@ -1,0 +1,1 @@
+"""What the program runs in: the terminal, and the descriptors that it writes to."""
