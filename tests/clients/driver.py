@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from fuseboard import Call, CircuitBreaker, ConsecutiveFailures
-from fuseboard.http import ollama_judge, openai_judge, rejection_of
+from fuseboard.http import anthropic_judge, ollama_judge, openai_judge, rejection_of
 
 MODEL = "llama3.2"
 PROMPT = "Why is the sky blue?"
@@ -178,6 +178,27 @@ def pydantic_ai(url: str, breaker: CircuitBreaker) -> Ask:
     return ask
 
 
+def anthropic(url: str, breaker: CircuitBreaker) -> Ask:
+    """Return a call of the anthropic package, from its version 1 on."""
+    http = import_module("httpx2").AsyncClient(
+        transport=_transport("httpx2", breaker, anthropic_judge), timeout=TIMEOUT
+    )
+    client = import_module("anthropic").AsyncAnthropic(
+        base_url=url, api_key="none", http_client=http, timeout=TIMEOUT, max_retries=0
+    )
+    question: Any = {"model": MODEL, "messages": MESSAGES, "max_tokens": 1000}
+
+    async def ask(stream: bool) -> AsyncIterator[str]:
+        if not stream:
+            yield (await client.messages.create(**question)).content[0].text
+            return
+        async with client.messages.stream(**question) as response:
+            async for text in response.text_stream:
+                yield text
+
+    return ask
+
+
 CLIENTS: dict[str, Callable[[str, CircuitBreaker], Ask]] = {
     "ollama": ollama,
     "langchain-ollama": langchain_ollama,
@@ -187,6 +208,7 @@ CLIENTS: dict[str, Callable[[str, CircuitBreaker], Ask]] = {
     "langchain-openai": langchain_openai,
     "litellm openai": litellm_openai,
     "pydantic-ai": pydantic_ai,
+    "anthropic 2": anthropic,
 }
 
 

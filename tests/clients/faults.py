@@ -40,6 +40,7 @@ REQUIREMENTS = {
     "langchain-openai": ["langchain-openai", "openai>=3"],
     "litellm openai": ["litellm"],
     "pydantic-ai": ["pydantic-ai-slim[openai]", "openai>=3"],
+    "anthropic 2": ["anthropic>=2,<3"],
 }
 # Short enough for a table in a minute; a drip would otherwise outlast everybody's patience.
 SECONDS = {"latency": 0.1, "drip": 0.02}

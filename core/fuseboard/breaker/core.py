@@ -309,7 +309,7 @@ class BreakerCore(LiveObject):
         with self._lock:
             self._owner = me
             try:
-                self._settle(ruling, generation, started)
+                self._machine.settle(ruling, generation, started, self._clock())
             finally:
                 self._owner = None
         if self._changes or self._events.waiting:
@@ -335,7 +335,7 @@ class BreakerCore(LiveObject):
         with self._lock:
             self._owner = me
             try:
-                self._settle(ruling, generation, started, first_item)
+                self._machine.settle(ruling, generation, started, self._clock(), first_item)
             finally:
                 self._owner = None
         if self._changes or self._events.waiting:

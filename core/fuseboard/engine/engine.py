@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 from fuseboard.breaker.breaker import CircuitBreaker
+from fuseboard.breaker.fork import renew_in_children
 from fuseboard.breaker.registry import REGISTRY, Registry
 from fuseboard.engine.assembly import Assembly, Ports, bind_ports
 from fuseboard.engine.command_handlers import CommandHandlers
@@ -68,6 +69,8 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._stopping = asyncio.Event()
         self._started_or_failed = threading.Event()
+        self._runs_in_parent = False
+        renew_in_children(self)
 
     @property
     def breakers(self) -> Sequence[CircuitBreaker]:
@@ -136,10 +139,24 @@ class Engine:
         """
         self._post(lambda: self._commands.handle(command))
 
+    def renew_in_child(self) -> None:
+        """Know in a forked child that its thread is in the parent only."""
+        self._started_or_failed = threading.Event()
+        if self._thread is None:
+            return
+        self._thread = None
+        self._runs_in_parent = True
+        self._started_or_failed.set()
+        self._status.set_failed("the engine runs in the process that this one was forked from")
+        for breaker in self.breakers:
+            self._registry.remove(breaker.name)
+
     def _post(self, action: Callable[[], object]) -> None:
         """Run `action` on the event loop; do nothing if that is closed."""
         if self._loop is None:
             raise RuntimeError("the engine has not been started: call start() before send()")
+        if self._runs_in_parent:  # to wake the loop would wake the parent's
+            return
         try:
             self._loop.call_soon_threadsafe(action)
         except RuntimeError:

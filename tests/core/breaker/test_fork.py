@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,35 +21,10 @@ from fuseboard import (
     Transition,
 )
 from fuseboard.breaker.external import ExternalBreaker
+from tests.core.child_process import PATIENCE, in_child
 from tests.core.clock import ManualClock
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
-PATIENCE = 20  # seconds
-
-
-def in_child(check: Callable[[], object]) -> None:
-    """Run a check in a forked child and fail if it raises or hangs there."""
-    readable, writable = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a process of several threads forks is the subject
-        child = os.fork()
-    if child == 0:
-        os.close(readable)
-        signal.alarm(PATIENCE)
-        message = b"ok"
-        try:
-            check()
-        except BaseException as error:  # noqa: BLE001 (the parent says it)
-            message = f"{type(error).__name__}: {error}".encode()
-        with suppress(OSError):
-            os.write(writable, message)
-        os._exit(0)
-    os.close(writable)
-    with os.fdopen(readable, "rb") as pipe:
-        said = pipe.read().decode()
-    os.waitpid(child, 0)
-    assert said == "ok", said or "the child hung or died"
 
 
 class Held:

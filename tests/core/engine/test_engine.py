@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ from fuseboard.server.sockets import PortTakenError, bind
 from fuseboard.snapshot.fault_setting import FaultSetting
 from fuseboard.snapshot.snapshot import AnswerState, LogLevel, Phase, PromptSnapshot, Snapshot
 from fuseboard.snapshot.traffic_kind import TrafficKind
+from tests.core.child_process import in_child
 from tests.core.clock import ManualClock
 from tests.core.serving import FAST, ReceivedRequest, recording_simulator, served
 
@@ -379,6 +381,30 @@ def test_stops_at_once_while_calls_hang() -> None:
         assert it.engine.snapshot().phase is Phase.STOPPED
         it.engine.send(ClearFaults())  # dropped, and nothing breaks
         it.engine.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_no_engine_and_leaves_the_parents_alone() -> None:
+    with running() as it:
+        it.engine.wait_until_ready()
+        wait_for(lambda: it.has_answers(3, "ollama_generate"), "an answer")
+        registry = it.engine._registry
+
+        def check() -> None:
+            seen = it.engine.snapshot()
+            assert seen.phase is Phase.FAILED
+            assert "forked" in seen.problem
+            assert len(registry) == 0
+            it.engine.send(ClearFaults())
+            it.engine.stop()
+            breaker = it.engine.breakers[0]
+            assert breaker.snapshot().in_flight == 0
+            breaker.call(int)
+
+        in_child(check)
+        answers = it.breaker().calls.success
+        wait_for(lambda: it.has_answers(answers + 3, "ollama_generate"), "an answer")
+        assert it.engine.snapshot().phase is Phase.RUNNING
 
 
 def test_concurrency_is_bounded_and_skipped_calls_are_counted() -> None:

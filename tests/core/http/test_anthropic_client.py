@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from fuseboard import CircuitBreaker, CircuitOpenError
 from fuseboard.faults.switches import FaultSwitches
-from fuseboard.http import rejection_of
+from fuseboard.http import anthropic_judge, rejection_of
 from fuseboard.http.httpx2 import BreakerTransport, RequestRejectedError
 from tests.core.http.test_third_party_clients import (
     WAYS,
@@ -70,7 +70,7 @@ QUESTION: Any = {
 async def prompting(way: str, url: str, breaker: CircuitBreaker) -> AsyncIterator[SendPrompt]:
     streams = "streaming" in way
     settings: Any = {"base_url": url, "api_key": "none", "max_retries": 0}
-    transport = BreakerTransport(breaker)
+    transport = BreakerTransport(breaker, judge=anthropic_judge)
     if way.startswith("async"):
         async with httpx2.AsyncClient(transport=transport) as http:
             client = anthropic.AsyncAnthropic(http_client=http, **settings)

@@ -401,6 +401,8 @@ def test_every_figure_of_a_scrape_is_the_breakers_own(steps: list[str]) -> None:
         for bound, count in [*durations.buckets, ("+Inf", durations.count)]:
             expect(count, f"{name}_bucket", status=status, le=str(bound))
     assert scraped == expected
+    for permit in held:
+        permit.ignore()
 
 
 def test_what_is_reported_is_on_the_board_without_metrics(

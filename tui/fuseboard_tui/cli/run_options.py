@@ -253,7 +253,7 @@ def _cache() -> list[click.Parameter]:
         Option(
             "--cache-ttl",
             section=section,
-            type=types.positive_number,
+            type=types.seconds,
             metavar="SECONDS",
             details=_defaults,
             help="how long an answer is stored (default: {settings.cache_ttl:g})",

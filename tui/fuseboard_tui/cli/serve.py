@@ -15,6 +15,7 @@ import click
 
 from fuseboard import CircuitBreaker, Transition
 from fuseboard.engine.engine import Engine
+from fuseboard.invalid_input import InvalidInputError
 from fuseboard.recording.recorder import Recorder
 from fuseboard.server.sockets import ListenError
 from fuseboard.snapshot.snapshot import Phase, Snapshot, WarmingSnapshot
@@ -77,7 +78,7 @@ def serve(engine: Engine, duration: float | None, recorder: Recorder | None = No
         ValueError: If there is no stdout, or the file of the recorder cannot be written.
     """
     if sys.stdout is None:
-        raise ValueError("stdout is closed, and the events are written there")
+        raise InvalidInputError("stdout is closed, and the events are written there")
     with StopRequest() as stopping:
         warnings = logging.StreamHandler()
         warnings.setLevel(logging.WARNING)  # the engine lowers the level of its logger

@@ -8,7 +8,7 @@ import termios
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO, cast
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
@@ -16,7 +16,6 @@ from textual.drivers.linux_driver import LinuxDriver
 from fuseboard_tui.terminal.ascii_drawing import ERRORS, terminal_encoding
 from fuseboard_tui.terminal.background_writer import BackgroundWriter
 
-_OUTPUT = 2  # stderr, where Textual draws
 _MAX_PENDING = 1 << 16  # bytes drawn and not shown yet, beyond which nothing more is drawn
 _CHECK_SECONDS = 0.5
 _EXIT_SECONDS = 3.0  # to end properly in once the terminal is gone
@@ -53,7 +52,7 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal over."""
         self._closed = threading.Event()
-        self._writer = BackgroundWriter(_OUTPUT, _MAX_PENDING)
+        self._writer = BackgroundWriter(cast(TextIO, self._file).fileno(), _MAX_PENDING)
         self._is_behind = False
         self.write(_SAVE_TITLE)
         super().start_application_mode()  # type: ignore[no-untyped-call]
