@@ -90,7 +90,7 @@ class BreakerCore(LiveObject):
         self._changes: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._threads: dict[int, ThreadActivity] = {}
         self._awaits_begun = AtomicCounter()
-        self._awaits_ended = AtomicCounter()
+        self._awaits_ended = AtomicCounter()  # but for those that succeeded without the lock
         self._awaits_of_parent = 0  # that were under way when this process was forked
         self.marks_contexts = False
         """Whether a call of this breaker may have marked a context: see `active_calls`."""
@@ -177,9 +177,13 @@ class BreakerCore(LiveObject):
     def _in_flight(self) -> int:
         """Return how many calls were admitted and have not ended."""
         running = sum(thread.active for thread in tuple(self._threads.values()))
-        ended = self._awaits_ended.value()  # first, so that there are never fewer than none
-        awaiting = self._awaits_begun.value() - ended - self._awaits_of_parent
-        return running + max(0, awaiting) + len(self._open_admissions)
+        return running + max(0, self._awaiting()) + len(self._open_admissions)
+
+    def _awaiting(self) -> int:
+        """Return how many coroutines were admitted without a permit and have not ended."""
+        # In this order, so that one which ends meanwhile is not missed.
+        ended = self._awaits_ended.value() + self._machine.counters.successful_awaits()
+        return self._awaits_begun.value() - ended - self._awaits_of_parent
 
     def _fold(self) -> None:
         """Count the successes that were recorded without the lock."""
@@ -429,7 +433,7 @@ class BreakerCore(LiveObject):
         for ident in tuple(self._threads):
             if ident != me:
                 del self._threads[ident]
-        self._awaits_of_parent = self._awaits_begun.value() - self._awaits_ended.value()
+        self._awaits_of_parent += self._awaiting()
         self._open_admissions.clear()
         self._events.forget()
         if self._owner != me:

@@ -13,7 +13,7 @@ durations into the counters and histograms, under the lock.
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,9 +77,8 @@ class DurationHistogram:
         self._sum += sum(taken)
         if not taken:
             return 0
-        shortest = bisect_left(self._bounds, min(taken))
-        if shortest == bisect_left(self._bounds, max(taken)):  # so it mostly is with quick calls
-            self._counts[shortest] += len(taken)
+        if self._bounds and max(taken) <= self._bounds[0]:  # so it mostly is with quick calls
+            self._counts[0] += len(taken)
             return len(taken)
         taken.sort()
         below = 0
@@ -102,7 +101,7 @@ class DurationHistogram:
         )
 
 
-MOST_PENDING = 255
+MOST_PENDING = 1023
 """How many durations may wait in a list before it is time to fold."""
 
 
@@ -125,6 +124,7 @@ class Counters:
     """Everything that is counted about one breaker. The caller holds the breaker's lock."""
 
     __slots__ = (
+        "_folded_awaits",
         "_rejections",
         "changed_at",
         "consecutive_failures",
@@ -134,6 +134,7 @@ class Counters:
         "ignored",
         "ignored_durations",
         "late",
+        "pending_awaits",
         "pending_failures",
         "pending_ignored",
         "pending_successes",
@@ -149,6 +150,8 @@ class Counters:
     ) -> None:
         self.pending_successes: list[float] = []
         """Durations in seconds of successes that are not folded yet; appending needs no lock."""
+        self.pending_awaits: list[float] = []
+        """The same of successful coroutines, by which it is known how many have ended."""
         self.pending_failures: list[float] = []
         self.pending_ignored: list[float] = []
         self.success = 0
@@ -163,6 +166,7 @@ class Counters:
         self.success_durations = DurationHistogram(duration_buckets)
         self.failure_durations = DurationHistogram(duration_buckets)
         self.ignored_durations = DurationHistogram(duration_buckets)
+        self._folded_awaits = 0
         self._rejections = AtomicCounter()
         self.count_rejection = self._rejections.count
         """Count a rejection; needs no lock."""
@@ -171,11 +175,17 @@ class Counters:
         """Count the calls whose durations are pending."""
         # Taken first: what `+=` has read must still hold when it writes.
         succeeded = self.success_durations.take(self.pending_successes)
+        awaited = self.success_durations.take(self.pending_awaits)
         failed = self.failure_durations.take(self.pending_failures)
         ignored = self.ignored_durations.take(self.pending_ignored)
-        self.success += succeeded
+        self.success += succeeded + awaited
+        self._folded_awaits += awaited
         self.failure += failed
         self.ignored += ignored
+
+    def successful_awaits(self) -> int:
+        """Return how many coroutines succeeded without the lock."""
+        return self._folded_awaits + len(self.pending_awaits)
 
     def calls(self) -> CallCounts:
         """Return a copy of the call counters."""

@@ -20,6 +20,7 @@ from fuseboard.breaker.active_calls import (
     OuterCall,
     innermost,
     mark,
+    unmarked_call,
 )
 from fuseboard.breaker.admission import Admission
 from fuseboard.breaker.callable_kind import INSTANT_TYPES, CallableKind, ResultKind, result_kind
@@ -184,8 +185,9 @@ def guard_coroutine(
 ) -> Callable[P, Coroutine[Any, Any, R]]:
     """Guard a coroutine function, as `guard_function()` guards a plain one."""
     machine, clock, threads = core._machine, core._clock, core._threads
-    successes, count_success = core._pending_successes, core._count_success
-    new_call, set_innermost = ActiveCall.__new__, innermost.set
+    successes = machine.counters.pending_awaits
+    count_success = successes.append
+    set_innermost = innermost.set
     begin, end = core._awaits_begun.count, core._awaits_ended.count
     plain: Callable[..., Coroutine[Any, Any, R]] = function
     core.marks_contexts = True
@@ -200,7 +202,7 @@ def guard_coroutine(
         ):
             return await _await_otherwise(core, function, args, kwargs)
         # The same as mark(), without a call.
-        call = new_call(ActiveCall)
+        call = ActiveCall()
         call.core = core
         call.inner = None
         call.outer = outer
@@ -217,14 +219,15 @@ def guard_coroutine(
             if started is not None:
                 core._record_error(error, generation, started)
             raise
-        end()
         call.core = None
-        if call.inner is not None:
-            core._record_outer(call.inner, generation, started)
-        elif generation.counts_freely:
+        if call.inner is None and generation.counts_freely:
             count_success(seconds)
             if len(successes) > MOST_PENDING:
                 core._fold()
+            return result
+        end()
+        if call.inner is not None:
+            core._record_outer(call.inner, generation, started)
         else:
             core._record_result(result, generation, started)
         return result
@@ -369,7 +372,7 @@ class _GuardedStream:
         """The latest call of the same breaker inside this one."""
         self.thrown: BaseException | None = None
         """What the consumer last threw into the stream."""
-        self.call = ActiveCall()
+        self.call = unmarked_call()
         """Marks the context while an asynchronous generator computes an item."""
         self.permit = _StreamPermit(core)
 

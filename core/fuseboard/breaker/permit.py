@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import NoReturn
 
-from fuseboard.breaker.active_calls import ActiveCall, mark
+from fuseboard.breaker.active_calls import ActiveCall, mark, unmarked_call
 from fuseboard.breaker.admission import Admission
 from fuseboard.breaker.core import BreakerCore
 from fuseboard.breaker.generation import Generation
@@ -129,7 +129,7 @@ class Permit(Admission):
     def _mark_context(self) -> None:
         if self.generation is not None:
             self._core.marks_contexts = True
-            self._mark = ActiveCall()
+            self._mark = unmarked_call()
             mark(self._mark, self._core)
 
     def __enter__(self) -> Permit:
