@@ -17,25 +17,22 @@ class LineSplitter:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._searched = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         r"""Add a chunk and yield the lines it completes, without their `\n`."""
         self._buffer += data
-        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
-            self._check_length(end)
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
-            self._searched = 0
-            yield line
-        self._searched = len(self._buffer)
-        self._check_length(self._searched)
+        if b"\n" in data:  # at once: a server may send millions of empty lines
+            *lines, rest = bytes(self._buffer).split(b"\n")
+            self._buffer = bytearray(rest)
+            for line in lines:
+                self._check_length(len(line))
+                yield line
+        self._check_length(len(self._buffer))
 
     def rest(self) -> bytes:
         """Remove and return the unterminated last line."""
         rest = bytes(self._buffer)
         self._buffer.clear()
-        self._searched = 0
         return rest
 
     def _check_length(self, length: int) -> None:
