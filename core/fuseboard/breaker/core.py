@@ -380,16 +380,14 @@ class BreakerCore(LiveObject):
         elif admission.generation is not None and self._close(admission):
             self._settle_outer(inner, admission.generation, admission.started)
 
-    def _record_inner(self, admission: Admission, outer: OuterCall | None, ruling: Ruling) -> None:
+    def _record_inner(self, admission: Admission, ruling: Ruling) -> None:
         """Note how a call inside another one ended."""
-        self._change(self._settle_inner, admission, outer, ruling)
+        self._change(self._settle_inner, admission, ruling)
 
-    def _settle_inner(self, admission: Admission, outer: OuterCall | None, ruling: Ruling) -> None:
+    def _settle_inner(self, admission: Admission, ruling: Ruling) -> None:
         if admission.ruling is not None:
             return
         admission.ruling = ruling
-        if outer is not None:
-            outer.inner = admission
         self._settle_admission_under_lock(admission, ruling, [])  # if the call was passed on to it
 
     def _first_item_came(self, admission: Admission) -> None:

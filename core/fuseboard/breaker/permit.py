@@ -34,19 +34,19 @@ class Permit(Admission):
     settled decides how that call ends.
     """
 
-    __slots__ = ("_core", "_entered", "_mark", "_outer")
+    __slots__ = ("_core", "_entered", "_mark")
 
     def __init__(self, core: BreakerCore) -> None:
         super().__init__()
         self._entered = False
         self._mark: ActiveCall | None = None
         self._core = core
-        self._outer = core._outer_call()
-        if self._outer is None:
+        outer = core._outer_call()
+        if outer is None:
             core._admit(self)
         else:
             self.started = core._clock()
-            self._outer.inner = self
+            outer.inner = self
 
     @classmethod
     def of_running_call(cls, core: BreakerCore, generation: Generation, started: float) -> Permit:
@@ -55,7 +55,7 @@ class Permit(Admission):
         Admission.__init__(permit)
         permit._core = core
         permit._entered = False
-        permit._mark = permit._outer = None
+        permit._mark = None
         core._open(permit, generation, started)
         return permit
 
@@ -103,7 +103,7 @@ class Permit(Admission):
         """Settle the call by a ruling."""
         if self.generation is None:
             first = self.ruling is None
-            self._core._record_inner(self, self._outer, ruling)
+            self._core._record_inner(self, ruling)
             return first
         if self._mark is not None:
             self._mark.core = None

@@ -294,6 +294,22 @@ class TestTheInnerCallKnowsBetter:
             assert getattr(permit, end)()
             assert counts(breaker) == expected
 
+    def test_one_that_ends_after_an_outer_call_that_raised_changes_nothing(
+        self, breaker: CircuitBreaker
+    ) -> None:
+        permits = []
+
+        def outer() -> None:
+            permits.append(breaker.acquire())
+            raise KeyError
+
+        breaker.configure(ignore=KeyError)
+        with pytest.raises(KeyError):
+            breaker.call(outer)
+        permits[0].failure("late")
+        breaker.call(int)
+        assert counts(breaker) == (1, 0, 1, 0, 0)
+
     def test_what_the_outer_call_raises_counts(self, breaker: CircuitBreaker) -> None:
         def outer() -> None:
             breaker.call(int)
