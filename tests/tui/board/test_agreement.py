@@ -160,6 +160,11 @@ class EngineWithBoard:
                 reported.count_call(status)
         reported.count_transition(State.CLOSED, State.OPEN)
 
+    def settle(self) -> None:
+        """Settle the calls under way, so that no permit is lost."""
+        for permit in self.under_way:
+            permit.ignore()
+
     async def stop(self) -> None:
         """Stop the traffic with its key, and wait until no call is in flight."""
         await self.pilot.press("space")
@@ -197,6 +202,7 @@ async def engine_with_board(seed: int) -> AsyncIterator[EngineWithBoard]:
             yield it
     finally:
         it.engine.stop()
+        it.settle()
 
 
 @dataclass(frozen=True)

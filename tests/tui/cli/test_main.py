@@ -228,7 +228,7 @@ def test_version() -> None:
         (["--sim"], "unrecognized arguments: --sim"),
         (["serve", "--warm", "no-such.txt"], "cannot read the prompts in no-such.txt: No such"),
         (["--cache-entries", "-1"], "'-1' is not a whole number from 0 on"),
-        (["--cache-ttl", "0"], "'0' is not a number above 0"),
+        (["--cache-ttl", "0"], "'0' is not a number of seconds from"),
         (["serve", "--cache-entries", "0", "--warm"], "there is no cache to warm"),
         (
             ["serve", "--cache-entries", "4", "--warm"],
