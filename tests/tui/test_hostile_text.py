@@ -80,7 +80,7 @@ KEYS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(120, 36), (250, 60), (60, 18)])
+@pytest.mark.parametrize("size", [(250, 60), (60, 18)])
 def test_no_field_of_a_snapshot_reaches_the_terminal_raw(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
