@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fuseboard.invalid_input import InvalidInputError
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -136,10 +138,10 @@ def check_host(text: str) -> str:
     """Return a host's name, or `*`, as it is.
 
     Raises:
-        ValueError: If it cannot be one.
+        InvalidInputError: If it cannot be one.
     """
     if not _HOST_NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is no host's name without a port, as in chat.example")
+        raise InvalidInputError(f"{text!r} is no host's name without a port, as in chat.example")
     return text
 
 
@@ -147,10 +149,10 @@ def check_origin(text: str) -> str:
     """Return a web site's origin, or `*`, as it is.
 
     Raises:
-        ValueError: If it cannot be one.
+        InvalidInputError: If it cannot be one.
     """
     if text != ANY and not _ORIGIN.fullmatch(text.removesuffix("/")):
-        raise ValueError(f"{text!r} is no web site's origin, as in https://chat.example")
+        raise InvalidInputError(f"{text!r} is no web site's origin, as in https://chat.example")
     return text
 
 

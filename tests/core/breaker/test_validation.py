@@ -153,7 +153,9 @@ def test_a_users_own_policy_is_listed_without_what_no_snapshot_can_hold() -> Non
     assert "trip.floor" not in found
     assert repr(found["trip.share"]) == "0.25"
     changed = with_tunables(settings, {"trip.threshold": 4.0})
-    assert changed["trip"] == Own(threshold=4, floor=changed["trip"].floor)  # type: ignore[attr-defined]
+    trip = changed["trip"]
+    assert isinstance(trip, Own)
+    assert (trip.threshold, trip.limit, trip.share) == (4, inf, Fraction(1, 4))
 
 
 BAD_NAMES = ["a\nb", "a\x00", "\x1b[31mred", "tab\t", "\x7f", "\x85", "\ud800", "a\u2028b", ""]

@@ -563,6 +563,7 @@ def test_a_server_that_fails_behind_the_proxy_is_told_on_the_board() -> None:
         running_engine = it.engine._status.running
         assert running_engine is not None
         proxy = running_engine.proxy
+        wait_for(lambda: it.has_answers(1, "ollama_generate"), "the first answer")  # the only one
         it.engine._post(lambda: proxy._note_problem("its certificate is not trusted"))
         wait_for(lambda: it.engine.snapshot().notices == (told,), "the notice")
         assert httpx.get(f"{ready.proxy_url}/api/version").status_code == 200
