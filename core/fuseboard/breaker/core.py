@@ -249,7 +249,8 @@ class BreakerCore(LiveObject):
         self._changes.append((self._machine.begin, (generation, now)))
 
     def _raise_rejection(self, rejection: CircuitOpenError) -> NoReturn:
-        self._follow_up()
+        if self._changes or self._events.waiting:
+            self._follow_up()
         try:
             raise rejection
         finally:

@@ -78,6 +78,7 @@ def guard_function(core: BreakerCore, function: Callable[P, R]) -> Callable[P, R
                 and not thread.active
                 and not (core.marks_contexts and core._outer_call())
             ):
+                # The same as _raise_rejection(), without a call.
                 rejection = machine.reject(generation, now)
                 if waiting:
                     core._follow_up()
